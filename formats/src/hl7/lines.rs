@@ -1,0 +1,1 @@
+//! Finds the lines of a message.

@@ -1,0 +1,4 @@
+//! Turns the bytes of healthcare messages into trees and back; pure, without input or output.
+
+pub mod charset;
+pub mod hl7;
