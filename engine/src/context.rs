@@ -1,0 +1,151 @@
+//! What a step may know beside the message, and a record of what it asked.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Facts, Hash, MessageId};
+
+/// The only door between a step and the world. Every answer it gives is recorded.
+pub struct Context {
+    pub channel: Arc<str>,
+    pub message: MessageId,
+    pub source: Arc<Facts>,
+    /// What other destinations answered, by name: only where `after:` waits for them.
+    pub responses: BTreeMap<String, Answered>,
+    inputs: Inputs,
+    recorded: Mutex<Vec<Input>>,
+}
+
+/// Where the clock, the ids and the random numbers come from.
+#[derive(Debug, Clone, Default)]
+pub enum Inputs {
+    #[default]
+    Live,
+    /// Pinned: the same instant, ids and numbers at each run (`tests:`).
+    Pinned { at: SystemTime, seed: u64 },
+}
+
+/// One thing a step asked that is not in the message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Nanoseconds since 1970.
+    Now(i64),
+    Id(String),
+    /// 64 random bits, before a script makes a number of them.
+    Random(u64),
+    Row {
+        table: String,
+        key: String,
+        wanted: String,
+        value: Option<String>,
+    },
+    Response {
+        destination: String,
+    },
+}
+
+/// What a destination answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The body as text, where it is text.
+    pub body: Option<String>,
+    /// What the connector tells beside it: a status, headers, a file's path.
+    pub facts: Facts,
+}
+
+impl Context {
+    pub fn new(channel: Arc<str>, message: MessageId, source: Arc<Facts>, inputs: Inputs) -> Self {
+        Self { channel, message, source, responses: BTreeMap::new(), inputs, recorded: Mutex::default() }
+    }
+
+    /// The time, the same for all that one run of the steps asks within it when pinned.
+    pub fn now(&self) -> SystemTime {
+        let now = match self.inputs {
+            Inputs::Live => SystemTime::now(),
+            Inputs::Pinned { at, .. } => at,
+        };
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.record(Input::Now(since.as_nanos() as i64));
+        now
+    }
+
+    /// A new identifier: 32 hexadecimal digits that nobody else has.
+    pub fn id(&self) -> String {
+        let id = format!("{:016x}{:016x}", self.draw(b"id-high"), self.draw(b"id-low"));
+        self.record(Input::Id(id.clone()));
+        id
+    }
+
+    /// 64 random bits.
+    pub fn random(&self) -> u64 {
+        let random = self.draw(b"random");
+        self.record(Input::Random(random));
+        random
+    }
+
+    /// Writes down what a table said.
+    pub fn looked_up(&self, table: &str, key: &str, wanted: &str, value: Option<&str>) {
+        self.record(Input::Row {
+            table: table.to_owned(),
+            key: key.to_owned(),
+            wanted: wanted.to_owned(),
+            value: value.map(str::to_owned),
+        });
+    }
+
+    /// What `destination` answered, if these steps waited for it.
+    pub fn response(&self, destination: &str) -> Option<&Answered> {
+        let answered = self.responses.get(destination)?;
+        self.record(Input::Response { destination: destination.to_owned() });
+        Some(answered)
+    }
+
+    /// Everything asked so far, in order.
+    pub fn recorded(&self) -> Value {
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::to_value(&*recorded).unwrap_or(Value::Null)
+    }
+
+    /// Whether nothing was asked: then there is nothing to store.
+    pub fn is_untouched(&self) -> bool {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    fn record(&self, input: Input) {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(input);
+    }
+
+    fn draw(&self, what: &[u8]) -> u64 {
+        let drawn = match self.inputs {
+            Inputs::Live => return random_bits(),
+            Inputs::Pinned { seed, .. } => {
+                let drawn = self.recorded.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+                Hash::of(&[what, &seed.to_be_bytes(), &self.message.0.to_be_bytes(), &drawn.to_be_bytes()])
+            }
+        };
+        let mut bits = [0; 8];
+        bits.copy_from_slice(&drawn.0[..8]);
+        u64::from_be_bytes(bits)
+    }
+}
+
+/// Bits nobody can guess twice: the standard library's hasher is keyed anew for each call.
+fn random_bits() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish() ^ fresh()
+}
+
+/// `RandomState` counts up its key within a thread; the clock and a counter keep two draws apart.
+fn fresh() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (clock.as_nanos() as u64).rotate_left(32) ^ DRAWN.fetch_add(1, Ordering::SeqCst)
+}

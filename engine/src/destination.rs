@@ -1,0 +1,110 @@
+//! The sending end of a connector.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{Checks, Claim, Content, Facts, Hash, MessageId, OpenError, Opening, Texts};
+
+/// Sends one delivery at a time and tells how it went.
+///
+/// `send` has its own total deadline: it never waits for ever.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// Notes what a second try must know of the first (a file's length); kept durably before `send`.
+    async fn prepare(&self, _outbound: &Outbound) -> Option<Note> {
+        None
+    }
+
+    async fn send(&self, outbound: &Outbound) -> Result<Response, SendError>;
+}
+
+/// The settings of a destination, as a channel writes them.
+#[async_trait]
+pub trait DestinationSettings: Send + Sync {
+    /// Says what is wrong, without touching network or disk.
+    fn check(&self, _checks: &mut Checks<'_>) {}
+
+    /// What two channels cannot both have.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// Whether sending again after doubt makes no second effect.
+    fn doubt(&self) -> Doubt;
+
+    /// Takes what it needs; starts nothing that sends.
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError>;
+}
+
+/// What to do by default with a delivery that may have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// The effect is idempotent, or the peer can tell a repeat.
+    Resend,
+    /// Two of it would be two effects: a person decides.
+    Hold,
+}
+
+/// What a destination remembers between `prepare` and a second try.
+pub type Note = serde_json::Value;
+
+/// One attempt at one delivery.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    pub message: MessageId,
+    /// The same at each attempt, and at no other delivery.
+    pub effect: Hash,
+    pub body: Content,
+    /// Settings made of the message, by their path in `to:`.
+    pub texts: Texts,
+    /// Counts from 1.
+    pub attempt: u32,
+    pub note: Option<Note>,
+    /// What the attempt before noted, if it ended in doubt.
+    pub previous: Option<Note>,
+}
+
+impl Outbound {
+    /// The setting at `path`, as this message made it or as the file has it.
+    pub fn text<'a>(&'a self, path: &str, written: &'a str) -> &'a str {
+        self.texts.get(path).map_or(written, String::as_str)
+    }
+}
+
+/// What came back from a send that worked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Response {
+    pub body: Option<Bytes>,
+    /// A status, headers, the path a file got: no content.
+    pub facts: Facts,
+}
+
+/// Says what a failed send means for the next one. No content in the words.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SendError {
+    /// The endpoint cannot take anything now: sending again cannot make two of it.
+    #[error("not delivered: {why}")]
+    NotDelivered { why: String, not_before: Option<Duration> },
+    /// Nobody can tell: sending again may make two of it.
+    #[error("no telling whether it was delivered: {why}")]
+    Unknown { why: String },
+    /// It got there and this message was refused. `code` is the receiver's own (`AE`), for `nack:`.
+    #[error("refused: {why}")]
+    Refused { why: String, code: Option<String>, response: Option<Bytes> },
+}
+
+impl SendError {
+    pub fn not_delivered(why: impl Into<String>) -> Self {
+        Self::NotDelivered { why: why.into(), not_before: None }
+    }
+
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self::Unknown { why: why.into() }
+    }
+
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), code: None, response: None }
+    }
+}

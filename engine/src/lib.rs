@@ -1,0 +1,55 @@
+//! Carries messages from a source to its destinations and loses none.
+//!
+//! One message takes eight steps in three legs; each leg ends in one durable
+//! write, and a crash repeats only the leg it interrupted:
+//!
+//! | leg     | steps                      | ends with         |
+//! |---------|----------------------------|-------------------|
+//! | intake  | receive, store, ack        | [`Store::keep`]   |
+//! | process | transform, route, queue    | [`Store::queue`]  |
+//! | deliver | send, respond              | [`Store::settle`] |
+//!
+//! The engine knows no protocol, no YAML, no script language and no SQL. It meets them
+//! through [`Source`], [`Destination`], [`Script`] and [`Store`].
+
+mod content;
+mod context;
+mod destination;
+mod diagnostic;
+mod feeds;
+mod history;
+mod inlet;
+mod message;
+mod observer;
+mod plan;
+mod ports;
+mod reply;
+mod script;
+mod source;
+mod stop;
+mod store;
+
+pub use content::{Content, Hash};
+pub use context::{Answered, Context, Input, Inputs};
+pub use destination::{Destination, DestinationSettings, Doubt, Note, Outbound, Response, SendError};
+pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
+pub use feeds::{Feeds, Offer};
+pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload};
+pub use inlet::{Answer, Inlet, Pending};
+pub use message::{Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
+pub use observer::{DeliveryOutcome, Observer, Unobserved};
+pub use plan::{
+    Hours, Jitter, OnNack, OnResponse, Order, OutletPlan, Plan, QueueMode, Rate, Retry, WhenUnsure,
+};
+pub use ports::Ports;
+pub use reply::{
+    Outcome, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
+};
+pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
+pub use source::{Claim, OpenError, Opening, Source, SourceSettings};
+pub use stop::Stop;
+pub use store::{
+    Act, AnswerState, Arrival, AttemptEnd, Closed, Delivery, DeliveryId, DeliveryState, Filling, Interrupted,
+    Intervention, Kept, MessageState, NewDelivery, Owed, Part, Position, Processed, RepeatPolicy, Repeats,
+    Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told, Waiting,
+};

@@ -1,0 +1,122 @@
+//! What travels: a body, where it came from, and what it is called.
+
+use std::{any::Any, fmt, sync::Arc, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Content, Hash};
+
+/// What a source knows beside the body: peer address, file name, headers.
+pub type Facts = serde_json::Map<String, serde_json::Value>;
+
+/// A message as a source read it, before anything is durable.
+#[derive(Debug, Clone, Default)]
+pub struct Inbound {
+    pub body: Content,
+    pub facts: Facts,
+    /// Set where the source itself found that the bytes cannot be a message: kept as it came, answered *unreadable*.
+    pub unreadable: Option<String>,
+    /// Set by a sender that is one of our own channels: the same effect is never taken twice.
+    pub effect: Option<Hash>,
+}
+
+impl Inbound {
+    pub fn new(body: impl Into<Content>) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+}
+
+/// What a message says of itself, read before it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Who sent it (HL7: MSH-3 and MSH-4, as they stand). Without `control_id` nothing is a repeat.
+    pub sender: String,
+    /// What the sender calls it (HL7: MSH-10).
+    pub control_id: Option<String>,
+    /// Its type (HL7: MSH-9).
+    pub kind: Option<String>,
+    /// What people search by: name and value. They are patient data and go with the content.
+    pub keys: Vec<(String, String)>,
+    /// What was odd about it and did not stop it: an undeclared charset, a count that is wrong.
+    pub flags: Vec<String>,
+}
+
+/// Why bytes are not a message of this channel's format, and where. Goes to the sender: no content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unreadable {
+    pub why: String,
+}
+
+/// Orders the messages of one store by arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(pub u64);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// A message that the store has kept.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: MessageId,
+    pub body: Content,
+    pub facts: Arc<Facts>,
+    pub control_id: Option<String>,
+    /// What makes it this message and no other, whenever it is run: see [`Message::effect`].
+    pub identity: Hash,
+    pub received: SystemTime,
+}
+
+impl Message {
+    /// Names one effect on the outside, the same however often it is tried.
+    pub fn effect(&self, channel: &str, repeat: u32, destination: &str, output: u32) -> Hash {
+        Hash::of(&[
+            channel.as_bytes(),
+            &self.identity.0,
+            &repeat.to_be_bytes(),
+            destination.as_bytes(),
+            &output.to_be_bytes(),
+        ])
+    }
+}
+
+/// A message on its way through steps: the whole, or one part of a split.
+#[derive(Clone)]
+pub struct Piece {
+    pub body: Content,
+    /// Which part of a split, from 1; `None` for the whole message.
+    pub place: Option<u32>,
+    pub control_id: Option<String>,
+    /// Set where this part alone left the way (`each: true`, or a filter behind the split).
+    pub halt: Option<crate::Halt>,
+    /// The parsed form, so that the next step need not parse again. Only the script language looks into it.
+    pub view: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Piece {
+    /// The whole of a message, as it came.
+    pub fn whole(message: &Message) -> Self {
+        Self {
+            body: message.body.clone(),
+            place: None,
+            control_id: message.control_id.clone(),
+            halt: None,
+            view: None,
+        }
+    }
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Piece")
+            .field("body", &self.body)
+            .field("place", &self.place)
+            .field("halt", &self.halt)
+            .finish_non_exhaustive()
+    }
+}

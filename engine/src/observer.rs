@@ -1,0 +1,51 @@
+//! What the engine tells whoever counts.
+
+use std::time::Duration;
+
+use crate::{MessageId, Outcome};
+
+/// Hears of everything that is counted. Must return at once: it is called on the way of each message.
+pub trait Observer: Send + Sync {
+    fn received(&self, _channel: &str) {}
+
+    /// A message left its way, or its steps ended.
+    fn ended(&self, _channel: &str, _message: Option<MessageId>, _outcome: Outcome) {}
+
+    /// The sender's wait ended.
+    fn replied(&self, _channel: &str, _waited: Duration) {}
+
+    fn attempted(&self, _channel: &str, _destination: &str, _message: MessageId, _came: DeliveryOutcome) {}
+
+    /// A delivery was sent; `since` its message was received.
+    fn arrived(&self, _channel: &str, _since: Duration) {}
+
+    /// A channel or a destination changed its state.
+    fn changed(&self, _channel: &str) {}
+}
+
+/// How one attempt ended, as metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    Sent,
+    Retried,
+    Unsure,
+    GivenUp,
+}
+
+impl DeliveryOutcome {
+    pub const ALL: [Self; 4] = [Self::Sent, Self::Retried, Self::Unsure, Self::GivenUp];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Retried => "retried",
+            Self::Unsure => "unsure",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+/// Nobody counts.
+pub struct Unobserved;
+
+impl Observer for Unobserved {}

@@ -1,0 +1,122 @@
+//! What a channel does to its messages. Pure: nothing here has an effect on the outside.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Content, Context, Inbound, Message, Outcome, Piece, Reading, Response, SendError, Unreadable};
+
+/// A channel's own part of the way: how its messages are read, and what its steps make of them.
+///
+/// Every method is pure beside what [`Context`] records, so that a crash may run it again at will.
+/// Outlets are named by their place in the channel file, from 0.
+pub trait Script: Send + Sync {
+    /// Reads what must be known before a message is kept, as cheaply as it can.
+    fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable>;
+
+    /// Runs the channel's steps: one piece, or the parts of a split.
+    fn transform(&self, message: &Message, context: &Context) -> Result<Vec<Piece>, Halt>;
+
+    /// Decides whether an outlet gets this piece, and what it gets: its `when`, its own steps, its texts and key.
+    fn route(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Route, Halt>;
+
+    /// Runs the own steps of an outlet that waited for another one (`after:`).
+    fn complete(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Route, Halt>;
+
+    /// Looks at what came back (`on_response:`) and may change what it means. `None`: no opinion.
+    fn judge(
+        &self,
+        came_back: &CameBack<'_>,
+        outlet: usize,
+        context: &Context,
+    ) -> Result<Option<Judged>, Halt>;
+
+    /// Words the answer to the sender (`reply: { script: … }`).
+    fn reply(&self, message: &Message, ended: &[Ended], context: &Context) -> Result<Bytes, Halt>;
+}
+
+/// A step that says no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Halt {
+    /// Not wanted here.
+    Filtered { why: String },
+    /// Wrong in itself. Both go to the sender.
+    Refused { why: String, at: Option<String> },
+    /// The step broke. `why` stays with the stored message; the sender hears `step` alone.
+    Failed { step: String, why: String, place: Option<String> },
+}
+
+impl Halt {
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Filtered { .. } => Outcome::Filtered,
+            Self::Refused { .. } => Outcome::Refused,
+            Self::Failed { .. } => Outcome::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filtered { why } => write!(formatter, "filtered: {why}"),
+            Self::Refused { why, at: Some(at) } => write!(formatter, "refused at {at}: {why}"),
+            Self::Refused { why, at: None } => write!(formatter, "refused: {why}"),
+            Self::Failed { step, why, place: Some(place) } => {
+                write!(formatter, "{step} failed at {place}: {why}")
+            }
+            Self::Failed { step, why, place: None } => write!(formatter, "{step} failed: {why}"),
+        }
+    }
+}
+
+/// What an outlet does with a piece.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// Its `when` is false.
+    Left,
+    /// Its own steps filter the piece.
+    Filtered,
+    Goes(Leaving),
+    /// It waits for another outlet; its own steps run when that one is sent. Carries its order keys.
+    Later(Vec<String>),
+}
+
+/// What leaves for one destination.
+#[derive(Debug, Clone, Default)]
+pub struct Leaving {
+    /// `None`: the piece as the channel's steps left it, kept once for all.
+    pub body: Option<Content>,
+    /// The templates of `to:` that read the message, worked out, by their path there.
+    pub texts: Texts,
+    /// The keys it is ordered by (`order: { key: … }`); more than one waits for all of them.
+    pub keys: Vec<String>,
+}
+
+/// Texts of a destination's settings that were made of the message: `name` → `MSG001.hl7`.
+pub type Texts = std::collections::BTreeMap<String, String>;
+
+/// An attempt that ended with something to look at.
+pub struct CameBack<'a> {
+    pub payload: &'a Content,
+    pub result: Result<&'a Response, &'a SendError>,
+}
+
+/// What `on_response` makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judged {
+    Sent,
+    Retry(String),
+    Refused(String),
+}
+
+/// How one delivery stood when the sender's answer was made.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    pub destination: String,
+    /// `sent`, `queued`, `given_up`…
+    pub state: &'static str,
+    pub response: Option<Response>,
+}

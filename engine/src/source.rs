@@ -1,0 +1,81 @@
+//! The receiving end of a connector, and what a connector gets when it opens.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicI64},
+};
+
+use async_trait::async_trait;
+
+use crate::{Checks, Feeds, Inlet, Ports, ReplyWords, Stop};
+
+/// Takes messages from a protocol and writes back what [`Inlet`] says.
+#[async_trait]
+pub trait Source: Send {
+    /// Runs until asked to stop. When it returns, nothing of it is left running.
+    async fn run(self: Box<Self>, inlet: Inlet, stop: Stop) -> Result<(), OpenError>;
+}
+
+/// The settings of a source, as a channel writes them.
+#[async_trait]
+pub trait SourceSettings: Send + Sync {
+    /// Says what is wrong, without touching network or disk.
+    fn check(&self, _checks: &mut Checks<'_>) {}
+
+    /// What two channels cannot both have.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// The format its messages usually have: `hl7`, `json`, `text`, `binary`.
+    fn usual_format(&self) -> &'static str;
+
+    /// Takes what it needs, a port above all; starts nothing.
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError>;
+}
+
+/// What a connector gets when it opens.
+#[derive(Clone)]
+pub struct Opening {
+    pub channel: Arc<str>,
+    /// The project's folder: relative paths start there.
+    pub root: PathBuf,
+    pub words: ReplyWords,
+    /// The charset of messages that do not say (`charset:`).
+    pub charset: Option<String>,
+    /// Listening sockets that outlive a reload.
+    pub ports: Ports,
+    /// The inlets of channels that other channels feed.
+    pub feeds: Feeds,
+    /// Open connections, for the channel's metrics.
+    pub connections: Arc<AtomicI64>,
+}
+
+/// Something only one channel can have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Claim {
+    Port(SocketAddr),
+    /// A folder that is read and emptied.
+    Folder(PathBuf),
+}
+
+/// Why a connector could not take what it needs.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct OpenError {
+    /// What was being done, with what: `cannot listen on 0.0.0.0:2575`.
+    pub what: String,
+    #[source]
+    pub source: Option<std::io::Error>,
+}
+
+impl OpenError {
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), source: None }
+    }
+
+    pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self { what: format!("{}: {source}", what.into()), source: Some(source) }
+    }
+}

@@ -1,0 +1,401 @@
+//! What is durable, decided here and nowhere else.
+//!
+//! The store is the queue; memory only caches it. Every method that writes is one transaction,
+//! durable when it returns, and can be written in SQL on a database that several nodes share:
+//! rows belong to no node.
+
+use std::{sync::Arc, time::SystemTime};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Content, Halt, Hash, Message, MessageId, Note, Outcome, Piece, Reading, Reply, Response, Texts};
+
+/// Keeps messages and their deliveries across a crash.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Reserves the next place in the order of arrival. Ids grow, across restarts too; gaps are allowed.
+    fn next_message(&self) -> MessageId;
+
+    /// Reserves the id of a delivery.
+    fn next_delivery(&self) -> DeliveryId;
+
+    /// Ends intake. From here on the messages are ours: all of them in one write, or none.
+    ///
+    /// Looks for earlier copies as [`Arrival::repeats`] asks. An arrival that is a repeat of one that stands
+    /// is not kept, and reported as [`Kept::Again`].
+    async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError>;
+
+    /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
+    async fn queue(&self, processed: Processed) -> Result<(), StoreError>;
+
+    /// Ends a message that left its way early.
+    async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError>;
+
+    /// Opens one attempt. Whatever happens next, the delivery may have arrived.
+    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError>;
+
+    /// Ends one attempt.
+    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError>;
+
+    /// Gives a delivery that waited for another one its payload.
+    async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError>;
+
+    /// Writes down what became of the answer, with the next write that comes by: nobody waits for it,
+    /// and a crash may forget it.
+    fn told(&self, id: MessageId, told: Told);
+
+    /// Messages of a channel that were kept and neither queued nor closed, oldest first.
+    /// Counts, durably, that they were found open at one more start.
+    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError>;
+
+    /// Writes the mark of a message that is run alone; `queue` and `close` clear it.
+    async fn mark(&self, id: MessageId) -> Result<(), StoreError>;
+
+    /// The deliveries of an outlet that are `waiting` or `begun`, in the order of arrival, after `after`.
+    async fn waiting(
+        &self,
+        channel: &str,
+        destination: &str,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError>;
+
+    /// One delivery with its payload.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
+
+    /// The delivery of the same message (and part) to another destination, the latest if it was repeated.
+    async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError>;
+
+    /// How a message stands: what a second copy of it hears.
+    async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError>;
+
+    /// What a person does to a delivery; each is written to the audit log in the same write.
+    async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError>;
+
+    /// Takes a delivery set aside because `sibling` was given up back into its queue, now that it was sent.
+    async fn take_up(
+        &self,
+        sibling: DeliveryId,
+        dependents: &[String],
+    ) -> Result<Vec<(String, Waiting)>, StoreError>;
+
+    /// Keeps a version of a channel (its file and its scripts) once, by its content hash.
+    async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError>;
+
+    /// Sets a durable switch (`hold lab-results/record`), or takes it away; in the audit log too.
+    async fn switch(&self, name: &str, value: Option<&str>, by: &str) -> Result<(), StoreError>;
+
+    /// Every switch that is set.
+    async fn switches(&self) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Why the store cannot write at this moment, if it cannot.
+    fn trouble(&self) -> Option<String>;
+}
+
+/// A message about to be kept.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    pub channel: Arc<str>,
+    pub message: Message,
+    pub reading: Reading,
+    /// The version of the channel that received it.
+    pub version: Hash,
+    pub repeats: Repeats,
+    /// An open copy of the same message whose sender was told *unavailable*: closed in the same write.
+    pub supersedes: Option<MessageId>,
+    /// Set where it is kept and closed in one write: unreadable.
+    pub closed: Option<Closed>,
+    pub answer: Owed,
+    /// The batch it came in, and its place there from 1.
+    pub batch: Option<(Hash, u32)>,
+}
+
+/// Whether somebody waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owed {
+    Owed,
+    NotOwed,
+}
+
+/// What to do with a second copy: same sender, same control id, within the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeats {
+    pub policy: RepeatPolicy,
+    pub window: std::time::Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepeatPolicy {
+    /// Kept with its own identity, and flagged.
+    Accept,
+    /// Not kept where an earlier copy with the same bytes is open or was accepted.
+    AnswerAgain,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Kept, with the flags that the look at earlier copies gave (`repeat`, `same-id-other-bytes`).
+    New(Vec<String>),
+    /// Not kept: this one stands for it. Reported by `AnswerAgain`, for an arrival that carries an effect identity
+    /// already kept, and, whatever the policy, where the first copy's sender was told *unavailable* and the first
+    /// is open or has ended since.
+    Again(MessageId),
+}
+
+/// How a message stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    pub state: MessageState,
+    pub outcome: Option<Outcome>,
+    /// What was told, where a destination or a script chose the words.
+    pub reply: Option<StoredReply>,
+}
+
+/// A reply in the form the store keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredReply {
+    pub outcome: Outcome,
+    pub why: Option<String>,
+    pub at: Option<String>,
+    pub code: Option<String>,
+    /// From a destination's answer, as bytes.
+    pub from: Option<Vec<u8>>,
+    /// From a script, as bytes.
+    pub script: Option<Vec<u8>>,
+}
+
+/// The answer's axis: what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub state: AnswerState,
+    pub reply: Reply,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerState {
+    Owed,
+    Told,
+    /// The sender went away before it could be told.
+    Untold,
+    NotOwed,
+    /// The sender was told that we cannot take it now.
+    Unavailable,
+}
+
+/// The message's axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    Kept,
+    Queued,
+    Filtered,
+    Unrouted,
+    Refused,
+    Failed,
+    Held,
+    Superseded,
+}
+
+/// The delivery's axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    Waiting,
+    Begun,
+    Sent,
+    Unsure,
+    SetAside,
+    GivenUp,
+    Dropped,
+}
+
+/// How and why a message left its way early.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
+    pub state: MessageState,
+    pub outcome: Outcome,
+    pub why: String,
+    /// The step and script line, where a step said no.
+    pub halt: Option<Halt>,
+    /// What the steps had asked ([`crate::Context::recorded`]).
+    pub inputs: Option<Value>,
+}
+
+/// What the steps made of a message.
+#[derive(Debug, Clone)]
+pub struct Processed {
+    pub channel: Arc<str>,
+    pub message: MessageId,
+    /// The version of the channel whose steps these were.
+    pub version: Hash,
+    pub state: MessageState,
+    pub outcome: Outcome,
+    pub inputs: Option<Value>,
+    /// One without a place, or the parts of a split.
+    pub parts: Vec<Part>,
+}
+
+/// One piece as the channel's steps left it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub place: Option<u32>,
+    pub control_id: Option<String>,
+    /// `None`: the message's own bytes.
+    pub body: Option<Content>,
+    /// Set where this part alone left the way.
+    pub halt: Option<Halt>,
+    pub deliveries: Vec<NewDelivery>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    pub id: DeliveryId,
+    pub destination: String,
+    pub effect: Hash,
+    pub keys: Vec<String>,
+    /// The destination it waits for; it has no payload until then.
+    pub after: Option<String>,
+    /// `None`: the part's body.
+    pub body: Option<Content>,
+    pub texts: Texts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(pub u64);
+
+/// Where a delivery stands in its outlet's order: by arrival, then by part, then by delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    pub message: MessageId,
+    pub part: u32,
+    pub delivery: DeliveryId,
+}
+
+/// What an outlet needs to know of a delivery to order it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    pub position: Position,
+    pub keys: Vec<String>,
+    pub after: Option<String>,
+    pub state: DeliveryState,
+    pub tally: Tally,
+    pub received: SystemTime,
+}
+
+/// How often a delivery was tried, and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Every attempt.
+    pub attempts: u32,
+    /// Those that count against `retry.attempts`: not the ones that found the endpoint taking nothing.
+    pub counted: u32,
+    /// Attempts in a row that ended in doubt.
+    pub doubts: u32,
+    /// Time between attempts that counts against `retry.for`, in milliseconds.
+    pub spent_ms: u64,
+    /// Not to be tried before.
+    pub not_before: Option<SystemTime>,
+    /// Why it waits, in words without content.
+    pub why: Option<String>,
+    /// Its lane waits for a person.
+    pub stopped: bool,
+}
+
+/// A delivery with all that a send needs.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub message: Message,
+    pub piece: Piece,
+    pub destination: String,
+    pub effect: Hash,
+    pub after: Option<String>,
+    /// `None` while it waits for its payload.
+    pub body: Option<Content>,
+    pub texts: Texts,
+    pub note: Option<Note>,
+    pub tally: Tally,
+}
+
+/// The payload of a delivery that waited for another one; `None` where its own steps said no.
+#[derive(Debug, Clone)]
+pub struct Filling {
+    pub body: Option<Content>,
+    pub texts: Texts,
+    pub inputs: Option<Value>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Sibling {
+    pub state: DeliveryState,
+    pub response: Option<Response>,
+}
+
+/// How one attempt ended, and how the delivery stands after it.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub end: AttemptEnd,
+    pub tally: Tally,
+}
+
+#[derive(Debug, Clone)]
+pub enum AttemptEnd {
+    Sent(Response),
+    /// Stays in the queue; `tally` says until when and why.
+    Waits {
+        doubt: bool,
+    },
+    GivenUp {
+        why: String,
+        response: Option<Response>,
+    },
+    SetAside {
+        why: String,
+    },
+    /// Left out after all: the steps of an `after:` destination filtered it.
+    Dropped {
+        why: String,
+    },
+}
+
+/// A message that a crash or a failing store left between two writes.
+#[derive(Debug, Clone)]
+pub struct Interrupted {
+    pub message: Message,
+    pub reading: Reading,
+    /// At how many starts it was found open, this one counted.
+    pub starts: u32,
+    /// How often its mark was written.
+    pub marks: u32,
+    pub answer: AnswerState,
+}
+
+/// What a person does to one delivery.
+#[derive(Debug, Clone)]
+pub struct Intervention {
+    pub delivery: DeliveryId,
+    pub what: Act,
+    /// Who did it, for the audit log.
+    pub by: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Back into the queue at its place, with a fresh tally; one that was sent becomes a new delivery with its own effect.
+    Resend {
+        to: Option<String>,
+        body: Option<Content>,
+    },
+    Drop,
+    /// Out of the lane, for a person.
+    Park,
+}
+
+/// Says that the store could not do it. Nothing of the call took effect, as far as anybody can tell.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(pub String);
