@@ -36,7 +36,7 @@ pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
 pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload};
 pub use inlet::{Answer, Inlet, Pending};
-pub use message::{Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
+pub use message::{Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
 pub use observer::{DeliveryOutcome, Observer, Unobserved};
 pub use plan::{
     Hours, Jitter, OnNack, OnResponse, Order, OutletPlan, Plan, QueueMode, Rate, Retry, WhenUnsure,

@@ -72,6 +72,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// The identity of a copy that is processed although an earlier one stands: it has effects of its own.
+    pub fn identity_of_repeat(identity: Hash, id: MessageId) -> Hash {
+        Hash::of(&[&identity.0, &id.0.to_be_bytes()])
+    }
+
     /// Names one effect on the outside, the same however often it is tried.
     pub fn effect(&self, channel: &str, repeat: u32, destination: &str, output: u32) -> Hash {
         Hash::of(&[
@@ -84,6 +89,16 @@ impl Message {
     }
 }
 
+/// What the failure of one part means for the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bond {
+    /// It fails the whole message.
+    #[default]
+    Together,
+    /// The others go on (`each: true`).
+    Apart,
+}
+
 /// A message on its way through steps: the whole, or one part of a split.
 #[derive(Clone)]
 pub struct Piece {
@@ -91,8 +106,10 @@ pub struct Piece {
     /// Which part of a split, from 1; `None` for the whole message.
     pub place: Option<u32>,
     pub control_id: Option<String>,
-    /// Set where this part alone left the way (`each: true`, or a filter behind the split).
+    /// Set where this part alone left the way: a filter behind the split, or a failure with `each: true`.
     pub halt: Option<crate::Halt>,
+    /// Whose failure it is when a later step fails on this piece.
+    pub bond: Bond,
     /// The parsed form, so that the next step need not parse again. Only the script language looks into it.
     pub view: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -105,6 +122,7 @@ impl Piece {
             place: None,
             control_id: message.control_id.clone(),
             halt: None,
+            bond: Bond::Together,
             view: None,
         }
     }

@@ -28,6 +28,7 @@ pub trait Store: Send + Sync {
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError>;
 
     /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
+    /// A message that is no longer `kept` is left as it stands, and the call fails.
     async fn queue(&self, processed: Processed) -> Result<(), StoreError>;
 
     /// Ends a message that left its way early.
@@ -137,6 +138,7 @@ pub enum RepeatPolicy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
     /// Kept, with the flags that the look at earlier copies gave (`repeat`, `same-id-other-bytes`).
+    /// One flagged `repeat` is kept under [`Message::identity_of_repeat`].
     New(Vec<String>),
     /// Not kept: this one stands for it. Reported by `AnswerAgain`, for an arrival that carries an effect identity
     /// already kept, and, whatever the policy, where the first copy's sender was told *unavailable* and the first

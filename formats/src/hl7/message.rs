@@ -1,15 +1,51 @@
 //! One HL7 message: its text, found by path without a tree.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
-use super::{Delimiters, ParseError, Part, Path, Place};
+use memchr::{memchr, memchr3};
+
+use super::{Delimiters, ParseError, Part, Path, Place, Why, escape, header::Header, lines::lines, pieces};
 use crate::charset::Charset;
 
 /// A message that can be read and changed by path. Cloning is cheap: the text is shared.
-#[derive(Clone, Debug)]
+///
+/// Only the places of the segments are kept; fields are found when they are read, which takes less time than to keep them.
+#[derive(Clone)]
 pub struct Message {
-    text: Arc<str>,
-    delimiters: Delimiters,
+    pub(super) original: Arc<str>,
+    pub(super) segments: Arc<Vec<Segment>>,
+    /// The whole text, once somebody asked for it; emptied by each change.
+    pub(super) whole: OnceLock<Arc<str>>,
+    pub(super) delimiters: Delimiters,
+    charset: Option<Charset>,
+}
+
+/// A segment and what ends it: line breaks and blank lines.
+#[derive(Clone)]
+pub(super) struct Segment {
+    pub(super) content: Piece,
+    pub(super) ending: Piece,
+}
+
+/// Text that stands in the original, or that was written since.
+#[derive(Clone)]
+pub(super) enum Piece {
+    Original(Range<usize>),
+    Written(Arc<str>),
+}
+
+impl Piece {
+    pub(super) fn text<'a>(&'a self, original: &'a str) -> &'a str {
+        match self {
+            Piece::Original(range) => &original[range.clone()],
+            Piece::Written(text) => text,
+        }
+    }
 }
 
 impl Message {
@@ -17,30 +53,52 @@ impl Message {
     ///
     /// Takes CR, LF, CRLF and mixtures as the end of a segment, skips blank lines, and blanks and a byte order mark before MSH.
     pub fn parse(text: impl Into<Arc<str>>) -> Result<Message, ParseError> {
-        let _ = text.into();
-        unimplemented!()
+        let original = text.into();
+        let bytes = original.as_bytes();
+        let mut found = lines(bytes);
+        let Some(first) = found.next() else { return Err(ParseError { at: 0, why: Why::Empty }) };
+        if !bytes[first.clone()].starts_with(b"MSH") {
+            return Err(ParseError { at: first.start, why: Why::NotHl7 });
+        }
+        let delimiters = Delimiters::read(&bytes[first.clone()])
+            .map_err(|(at, why)| ParseError { at: first.start + at, why })?;
+
+        let mut segments = Vec::with_capacity(16);
+        let mut line = first;
+        for next in found {
+            segments.push(Segment::original(&line, next.start));
+            line = next;
+        }
+        segments.push(Segment::original(&line, bytes.len()));
+        Ok(Message {
+            whole: OnceLock::from(Arc::clone(&original)),
+            original,
+            segments: Arc::new(segments),
+            delimiters,
+            charset: None,
+        })
     }
 
     /// Says why the message cannot be taken from a sender: no MSH-9, nothing after MSH, a second MSH.
     pub fn readable(&self) -> Result<(), ParseError> {
-        unimplemented!()
+        Header::read(self.text().as_bytes())?.readable()
     }
 
     /// The same message with `\Xhh..\` read in this charset and not in that of MSH-18.
     #[must_use]
-    pub fn in_charset(self, charset: Charset) -> Message {
-        let _ = charset;
+    pub fn in_charset(mut self, charset: Charset) -> Message {
+        self.charset = Some(charset);
         self
     }
 
     /// The whole text; what was not touched is byte for byte as it came.
     pub fn text(&self) -> &str {
-        &self.text
+        self.whole.get_or_init(|| self.assemble())
     }
 
     /// The whole text, shared.
     pub fn shared_text(&self) -> Arc<str> {
-        Arc::clone(&self.text)
+        Arc::clone(self.whole.get_or_init(|| self.assemble()))
     }
 
     /// The delimiters of this message.
@@ -50,72 +108,140 @@ impl Message {
 
     /// A leaf decoded, something with parts as it stands; empty when absent.
     pub fn get(&self, path: &Path) -> Cow<'_, str> {
-        let _ = path;
-        unimplemented!()
+        match (self.find(path), &path.place) {
+            (Some(index), Some(place)) => self.get_at(index, place),
+            (Some(index), None) => Cow::Borrowed(self.content(index)),
+            (None, _) => Cow::Borrowed(""),
+        }
     }
 
     /// What stands there; none when absent.
     pub fn raw(&self, path: &Path) -> Option<&str> {
-        let _ = path;
-        unimplemented!()
+        let index = self.find(path)?;
+        match &path.place {
+            Some(place) => self.raw_at(index, place),
+            None => Some(self.content(index)),
+        }
     }
 
     /// Whether something stands there; the HL7 null `""` does, delimiters alone do not.
     pub fn has(&self, path: &Path) -> bool {
-        let _ = path;
-        unimplemented!()
+        match (self.find(path), &path.place) {
+            (Some(index), Some(place)) => self.has_at(index, place),
+            (index, _) => index.is_some(),
+        }
     }
 
     /// What stands there, to be put somewhere else; empty when absent.
     pub fn part(&self, path: &Path) -> Part {
-        let _ = path;
-        unimplemented!()
+        Part { text: self.raw(path).unwrap_or_default().to_owned(), delimiters: self.delimiters }
     }
 
     /// How many segments there are, MSH included.
     pub fn segment_count(&self) -> usize {
-        unimplemented!()
+        self.segments.len()
     }
 
     /// The name of this segment, MSH being 0; empty when there is no such segment.
     pub fn segment_name(&self, index: usize) -> &str {
-        let _ = index;
-        unimplemented!()
+        let text = self.segment_text(index).unwrap_or_default();
+        &text[..memchr(self.delimiters.field, text.as_bytes()).unwrap_or(text.len())]
     }
 
     /// The text of this segment without its line end; none when there is no such segment.
     pub fn segment_text(&self, index: usize) -> Option<&str> {
-        let _ = index;
-        unimplemented!()
+        Some(self.segments.get(index)?.content.text(&self.original))
     }
 
     /// The places of all segments of this name, for the `…_at` functions.
     pub fn segments(&self, name: &str) -> Vec<usize> {
-        let _ = name;
-        unimplemented!()
+        (0..self.segment_count()).filter(|index| self.is_named(*index, name.as_bytes())).collect()
     }
 
     /// As [`Message::get`], within one segment.
     pub fn get_at(&self, index: usize, place: &Place) -> Cow<'_, str> {
-        let _ = (index, place);
-        unimplemented!()
+        let Some(raw) = self.raw_at(index, place) else { return Cow::Borrowed("") };
+        let escaped = self.delimiters.escape.is_some_and(|escape| memchr(escape, raw.as_bytes()).is_some());
+        if !escaped || self.has_parts(raw, place) || pieces::holds_delimiters(self.content(index), place) {
+            return Cow::Borrowed(raw);
+        }
+        escape::decode_in(raw, &self.delimiters, self.charset.or_else(|| self.declared_charset()).as_ref())
     }
 
     /// As [`Message::raw`], within one segment.
     pub fn raw_at(&self, index: usize, place: &Place) -> Option<&str> {
-        let _ = (index, place);
-        unimplemented!()
+        pieces::at(self.segment_text(index)?, place, &self.delimiters)
     }
 
     /// As [`Message::has`], within one segment.
     pub fn has_at(&self, index: usize, place: &Place) -> bool {
-        let _ = (index, place);
-        unimplemented!()
+        let Delimiters { component, subcomponent, .. } = self.delimiters;
+        self.raw_at(index, place).is_some_and(|raw| {
+            pieces::holds_delimiters(self.content(index), place)
+                || raw.bytes().any(|byte| byte != component && Some(byte) != subcomponent)
+        })
     }
 
     /// As [`Message::part`], within one segment.
     pub fn part_at(&self, index: usize, place: &Place) -> Part {
-        let _ = (index, place);
-        unimplemented!()
+        let text = self.raw_at(index, place).unwrap_or_default().to_owned();
+        Part { text, delimiters: self.delimiters }
+    }
+
+    /// The place of the segment that a path means.
+    pub(super) fn find(&self, path: &Path) -> Option<usize> {
+        let before = path.occurrence.checked_sub(1)? as usize;
+        (0..self.segment_count()).filter(|index| self.is_named(*index, &path.segment)).nth(before)
+    }
+
+    pub(super) fn content(&self, index: usize) -> &str {
+        self.segments[index].content.text(&self.original)
+    }
+
+    fn is_named(&self, index: usize, name: &[u8]) -> bool {
+        let rest = self.content(index).as_bytes().strip_prefix(name);
+        rest.is_some_and(|rest| rest.first().is_none_or(|next| *next == self.delimiters.field))
+    }
+
+    fn has_parts(&self, raw: &str, place: &Place) -> bool {
+        let Delimiters { component, subcomponent, .. } = self.delimiters;
+        let lower = subcomponent.unwrap_or(component);
+        match place {
+            Place { component: None, .. } => memchr3(component, lower, lower, raw.as_bytes()).is_some(),
+            Place { subcomponent: None, .. } => subcomponent.is_some() && memchr(lower, raw.as_bytes()).is_some(),
+            _ => false,
+        }
+    }
+
+    fn declared_charset(&self) -> Option<Charset> {
+        Charset::named(self.raw_at(0, &Place::field(18))?)
+    }
+
+    fn assemble(&self) -> Arc<str> {
+        let Segment { content: Piece::Original(header), .. } = &self.segments[0] else {
+            return self.joined("");
+        };
+        self.joined(&self.original[..header.start])
+    }
+
+    fn joined(&self, lead: &str) -> Arc<str> {
+        let pieces = self.segments.iter().flat_map(|segment| [&segment.content, &segment.ending]);
+        let mut text = String::with_capacity(self.original.len() + 64);
+        text.push_str(lead);
+        text.extend(pieces.map(|piece| piece.text(&self.original)));
+        text.into()
+    }
+}
+
+impl Segment {
+    fn original(line: &Range<usize>, next: usize) -> Segment {
+        Segment { content: Piece::Original(line.clone()), ending: Piece::Original(line.end..next) }
+    }
+}
+
+/// Shows the size only: a message is about a patient, and debug output ends in logs.
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Message({} segments)", self.segment_count())
     }
 }

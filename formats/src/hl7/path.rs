@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{PathError, Place};
+use super::{PathError, Place, cursor::Cursor};
 
 /// A segment, one of its occurrences, and a place in it; without a place, the whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,13 +15,23 @@ pub struct Path {
 impl Path {
     /// Reads `PID`, `PID-5`, `PID-5.1`, `PID-3[2].4.1`, `OBX[3]-5`, `ZPD-2`.
     pub fn parse(text: &str) -> Result<Path, PathError> {
-        let _ = text;
-        unimplemented!()
+        let mut cursor = Cursor::new(text);
+        let segment = cursor.name()?;
+        let occurrence = cursor.bracket("an occurrence is a number from 1")?.unwrap_or(1);
+        if cursor.is_at_end() {
+            return Ok(Path { segment, occurrence, place: None });
+        }
+        if !cursor.take(b'-') {
+            return Err(cursor.error("a hyphen stands between segment and field, as in PID-5.1"));
+        }
+        let place = Place::read(&mut cursor)?;
+        cursor.end()?;
+        Ok(Path { segment, occurrence, place: Some(place) })
     }
 
     /// The name of the segment.
     pub fn segment(&self) -> &str {
-        unimplemented!()
+        std::str::from_utf8(&self.segment).expect("the name of a segment is ASCII")
     }
 
     /// Which of the segments of that name, from 1.
@@ -44,7 +54,48 @@ impl FromStr for Path {
 }
 
 impl fmt::Display for Path {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        unimplemented!()
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.segment())?;
+        if self.occurrence != 1 {
+            write!(formatter, "[{}]", self.occurrence)?;
+        }
+        match &self.place {
+            Some(place) => write!(formatter, "-{place}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Path, Place};
+
+    #[test]
+    fn every_form_is_read_and_written_the_same() {
+        for text in ["PID", "OBX[3]", "PID-5", "PID-5.1", "PID-5.1.2", "PID-3[2]", "PID-3[2].4.1", "OBX[12]-5", "ZP1-65535"] {
+            assert_eq!(Path::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Path::parse("PID[1]-3[1].1").unwrap(), Path::parse("PID-3.1").unwrap());
+        assert_eq!(Place::parse("3[2].4").unwrap().to_string(), "3[2].4");
+    }
+
+    #[test]
+    fn what_is_no_path_says_why_and_where() {
+        let said = |text: &str| Path::parse(text).unwrap_err().to_string();
+        assert!(said("PID.5").ends_with("as in PID-5.1 (at character 4)"), "{}", said("PID.5"));
+        assert!(said("pid-5").ends_with("such as PID (at character 1)"));
+        assert!(said("PI").contains("three capitals"));
+        assert!(said("").contains("three capitals"));
+        assert!(said("1ID-5").contains("three capitals"));
+        assert!(said("PID-").ends_with("a field is a number from 1 to 65535 (at character 5)"));
+        assert!(said("PID-0").ends_with("paths count from 1 (at character 5)"));
+        assert!(said("PID-65536").contains("from 1 to 65535"));
+        assert!(said("PID-999999999999999999999").contains("from 1 to 65535"));
+        assert!(said("PID-3[2").ends_with("`]` is missing (at character 8)"));
+        assert!(said("PID-3[].1").contains("a repetition is a number"));
+        assert!(said("PID-5.1.2.3").ends_with("(at character 10)"));
+        assert!(said("PID-5 ").contains("nothing can follow"));
+        assert!(said("PIDé").contains("hyphen"));
+        assert!(said("éID-5").ends_with("(at character 1)"));
     }
 }
