@@ -42,6 +42,9 @@ pub enum Why {
     /// A batch holds a segment that belongs to no message.
     #[error("a segment of the batch stands outside any message")]
     OutsideMessage,
+    /// MSH-10 cannot hold a delimiter between fields or a line break.
+    #[error("the new MSH-10 holds a field delimiter or a line break")]
+    BadControlId,
     /// The text is not possible in the charset that the message declares.
     #[error("a byte that the declared charset cannot hold")]
     Charset,

@@ -24,7 +24,8 @@ impl Iterator for Lines<'_> {
     fn next(&mut self) -> Option<Range<usize>> {
         let rest = &self.bytes[self.at..];
         let start = self.at + rest.iter().position(|byte| !is_blank(*byte))?;
-        let end = memchr2(b'\r', b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |length| start + length);
+        let end =
+            memchr2(b'\r', b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |length| start + length);
         self.at = end;
         Some(start..end)
     }

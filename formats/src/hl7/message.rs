@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2};
 
 use super::{Delimiters, ParseError, Part, Path, Place, Why, escape, header::Header, lines::lines, pieces};
 use crate::charset::Charset;
@@ -18,11 +18,13 @@ use crate::charset::Charset;
 #[derive(Clone)]
 pub struct Message {
     pub(super) original: Arc<str>,
+    /// Where MSH stood; a byte order mark and blanks may stand before it.
+    pub(super) lead: usize,
     pub(super) segments: Arc<Vec<Segment>>,
     /// The whole text, once somebody asked for it; emptied by each change.
     pub(super) whole: OnceLock<Arc<str>>,
     pub(super) delimiters: Delimiters,
-    charset: Option<Charset>,
+    pub(super) charset: Option<Charset>,
 }
 
 /// A segment and what ends it: line breaks and blank lines.
@@ -63,6 +65,7 @@ impl Message {
         let delimiters = Delimiters::read(&bytes[first.clone()])
             .map_err(|(at, why)| ParseError { at: first.start + at, why })?;
 
+        let lead = first.start;
         let mut segments = Vec::with_capacity(16);
         let mut line = first;
         for next in found {
@@ -73,6 +76,7 @@ impl Message {
         Ok(Message {
             whole: OnceLock::from(Arc::clone(&original)),
             original,
+            lead,
             segments: Arc::new(segments),
             delimiters,
             charset: None,
@@ -207,8 +211,10 @@ impl Message {
         let Delimiters { component, subcomponent, .. } = self.delimiters;
         let lower = subcomponent.unwrap_or(component);
         match place {
-            Place { component: None, .. } => memchr3(component, lower, lower, raw.as_bytes()).is_some(),
-            Place { subcomponent: None, .. } => subcomponent.is_some() && memchr(lower, raw.as_bytes()).is_some(),
+            Place { component: None, .. } => memchr2(component, lower, raw.as_bytes()).is_some(),
+            Place { subcomponent: None, .. } => {
+                subcomponent.is_some() && memchr(lower, raw.as_bytes()).is_some()
+            }
             _ => false,
         }
     }
@@ -218,16 +224,9 @@ impl Message {
     }
 
     fn assemble(&self) -> Arc<str> {
-        let Segment { content: Piece::Original(header), .. } = &self.segments[0] else {
-            return self.joined("");
-        };
-        self.joined(&self.original[..header.start])
-    }
-
-    fn joined(&self, lead: &str) -> Arc<str> {
         let pieces = self.segments.iter().flat_map(|segment| [&segment.content, &segment.ending]);
         let mut text = String::with_capacity(self.original.len() + 64);
-        text.push_str(lead);
+        text.push_str(&self.original[..self.lead]);
         text.extend(pieces.map(|piece| piece.text(&self.original)));
         text.into()
     }

@@ -3,6 +3,7 @@
 pub mod acknowledgement;
 pub mod batch;
 mod control_id;
+mod cursor;
 mod delimiters;
 mod edit;
 mod error;
@@ -13,6 +14,7 @@ mod lines;
 mod message;
 mod part;
 mod path;
+mod pieces;
 mod place;
 
 pub use control_id::with_control_id;

@@ -72,7 +72,17 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_written_the_same() {
-        for text in ["PID", "OBX[3]", "PID-5", "PID-5.1", "PID-5.1.2", "PID-3[2]", "PID-3[2].4.1", "OBX[12]-5", "ZP1-65535"] {
+        for text in [
+            "PID",
+            "OBX[3]",
+            "PID-5",
+            "PID-5.1",
+            "PID-5.1.2",
+            "PID-3[2]",
+            "PID-3[2].4.1",
+            "OBX[12]-5",
+            "ZP1-65535",
+        ] {
             assert_eq!(Path::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Path::parse("PID[1]-3[1].1").unwrap(), Path::parse("PID-3.1").unwrap());

@@ -2,6 +2,7 @@
 
 mod build;
 mod read;
+mod reply;
 
 pub use build::{Answer, Condition, ErrorPlace, batch, build};
 pub use read::{Acknowledgement, ReadError, read};
