@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Checks, Claim, Content, Facts, Hash, MessageId, OpenError, Opening, Texts};
+use crate::{Checks, Claim, Content, DeliveryId, Facts, Hash, MessageId, OpenError, Opening, Texts};
 
 /// Sends one delivery at a time and tells how it went.
 ///
@@ -53,6 +53,7 @@ pub type Note = serde_json::Value;
 /// One attempt at one delivery.
 #[derive(Debug, Clone)]
 pub struct Outbound {
+    pub id: DeliveryId,
     pub message: MessageId,
     /// The same at each attempt, and at no other delivery.
     pub effect: Hash,

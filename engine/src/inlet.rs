@@ -1,64 +1,177 @@
 //! Where messages enter the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::{Inbound, Reply};
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    AnswerState, Inbound, MessageId, Outcome, Reply, Told,
+    caller::{Caller, Waiting},
+    line::{Line, Seat},
+};
+
+/// How many messages of one channel may be under way at once.
+const ROOM: usize = 1024;
 
 /// A source's way in. Cheap to clone: give one to each connection. Survives a reload of the channel's steps.
 #[derive(Clone)]
-pub struct Inlet(Arc<()>);
+pub struct Inlet(Arc<Mouth>);
+
+struct Mouth {
+    channel: Arc<str>,
+    line: RwLock<Arc<Line>>,
+    room: Arc<Semaphore>,
+}
 
 /// What to tell the sender, and the slip to hand back once it was told.
+///
+/// Dropped without a word it counts as not told.
 #[must_use = "write the reply, then say whether the sender was told"]
 pub struct Answer {
     pub reply: Reply,
+    receipt: Option<Receipt>,
+}
+
+struct Receipt {
+    line: Arc<Line>,
+    id: Option<MessageId>,
+    since: Instant,
 }
 
 /// The application's answer to a message that is durable already (enhanced mode).
 #[must_use]
-pub struct Pending(());
+pub struct Pending {
+    waiting: Waiting,
+    line: Arc<Line>,
+    since: Instant,
+}
 
 impl Inlet {
+    pub(crate) fn new(channel: Arc<str>, line: Arc<Line>) -> Self {
+        Self(Arc::new(Mouth { channel, line: RwLock::new(line), room: Arc::new(Semaphore::new(ROOM)) }))
+    }
+
     /// Takes a message and returns what to tell its sender. Waits while the channel is full, so a slow
     /// channel slows its senders; never longer than `within`.
     pub async fn receive(&self, inbound: Inbound) -> Answer {
-        let _ = inbound;
-        unimplemented!("being written")
+        match self.enter(inbound).await {
+            Ok(pending) => pending.answer().await,
+            Err(answer) => answer,
+        }
     }
 
     /// Takes the messages of one batch: kept in one write, each answered for itself, in order.
     pub async fn receive_batch(&self, inbounds: Vec<Inbound>) -> Vec<Answer> {
-        let _ = inbounds;
-        unimplemented!("being written")
+        let seats = self.line().seats(inbounds.len());
+        let pending: Vec<Pending> = inbounds
+            .into_iter()
+            .zip(seats)
+            .map(|(inbound, seat)| self.begin(inbound, Some(seat), None))
+            .collect();
+        let mut answers = Vec::with_capacity(pending.len());
+        for one in pending {
+            answers.push(one.answer().await);
+        }
+        answers
     }
 
     /// Takes a message and returns as soon as it is durable: `Ok`, and the application's answer follows;
     /// `Err`, where it was not taken.
     pub async fn accept(&self, inbound: Inbound) -> Result<Pending, Answer> {
-        let _ = inbound;
-        unimplemented!("being written")
+        let Pending { waiting, line, since } = self.enter(inbound).await?;
+        match waiting.kept().await {
+            Ok(waiting) => Ok(Pending { waiting, line, since }),
+            Err((reply, id)) => Err(Answer::new(reply, Receipt { line, id, since })),
+        }
     }
 
     /// The name of the channel.
     pub fn channel(&self) -> &str {
-        unimplemented!("being written")
+        &self.0.channel
     }
 
     pub(crate) fn is(&self, other: &Inlet) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
-}
 
-impl Answer {
-    /// The sender has its answer.
-    pub fn told(self) {}
+    /// New messages take the new way; those under way end on the old one.
+    pub(crate) fn switch(&self, line: Arc<Line>) {
+        *self.0.line.write().unwrap_or_else(PoisonError::into_inner) = line;
+    }
 
-    /// The sender went away first.
-    pub fn untold(self) {}
+    async fn enter(&self, inbound: Inbound) -> Result<Pending, Answer> {
+        let within = self.line().within();
+        let room = tokio::time::timeout(within, Arc::clone(&self.0.room).acquire_owned()).await;
+        match room {
+            Ok(Ok(room)) => Ok(self.begin(inbound, None, Some(room))),
+            Ok(Err(_)) | Err(_) => {
+                let line = self.line();
+                line.turned_away();
+                let reply = Reply::because(Outcome::Unavailable, "too many messages are under way");
+                Err(Answer { reply, receipt: None })
+            }
+        }
+    }
+
+    /// Starts a message on its way. The task ends by itself: every wait on the way is bounded or recovers.
+    fn begin(
+        &self,
+        inbound: Inbound,
+        seat: Option<Seat>,
+        room: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Pending {
+        let line = self.line();
+        let (caller, waiting) = Caller::new(line.within());
+        let since = caller.since;
+        let way = Arc::clone(&line);
+        line.tasks().spawn(async move {
+            way.run(inbound, seat, caller).await;
+            drop(room);
+        });
+        Pending { waiting, line, since }
+    }
+
+    fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.0.line.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Pending {
     pub async fn answer(self) -> Answer {
-        unimplemented!("being written")
+        let (reply, id) = self.waiting.answer().await;
+        Answer::new(reply, Receipt { line: self.line, id, since: self.since })
+    }
+}
+
+impl Answer {
+    fn new(reply: Reply, receipt: Receipt) -> Self {
+        receipt.line.observe_reply(receipt.since);
+        Self { reply, receipt: Some(receipt) }
+    }
+
+    /// The sender has its answer.
+    pub fn told(mut self) {
+        let state = match self.reply.outcome {
+            Outcome::Unavailable => AnswerState::Unavailable,
+            _ => AnswerState::Told,
+        };
+        self.record(state);
+    }
+
+    /// The sender went away first.
+    pub fn untold(mut self) {
+        self.record(AnswerState::Untold);
+    }
+
+    fn record(&mut self, state: AnswerState) {
+        if let Some(Receipt { line, id: Some(id), .. }) = self.receipt.take() {
+            line.told(id, Told { state, reply: self.reply.clone() });
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.record(AnswerState::Untold);
     }
 }

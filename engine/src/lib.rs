@@ -12,6 +12,9 @@
 //! The engine knows no protocol, no YAML, no script language and no SQL. It meets them
 //! through [`Source`], [`Destination`], [`Script`] and [`Store`].
 
+mod arrivals;
+mod caller;
+mod channel;
 mod content;
 mod context;
 mod destination;
@@ -19,16 +22,22 @@ mod diagnostic;
 mod feeds;
 mod history;
 mod inlet;
+mod line;
+pub mod memory;
 mod message;
 mod observer;
+mod outlet;
+mod pace;
 mod plan;
 mod ports;
+mod recovery;
 mod reply;
 mod script;
 mod source;
 mod stop;
 mod store;
 
+pub use channel::{Channel, ChannelState, ChannelView, Past, Refusal, Surroundings};
 pub use content::{Content, Hash};
 pub use context::{Answered, Context, Input, Inputs};
 pub use destination::{Destination, DestinationSettings, Doubt, Note, Outbound, Response, SendError};
@@ -36,8 +45,11 @@ pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
 pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload};
 pub use inlet::{Answer, Inlet, Pending};
+pub use memory::Memory;
 pub use message::{Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
 pub use observer::{DeliveryOutcome, Observer, Unobserved};
+pub use outlet::{HeadView, OutletView};
+pub use pace::Spots;
 pub use plan::{
     Hours, Jitter, OnNack, OnResponse, Order, OutletPlan, Plan, QueueMode, Rate, Retry, WhenUnsure,
 };

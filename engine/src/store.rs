@@ -109,6 +109,8 @@ pub struct Arrival {
     /// Set where it is kept and closed in one write: unreadable.
     pub closed: Option<Closed>,
     pub answer: Owed,
+    /// Set where the sender is one of our own channels: a second arrival of it is always [`Kept::Again`].
+    pub effect: Option<Hash>,
     /// The batch it came in, and its place there from 1.
     pub batch: Option<(Hash, u32)>,
 }

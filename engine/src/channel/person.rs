@@ -1,0 +1,169 @@
+//! What a person does to a channel's destinations and deliveries. Each is in the audit log.
+
+use std::sync::Arc;
+
+use super::{Channel, hold_switch};
+use crate::{Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, Route, StoreError};
+
+/// Why a person's wish could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such destination: {0}")]
+    NoDestination(String),
+    #[error("there is no such delivery: {0}")]
+    NoDelivery(u64),
+    #[error("it is being sent at this moment; hold the destination, then try again")]
+    UnderWay,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Channel {
+    /// Sends nothing to a destination until it is released. Durable.
+    pub async fn hold(&self, destination: &str, by: &str) -> Result<(), Refusal> {
+        self.switch_hold(destination, Some("held"), by).await
+    }
+
+    pub async fn release(&self, destination: &str, by: &str) -> Result<(), Refusal> {
+        self.switch_hold(destination, None, by).await
+    }
+
+    async fn switch_hold(&self, destination: &str, value: Option<&str>, by: &str) -> Result<(), Refusal> {
+        let outlet =
+            self.outlet(destination).ok_or_else(|| Refusal::NoDestination(destination.to_owned()))?;
+        self.around.store.switch(&hold_switch(&self.name, destination), value, by).await?;
+        outlet.set_held(value.is_some());
+        self.around.observer.changed(&self.name);
+        Ok(())
+    }
+
+    /// Sets the head of a destination's queue aside, so that those behind it go on.
+    pub async fn park(&self, destination: &str, by: &str) -> Result<Option<DeliveryId>, Refusal> {
+        let outlet =
+            self.outlet(destination).ok_or_else(|| Refusal::NoDestination(destination.to_owned()))?;
+        Ok(outlet.park(by).await?)
+    }
+
+    /// Sends a delivery again: as it is, edited, or to another destination.
+    pub async fn resend(
+        &self,
+        delivery: DeliveryId,
+        to: Option<String>,
+        body: Option<Content>,
+        by: &str,
+    ) -> Result<DeliveryId, Refusal> {
+        let found = self.around.store.delivery(delivery).await?.ok_or(Refusal::NoDelivery(delivery.0))?;
+        let from = self.outlet(&found.destination);
+        let target = to.as_deref().unwrap_or(&found.destination);
+        let target = self.outlet(target).ok_or_else(|| Refusal::NoDestination(target.to_owned()))?;
+        if from.as_ref().is_some_and(|outlet| !outlet.withdraw(delivery)) {
+            return Err(Refusal::UnderWay);
+        }
+        let moves = to.is_some() && from.as_ref().is_some_and(|outlet| outlet.waits(delivery));
+        let what = Act::Resend { to, body };
+        let again = self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await;
+        let waiting = match again {
+            Ok(Some(waiting)) => waiting,
+            Ok(None) | Err(_) => {
+                if let Some(outlet) = from {
+                    outlet.restore(delivery);
+                }
+                return Err(again.err().map_or(Refusal::NoDelivery(delivery.0), Refusal::Store));
+            }
+        };
+        let id = waiting.position.delivery;
+        target.revive(waiting);
+        if id != delivery
+            && let Some(outlet) = from
+        {
+            if moves {
+                // It went to another destination: it no longer waits here.
+                self.drop_withdrawn(delivery, &outlet, by).await?;
+            } else {
+                outlet.restore(delivery);
+            }
+        }
+        Ok(id)
+    }
+
+    /// Gives a delivery up for good.
+    pub async fn drop_delivery(&self, delivery: DeliveryId, by: &str) -> Result<(), Refusal> {
+        let found = self.around.store.delivery(delivery).await?.ok_or(Refusal::NoDelivery(delivery.0))?;
+        let Some(outlet) = self.outlet(&found.destination) else {
+            let what = Act::Drop;
+            self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await?;
+            return Ok(());
+        };
+        if !outlet.withdraw(delivery) {
+            return Err(Refusal::UnderWay);
+        }
+        self.drop_withdrawn(delivery, &outlet, by).await
+    }
+
+    async fn drop_withdrawn(
+        &self,
+        delivery: DeliveryId,
+        outlet: &crate::outlet::Outlet,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let dropped = Intervention { delivery, what: Act::Drop, by: by.to_owned() };
+        if let Err(error) = self.around.store.intervene(dropped).await {
+            outlet.restore(delivery);
+            return Err(error.into());
+        }
+        outlet.gone(delivery).await;
+        Ok(())
+    }
+
+    /// Makes the payloads of waiting deliveries again from the raw messages, with the steps now in force.
+    /// Returns how many were made, and the deliveries whose steps said no: those are left as they are.
+    pub async fn rerun_waiting(&self) -> Result<(u64, Vec<DeliveryId>), Refusal> {
+        let mut made = 0;
+        let mut left = Vec::new();
+        for outlet in self.all_outlets() {
+            for delivery in outlet.waiting_now() {
+                if !outlet.withdraw(delivery) {
+                    continue;
+                }
+                outlet.forget_fresh(delivery);
+                let again = self.rerun(delivery, outlet.name()).await;
+                outlet.restore(delivery);
+                match again? {
+                    true => made += 1,
+                    false => left.push(delivery),
+                }
+            }
+        }
+        Ok((made, left))
+    }
+
+    async fn rerun(&self, id: DeliveryId, destination: &str) -> Result<bool, Refusal> {
+        let Some(delivery) = self.around.store.delivery(id).await? else { return Ok(false) };
+        if delivery.body.is_none() {
+            // It waits for another destination: its steps run then, with what is in force then.
+            return Ok(true);
+        }
+        let plan = self.plan();
+        let Some(index) = plan.outlets.iter().position(|outlet| outlet.name == destination) else {
+            return Ok(false);
+        };
+        let message = delivery.message;
+        let context =
+            Context::new(Arc::clone(&self.name), message.id, Arc::clone(&message.facts), Inputs::Live);
+        let place = delivery.piece.place;
+        let line = self.line();
+        let leaving = line.pace.run(|| {
+            let pieces = plan.script.transform(&message, &context).ok()?;
+            let piece = pieces.into_iter().find(|piece| piece.place == place && piece.halt.is_none())?;
+            match plan.script.route(&piece, index, &context) {
+                Ok(Route::Goes(leaving)) => Some((piece, leaving)),
+                _ => None,
+            }
+        });
+        let Ok(Some((piece, Leaving { body, texts, .. }))) = leaving else { return Ok(false) };
+        let inputs = (!context.is_untouched()).then(|| context.recorded());
+        let filling = Filling { body: Some(body.unwrap_or(piece.body)), texts, inputs };
+        self.around.store.fill(id, filling).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,48 @@
+//! What a person sees of a channel.
+
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::Channel;
+use crate::OutletView;
+
+/// Whether a channel takes and sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelState {
+    Running,
+    /// Takes no messages; sends what is queued.
+    Paused,
+    /// Neither takes nor sends.
+    Stopped,
+}
+
+/// How a channel stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelView {
+    pub name: String,
+    pub version: String,
+    pub state: ChannelState,
+    /// Why its source does not run, though it should.
+    pub trouble: Option<String>,
+    pub connections: i64,
+    pub destinations: Vec<OutletView>,
+}
+
+impl Channel {
+    pub fn view(&self) -> ChannelView {
+        let (state, trouble) = {
+            let running = self.running();
+            (running.state, running.trouble.clone())
+        };
+        ChannelView {
+            name: self.name.to_string(),
+            version: self.plan().version.to_string(),
+            state,
+            trouble: trouble.filter(|_| state == ChannelState::Running),
+            connections: self.connections.load(Ordering::SeqCst),
+            destinations: self.all_outlets().iter().map(|outlet| outlet.view()).collect(),
+        }
+    }
+}

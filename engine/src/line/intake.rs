@@ -1,0 +1,195 @@
+//! Intake: receive, store, ack. Ends when the message is durable.
+
+use std::{sync::Arc, time::SystemTime};
+
+use tokio::time::Instant;
+
+use super::{Exit, Line, Seat};
+use crate::{
+    Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome, Owed,
+    Reading, Reply, ReplyBody, ReplyWhen, Silence, Standing,
+    caller::Caller,
+    recovery::{IsKept, Stranded},
+};
+
+/// A message as it was read, about to be kept.
+pub(super) struct Received {
+    body: Content,
+    facts: Arc<Facts>,
+    effect: Option<Hash>,
+    reading: Reading,
+    unreadable: Option<String>,
+}
+
+impl Line {
+    /// Reads what the message says of itself. What cannot be read is kept all the same.
+    pub(super) fn receive(&self, inbound: Inbound) -> Received {
+        let read = match &inbound.unreadable {
+            Some(why) => Err(why.clone()),
+            None => match self.pace.run(|| self.script.read(&inbound)) {
+                Ok(read) => read.map_err(|unreadable| unreadable.why),
+                Err(panicked) => Err(panicked.0),
+            },
+        };
+        let (reading, unreadable) = match read {
+            Ok(reading) => (reading, None),
+            Err(why) => (Reading::default(), Some(why)),
+        };
+        Received {
+            body: inbound.body,
+            facts: Arc::new(inbound.facts),
+            effect: inbound.effect,
+            reading,
+            unreadable,
+        }
+    }
+
+    /// Makes the message durable, or finds that it already is.
+    pub(super) async fn store(
+        &self,
+        received: Received,
+        seat: Option<Seat>,
+        caller: &mut Caller,
+    ) -> Result<Message, Exit> {
+        let id = match &seat {
+            Some(seat) => seat.id,
+            None => self.arrivals.enter(self.store.as_ref()),
+        };
+        caller.named(id);
+        self.recovery.begin(id);
+        let unreadable = received.unreadable.clone();
+        let mut arrival = self.arrival(id, received, seat.as_ref());
+        loop {
+            let mut message = arrival.message.clone();
+            let kept = match &seat {
+                Some(seat) => seat.keep(self.store.as_ref(), arrival.clone()).await,
+                None => self.store.keep(vec![arrival.clone()]).await.map(|mut kept| kept.remove(0)),
+            };
+            match kept {
+                Ok(Kept::New(flags)) => {
+                    if flags.iter().any(|flag| flag == "repeat") {
+                        message.identity = Message::identity_of_repeat(message.identity, id);
+                    }
+                    return self.is_readable(message, unreadable);
+                }
+                Ok(Kept::Again(first)) => match self.recovery.claim(first) {
+                    // Nobody has taken the first copy up: this one stands for it.
+                    Some(stranded) if arrival.supersedes.is_none() => {
+                        arrival.supersedes = Some(stranded.message.id);
+                        let superseded = self.supersede(arrival.clone(), stranded).await;
+                        match superseded {
+                            Ok(()) => return self.is_readable(message, unreadable),
+                            Err(exit) => return Err(exit),
+                        }
+                    }
+                    _ => {
+                        self.arrivals.leave(id);
+                        return Err(Exit::Again(first));
+                    }
+                },
+                Err(error) => {
+                    return Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error));
+                }
+            }
+        }
+    }
+
+    /// Closes the first copy and keeps the second, in one write.
+    async fn supersede(&self, arrival: Arrival, first: Stranded) -> Result<(), Exit> {
+        let message = arrival.message.clone();
+        match self.store.keep(vec![arrival]).await {
+            Ok(_) => {
+                self.arrivals.leave(first.message.id);
+                self.recovery.open_gate();
+                Ok(())
+            }
+            Err(error) => {
+                self.recovery.strand(first);
+                Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error))
+            }
+        }
+    }
+
+    pub(super) fn ack(&self, caller: &mut Caller) {
+        caller.kept();
+        if self.reply.when == ReplyWhen::Stored {
+            caller.answer(Reply::of(Outcome::Accepted));
+        }
+    }
+
+    /// What a second copy hears: what the first one did.
+    pub(super) async fn answer_of(&self, first: MessageId, deadline: Instant) -> Reply {
+        if let Some(told) = self.recovery.wait_for(first) {
+            if self.reply.when == ReplyWhen::Stored {
+                return Reply::of(Outcome::Accepted);
+            }
+            if let Ok(Ok(reply)) = tokio::time::timeout_at(deadline, told).await {
+                return reply;
+            }
+            return Reply::because(Outcome::Unavailable, "the first copy of this message is still under way");
+        }
+        match self.store.standing(first).await {
+            Ok(Some(standing)) => reply_of(standing),
+            Ok(None) => Reply::because(Outcome::Unavailable, "the first copy of this message is gone"),
+            Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
+        }
+    }
+
+    fn arrival(&self, id: MessageId, received: Received, seat: Option<&Seat>) -> Arrival {
+        let Received { body, facts, effect, reading, unreadable } = received;
+        let identity = effect.unwrap_or_else(|| identity(id, &reading, &body));
+        let control_id = reading.control_id.clone();
+        let received = SystemTime::now();
+        let message = Message { id, body, facts, control_id, identity, received };
+        let closed = unreadable.map(|why| Closed {
+            state: MessageState::Refused,
+            outcome: Outcome::Unreadable,
+            why,
+            halt: None,
+            inputs: None,
+        });
+        let answer = if self.silence == Silence::Never { Owed::NotOwed } else { Owed::Owed };
+        Arrival {
+            channel: Arc::clone(&self.channel),
+            message,
+            reading,
+            version: self.version,
+            repeats: self.repeats,
+            supersedes: None,
+            closed,
+            answer,
+            batch: seat.map(|seat| seat.batch),
+            effect,
+        }
+    }
+
+    fn is_readable(&self, message: Message, unreadable: Option<String>) -> Result<Message, Exit> {
+        let Some(why) = unreadable else { return Ok(message) };
+        self.arrivals.leave(message.id);
+        Err(Exit::Unreadable(message.id, why))
+    }
+}
+
+/// What makes this message itself: its sender, its id there and its bytes. One without an id is like no other.
+fn identity(id: MessageId, reading: &Reading, body: &Content) -> Hash {
+    match &reading.control_id {
+        Some(control_id) => Hash::of(&[reading.sender.as_bytes(), control_id.as_bytes(), &body.hash().0]),
+        None => Hash::of(&[&body.hash().0, &id.0.to_be_bytes()]),
+    }
+}
+
+/// The answer that a message which has ended would get.
+fn reply_of(standing: Standing) -> Reply {
+    let Some(stored) = standing.reply else {
+        return match standing.outcome {
+            Some(outcome) => Reply::of(outcome),
+            None => Reply::because(Outcome::Unavailable, "the first copy of this message is still under way"),
+        };
+    };
+    let body = match (stored.from, stored.script) {
+        (Some(from), _) => Some(ReplyBody::From(from.into())),
+        (None, Some(script)) => Some(ReplyBody::Script(script.into())),
+        (None, None) => None,
+    };
+    Reply { outcome: stored.outcome, why: stored.why, at: stored.at, code: stored.code, body }
+}

@@ -1,0 +1,182 @@
+//! The way of one message.
+
+mod deliver;
+mod intake;
+mod process;
+mod resume;
+mod together;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use resume::tend;
+pub(crate) use together::Seat;
+
+use crate::{
+    AnswerState, Closed, Halt, Hash, Inbound, Message, MessageId, MessageState, Observer, Outcome, Repeats,
+    Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
+    arrivals::Arrivals,
+    caller::Caller,
+    outlet::Outlet,
+    pace::Pace,
+    recovery::{IsKept, Recovery, Stranded},
+};
+
+/// One channel's way from its source to its destinations, in one version of its file.
+pub(crate) struct Line {
+    pub(crate) channel: Arc<str>,
+    pub(crate) version: Hash,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) script: Arc<dyn Script>,
+    /// In the order of the file.
+    pub(crate) outlets: Vec<Arc<Outlet>>,
+    pub(crate) reply: ReplyPolicy,
+    pub(crate) repeats: Repeats,
+    pub(crate) silence: Silence,
+    pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) recovery: Arc<Recovery>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) pace: Pace,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Line {
+    /// Carries one message from its sender's bytes to its sender's answer.
+    async fn carry(&self, inbound: Inbound, seat: Option<Seat>, caller: &mut Caller) -> Result<(), Exit> {
+        let received = self.receive(inbound);
+        let message = self.store(received, seat, caller).await?;
+        self.ack(caller);
+
+        let transformed = self.transform(message).await?;
+        let routed = self.route(transformed)?;
+        let queued = self.queue(routed, caller).await?;
+
+        let sent = self.send(queued, caller).await;
+        self.respond(&sent, caller);
+        Ok(())
+    }
+
+    /// Carries one message, and takes it off its way where a step says so.
+    pub(crate) async fn run(&self, inbound: Inbound, seat: Option<Seat>, mut caller: Caller) {
+        self.observer.received(&self.channel);
+        if let Err(exit) = self.carry(inbound, seat, &mut caller).await {
+            self.leave(exit, &mut caller).await;
+        }
+        if let Some(id) = caller.message() {
+            self.recovery.end(id, caller.answered());
+        }
+    }
+
+    /// Answers and records a message that leaves early. No other place does.
+    async fn leave(&self, exit: Exit, caller: &mut Caller) {
+        let reply = match exit {
+            Exit::Again(first) => self.answer_of(first, caller.deadline).await,
+            Exit::Unreadable(id, why) => {
+                self.observer.ended(&self.channel, Some(id), Outcome::Unreadable);
+                Reply::because(Outcome::Unreadable, why)
+            }
+            Exit::Halted(halted) => self.close(*halted).await,
+            Exit::Broken(message, is_kept, error) => self.strand(message.map(|kept| *kept), is_kept, &error),
+        };
+        caller.answer(reply);
+    }
+
+    /// Ends a message that a step turned away, and words its answer.
+    async fn close(&self, halted: Halted) -> Reply {
+        let id = halted.message.id;
+        let outcome = halted.halt.outcome();
+        let reply = reply_to(&halted.halt);
+        let message = halted.message.clone();
+        let closed = halted.closed();
+        if let Err(error) = self.store.close(id, closed).await {
+            return self.strand(Some(message), IsKept::Yes, &error);
+        }
+        self.arrivals.leave(id);
+        self.observer.ended(&self.channel, Some(id), outcome);
+        reply
+    }
+
+    /// Leaves a message to be taken up when the store writes again. It stays open until then.
+    fn strand(&self, message: Option<Message>, kept: IsKept, error: &StoreError) -> Reply {
+        tracing::warn!(channel = %self.channel, %error, "cannot write; what is kept goes on when the store does");
+        self.observer.ended(&self.channel, message.as_ref().map(|message| message.id), Outcome::Unavailable);
+        if let Some(message) = message {
+            self.recovery.strand(Stranded { message, starts: 0, marks: 0, kept });
+        }
+        Reply::because(Outcome::Unavailable, "the message store cannot write")
+    }
+
+    /// Places for the messages of one batch.
+    pub(crate) fn seats(&self, seats: usize) -> Vec<Seat> {
+        let ids: Vec<MessageId> = (0..seats).map(|_| self.arrivals.enter(self.store.as_ref())).collect();
+        Seat::row(&ids)
+    }
+
+    pub(crate) fn within(&self) -> Duration {
+        self.reply.within
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// A message was not even taken: too many are under way.
+    pub(crate) fn turned_away(&self) {
+        self.observer.received(&self.channel);
+        self.observer.ended(&self.channel, None, Outcome::Unavailable);
+    }
+
+    pub(crate) fn observe_reply(&self, since: Instant) {
+        self.observer.replied(&self.channel, since.elapsed());
+    }
+
+    pub(crate) fn told(&self, id: MessageId, mut told: Told) {
+        if self.silence == Silence::Never && told.state != AnswerState::Unavailable {
+            told.state = AnswerState::NotOwed;
+        }
+        self.store.told(id, told);
+    }
+}
+
+/// Why a message leaves its way before the end, by whose doing it is.
+pub(crate) enum Exit {
+    /// The sender sent it again: it hears what the first one heard.
+    Again(MessageId),
+    /// The bytes are not a message; they are kept.
+    Unreadable(MessageId, String),
+    /// A step said no: filtered, refused or failed.
+    Halted(Box<Halted>),
+    /// We failed. What is kept stays open, and is taken up as soon as the store writes again.
+    Broken(Option<Box<Message>>, IsKept, StoreError),
+}
+
+pub(crate) struct Halted {
+    message: Message,
+    halt: Halt,
+    inputs: Option<serde_json::Value>,
+}
+
+impl Halted {
+    fn closed(self) -> Closed {
+        let outcome = self.halt.outcome();
+        let state = match outcome {
+            Outcome::Filtered => MessageState::Filtered,
+            Outcome::Refused => MessageState::Refused,
+            _ => MessageState::Failed,
+        };
+        Closed { state, outcome, why: self.halt.to_string(), halt: Some(self.halt), inputs: self.inputs }
+    }
+}
+
+/// What the sender hears of it: a refusal in its own words, of a failure the step's name alone.
+fn reply_to(halt: &Halt) -> Reply {
+    match halt {
+        Halt::Filtered { .. } => Reply::of(Outcome::Filtered),
+        Halt::Refused { why, at } => {
+            Reply { at: at.clone(), ..Reply::because(Outcome::Refused, why.clone()) }
+        }
+        Halt::Failed { step, .. } => Reply::because(Outcome::Failed, format!("{step} failed")),
+    }
+}

@@ -1,0 +1,266 @@
+//! Process: transform, route, queue. Ends when every delivery is durable.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Exit, Halted, Line};
+use crate::{
+    Bond, Context, DeliveryId, Halt, Inputs, Leaving, Message, MessageState, NewDelivery, Outcome, Part,
+    Piece, Position, Processed, QueueMode, ReplyWhen, Route, Tally, Waiting,
+    caller::Caller,
+    outlet::{Fresh, Outlet, Tried},
+    recovery::IsKept,
+};
+
+/// A message after the channel's steps.
+pub(super) struct Transformed {
+    message: Message,
+    pieces: Vec<Piece>,
+    context: Context,
+}
+
+/// A message whose deliveries are known, and not durable yet.
+pub(super) struct Routed {
+    message: Message,
+    processed: Processed,
+    /// The outlet of each delivery, by the outlet's place in the file, with what it needs to send at once.
+    fresh: Vec<(usize, Waiting, Fresh)>,
+}
+
+/// A message whose deliveries are durable.
+pub(super) struct Queued {
+    pub(super) message: Message,
+    pub(super) outcome: Outcome,
+    pub(super) watched: Vec<Watched>,
+}
+
+/// A delivery whose end the sender waits for.
+pub(super) struct Watched {
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) position: Position,
+    pub(super) tried: oneshot::Receiver<Tried>,
+}
+
+impl Line {
+    /// Runs the channel's steps, once no older message has to be taken up first.
+    pub(super) async fn transform(&self, message: Message) -> Result<Transformed, Exit> {
+        self.recovery.turn().await;
+        self.transform_now(message)
+    }
+
+    pub(super) fn transform_now(&self, message: Message) -> Result<Transformed, Exit> {
+        let context =
+            Context::new(Arc::clone(&self.channel), message.id, Arc::clone(&message.facts), Inputs::Live);
+        let pieces = self
+            .pace
+            .run(|| self.script.transform(&message, &context))
+            .unwrap_or_else(|panicked| Err(broke("the steps", panicked.0)));
+        match pieces {
+            Ok(pieces) => Ok(Transformed { message, pieces, context }),
+            Err(halt) => Err(halted(message, halt, &context)),
+        }
+    }
+
+    /// Asks each outlet whether it wants each piece, and what would leave.
+    pub(super) fn route(&self, transformed: Transformed) -> Result<Routed, Exit> {
+        let Transformed { message, pieces, context } = transformed;
+        let routed = self
+            .pace
+            .run(|| pieces.into_iter().map(|piece| self.route_piece(&message, piece, &context)).collect())
+            .unwrap_or_else(|panicked| Err(broke("the destinations' steps", panicked.0)));
+        let parts: Vec<RoutedPart> = match routed {
+            Ok(parts) => parts,
+            Err(halt) => return Err(halted(message, halt, &context)),
+        };
+        Ok(self.gather(message, parts, &context))
+    }
+
+    /// Makes the deliveries durable, hands them to their outlets, and lets younger messages pass.
+    pub(super) async fn queue(&self, routed: Routed, caller: &Caller) -> Result<Queued, Exit> {
+        let Routed { message, processed, fresh } = routed;
+        let outcome = processed.outcome;
+        if let Err(error) = self.store.queue(processed).await {
+            return Err(Exit::Broken(Some(Box::new(message)), IsKept::Yes, error));
+        }
+        let mut watched = Vec::new();
+        for (index, waiting, fresh) in fresh {
+            let outlet = &self.outlets[index];
+            let position = waiting.position;
+            let watch = caller.is_waiting() && self.awaits(outlet);
+            if let Some(tried) = outlet.enqueue(waiting, fresh, watch) {
+                watched.push(Watched { outlet: Arc::clone(outlet), position, tried });
+            }
+        }
+        self.arrivals.leave(message.id);
+        self.observer.ended(&self.channel, Some(message.id), outcome);
+        Ok(Queued { message, outcome, watched })
+    }
+
+    /// Whether the sender's answer depends on this outlet.
+    fn awaits(&self, outlet: &Outlet) -> bool {
+        if outlet.queue_mode() == QueueMode::Always {
+            return false;
+        }
+        match &self.reply.when {
+            ReplyWhen::Delivered | ReplyWhen::Script => true,
+            ReplyWhen::From(name) => name == outlet.name(),
+            ReplyWhen::Stored | ReplyWhen::Processed | ReplyWhen::Never => false,
+        }
+    }
+
+    fn route_piece(
+        &self,
+        message: &Message,
+        mut piece: Piece,
+        context: &Context,
+    ) -> Result<RoutedPart, Halt> {
+        let mut part = RoutedPart { piece: piece.clone(), goes: Vec::new(), filtered: 0 };
+        if piece.halt.is_some() {
+            return Ok(part);
+        }
+        for index in 0..self.outlets.len() {
+            match self.script.route(&piece, index, context) {
+                Ok(Route::Left) => {}
+                Ok(Route::Filtered) => part.filtered += 1,
+                Ok(Route::Goes(leaving)) => part.goes.push((index, Some(leaving), Vec::new())),
+                Ok(Route::Later(keys)) => part.goes.push((index, None, keys)),
+                Err(halt) if piece.bond == Bond::Apart => {
+                    piece.halt = Some(halt);
+                    return Ok(RoutedPart { piece, goes: Vec::new(), filtered: 0 });
+                }
+                Err(halt) => return Err(halt),
+            }
+        }
+        tracing::trace!(message = message.id.0, deliveries = part.goes.len(), "routed");
+        Ok(part)
+    }
+
+    fn gather(&self, message: Message, parts: Vec<RoutedPart>, context: &Context) -> Routed {
+        let (state, outcome) = self.outcome(&parts);
+        let mut fresh = Vec::new();
+        let mut stored = Vec::with_capacity(parts.len());
+        let mut output = 0;
+        for part in parts {
+            let RoutedPart { piece, goes, .. } = part;
+            let mut deliveries = Vec::with_capacity(goes.len());
+            for (index, leaving, keys) in goes {
+                let delivery = self.delivery(&message, index, (leaving, keys), output);
+                fresh.push(self.fresh(&message, &piece, index, &delivery));
+                deliveries.push(delivery);
+            }
+            output += 1;
+            let body = (piece.body != message.body).then(|| piece.body.clone());
+            stored.push(Part {
+                place: piece.place,
+                control_id: piece.control_id,
+                body,
+                halt: piece.halt,
+                deliveries,
+            });
+        }
+        let inputs = (!context.is_untouched()).then(|| context.recorded());
+        let processed = Processed {
+            channel: Arc::clone(&self.channel),
+            message: message.id,
+            version: self.version,
+            state,
+            outcome,
+            inputs,
+            parts: stored,
+        };
+        Routed { message, processed, fresh }
+    }
+
+    /// One outcome for the whole message: accepted if anything goes, else why nothing does.
+    fn outcome(&self, parts: &[RoutedPart]) -> (MessageState, Outcome) {
+        let goes = parts.iter().any(|part| !part.goes.is_empty());
+        let filtered = parts.iter().any(|part| part.filtered > 0);
+        let halted = !parts.is_empty() && parts.iter().all(|part| part.piece.halt.is_some());
+        let failed = parts
+            .iter()
+            .filter_map(|part| part.piece.halt.as_ref())
+            .find(|halt| matches!(halt, Halt::Failed { .. } | Halt::Refused { .. }));
+        match failed {
+            Some(halt) if halted && halt.outcome() == Outcome::Refused => {
+                (MessageState::Refused, Outcome::Refused)
+            }
+            Some(_) if halted => (MessageState::Failed, Outcome::Failed),
+            _ if goes || (self.outlets.is_empty() && !halted) => (MessageState::Queued, Outcome::Accepted),
+            _ if filtered || halted || parts.is_empty() => (MessageState::Filtered, Outcome::Filtered),
+            _ => (MessageState::Unrouted, Outcome::Unrouted),
+        }
+    }
+
+    fn delivery(
+        &self,
+        message: &Message,
+        index: usize,
+        (leaving, keys): (Option<Leaving>, Vec<String>),
+        output: u32,
+    ) -> NewDelivery {
+        let outlet = &self.outlets[index];
+        let after = leaving.is_none().then(|| outlet.after()).flatten();
+        let Leaving { body, texts, keys } = leaving.unwrap_or_else(|| Leaving { keys, ..Leaving::default() });
+        NewDelivery {
+            id: self.store.next_delivery(),
+            destination: outlet.name().to_owned(),
+            effect: message.effect(&self.channel, 0, outlet.name(), output),
+            keys,
+            after,
+            body,
+            texts,
+        }
+    }
+
+    fn fresh(
+        &self,
+        message: &Message,
+        piece: &Piece,
+        index: usize,
+        delivery: &NewDelivery,
+    ) -> (usize, Waiting, Fresh) {
+        let position = position(message, piece, delivery.id);
+        let waiting = Waiting {
+            position,
+            keys: delivery.keys.clone(),
+            after: delivery.after.clone(),
+            state: crate::DeliveryState::Waiting,
+            tally: Tally::default(),
+            received: message.received,
+        };
+        let body = match (&delivery.after, &delivery.body) {
+            (Some(_), _) => None,
+            (None, Some(body)) => Some(body.clone()),
+            (None, None) => Some(piece.body.clone()),
+        };
+        let fresh = Fresh {
+            message: message.clone(),
+            piece: Piece { view: None, ..piece.clone() },
+            effect: delivery.effect,
+            body,
+            texts: delivery.texts.clone(),
+        };
+        (index, waiting, fresh)
+    }
+}
+
+/// A piece, the outlets it goes to, and how many filtered it by their own steps.
+struct RoutedPart {
+    piece: Piece,
+    goes: Vec<(usize, Option<Leaving>, Vec<String>)>,
+    filtered: usize,
+}
+
+fn position(message: &Message, piece: &Piece, delivery: DeliveryId) -> Position {
+    Position { message: message.id, part: piece.place.unwrap_or(0), delivery }
+}
+
+fn broke(step: &str, why: String) -> Halt {
+    Halt::Failed { step: step.to_owned(), why, place: None }
+}
+
+fn halted(message: Message, halt: Halt, context: &Context) -> Exit {
+    let inputs = (!context.is_untouched()).then(|| context.recorded());
+    Exit::Halted(Box::new(Halted { message, halt, inputs }))
+}

@@ -1,0 +1,139 @@
+//! Takes up what a crash or a failing store left between two writes, before anything newer.
+
+use std::time::Duration;
+
+use super::{Exit, Line};
+use crate::{
+    Closed, MessageState, Outcome, Stop, StoreError,
+    caller::Caller,
+    recovery::{IsKept, Recovery, Stranded},
+};
+
+/// How long to wait before asking a broken store again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A message found open at so many starts is suspected of ending the process itself.
+const SUSPECT_AFTER: u32 = 2;
+
+impl Line {
+    /// Learns what an earlier run left open. Nothing newer is sent or transformed before.
+    pub(crate) async fn find_interrupted(&self, stop: &Stop) {
+        loop {
+            match self.store.interrupted(&self.channel).await {
+                Ok(interrupted) => {
+                    for found in interrupted {
+                        self.arrivals.stands(found.message.id);
+                        self.recovery.strand(Stranded {
+                            message: found.message,
+                            starts: found.starts,
+                            marks: found.marks,
+                            kept: IsKept::Yes,
+                        });
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(channel = %self.channel, %error, "cannot read what was left open; will try again");
+                    if rest(stop).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes up the oldest stranded message. Returns `false` if the store is still broken.
+    pub(crate) async fn take_up(&self, stranded: Stranded) -> bool {
+        let id = stranded.message.id;
+        let taken = self.try_to_take_up(&stranded).await;
+        self.recovery.end(id, None);
+        if let Err(error) = taken {
+            tracing::debug!(channel = %self.channel, %error, "the store still cannot write");
+            self.recovery.strand(stranded);
+            return false;
+        }
+        true
+    }
+
+    async fn try_to_take_up(&self, stranded: &Stranded) -> Result<(), StoreError> {
+        let id = stranded.message.id;
+        // The write that failed may have taken effect all the same.
+        match self.store.standing(id).await? {
+            Some(standing) if standing.state == MessageState::Kept => {}
+            Some(_) => {
+                for outlet in &self.outlets {
+                    outlet.refill().await?;
+                }
+                self.arrivals.leave(id);
+                return Ok(());
+            }
+            None if stranded.kept == IsKept::Perhaps => {
+                self.arrivals.leave(id);
+                return Ok(());
+            }
+            None => return Err(StoreError("a message that was kept cannot be found".to_owned())),
+        }
+        if stranded.marks >= SUSPECT_AFTER {
+            return self.close_suspect(stranded).await;
+        }
+        if stranded.starts >= SUSPECT_AFTER {
+            self.store.mark(id).await?;
+        }
+        self.process_again(stranded).await
+    }
+
+    async fn process_again(&self, stranded: &Stranded) -> Result<(), StoreError> {
+        let ended = match self.transform_now(stranded.message.clone()).and_then(|done| self.route(done)) {
+            Ok(routed) => self.queue(routed, &Caller::nobody()).await.map(|_| ()),
+            Err(exit) => Err(exit),
+        };
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Exit::Broken(_, _, error)) => Err(error),
+            Err(Exit::Halted(halted)) => {
+                let id = halted.message.id;
+                let outcome = halted.halt.outcome();
+                let closed = halted.closed();
+                self.store.close(id, closed).await?;
+                self.arrivals.leave(id);
+                self.observer.ended(&self.channel, Some(id), outcome);
+                Ok(())
+            }
+            Err(Exit::Again(_) | Exit::Unreadable(..)) => Ok(()),
+        }
+    }
+
+    async fn close_suspect(&self, stranded: &Stranded) -> Result<(), StoreError> {
+        let why = "the engine ended twice while this message was in its steps".to_owned();
+        let closed =
+            Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None };
+        self.store.close(stranded.message.id, closed).await?;
+        self.arrivals.leave(stranded.message.id);
+        self.observer.ended(&self.channel, Some(stranded.message.id), Outcome::Failed);
+        Ok(())
+    }
+}
+
+/// Takes up whatever is stranded, on the line that is in force, until asked to stop.
+pub(crate) async fn tend(recovery: &Recovery, line: impl Fn() -> std::sync::Arc<Line>, stop: &Stop) {
+    while !stop.is_requested() {
+        while let Some(stranded) = recovery.next() {
+            if !line().take_up(stranded).await && rest(stop).await {
+                return;
+            }
+        }
+        recovery.open_gate();
+        tokio::select! {
+            () = recovery.more() => {}
+            () = stop.requested() => {}
+        }
+    }
+}
+
+/// Waits a little; says whether it is time to stop.
+async fn rest(stop: &Stop) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(PAUSE) => false,
+        () = stop.requested() => true,
+    }
+}

@@ -1,0 +1,146 @@
+//! A store that forgets when the process ends: for tests, and the reference other stores are held to.
+
+mod deliveries;
+mod intake;
+mod people;
+mod repeats;
+mod rows;
+mod state;
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    Arrival, Closed, Delivery, DeliveryId, Filling, Hash, Interrupted, Intervention, Kept, MessageId, Note,
+    Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+};
+
+pub use rows::{Audited, Snapshot, StoredDelivery, StoredMessage, StoredPart};
+use state::State;
+
+/// Keeps messages as long as it lives: share it in an `Arc`, and a new channel on it is a restart.
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<State>,
+    messages: AtomicU64,
+    deliveries: AtomicU64,
+}
+
+impl Memory {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything that is kept at this moment, for a test to look at.
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().snapshot()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    fn next_message(&self) -> MessageId {
+        MessageId(self.messages.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn next_delivery(&self) -> DeliveryId {
+        DeliveryId(self.deliveries.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError> {
+        self.lock().keep(arrivals)
+    }
+
+    async fn queue(&self, processed: Processed) -> Result<(), StoreError> {
+        self.lock().queue(processed)
+    }
+
+    async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
+        self.lock().close(id, closed)
+    }
+
+    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError> {
+        self.lock().begin(id, note)
+    }
+
+    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {
+        self.lock().settle(id, settlement)
+    }
+
+    async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {
+        self.lock().fill(id, filling)
+    }
+
+    fn told(&self, id: MessageId, told: Told) {
+        self.lock().told(id, told);
+    }
+
+    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
+        Ok(self.lock().interrupted(channel))
+    }
+
+    async fn mark(&self, id: MessageId) -> Result<(), StoreError> {
+        self.lock().mark(id)
+    }
+
+    async fn waiting(
+        &self,
+        channel: &str,
+        destination: &str,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        Ok(self.lock().waiting(channel, destination, after, limit))
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        Ok(self.lock().delivery(id))
+    }
+
+    async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError> {
+        Ok(self.lock().sibling(of, destination))
+    }
+
+    async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError> {
+        Ok(self.lock().standing(id))
+    }
+
+    async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
+        let fresh = self.next_delivery();
+        self.lock().intervene(intervention, fresh)
+    }
+
+    async fn take_up(
+        &self,
+        sibling: DeliveryId,
+        dependents: &[String],
+    ) -> Result<Vec<(String, Waiting)>, StoreError> {
+        self.lock().take_up(sibling, dependents)
+    }
+
+    async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {
+        self.lock().remember(channel, version, text);
+        Ok(())
+    }
+
+    async fn switch(&self, name: &str, value: Option<&str>, by: &str) -> Result<(), StoreError> {
+        self.lock().switch(name, value, by);
+        Ok(())
+    }
+
+    async fn switches(&self) -> Result<Vec<(String, String)>, StoreError> {
+        Ok(self.lock().switches())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,125 @@
+//! The message's axis: kept, then queued or closed.
+
+use super::{
+    rows::{StoredDelivery, StoredMessage, StoredPart},
+    state::State,
+};
+use crate::{
+    Arrival, Closed, Interrupted, Kept, Message, MessageId, MessageState, Outcome, Processed, Reply,
+    ReplyBody, Standing, StoreError, StoredReply, Told,
+};
+
+impl State {
+    pub(super) fn keep(&mut self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError> {
+        if let Some(twice) = arrivals.iter().find(|arrival| self.messages.contains_key(&arrival.message.id)) {
+            return Err(StoreError(format!("message {} is kept already", twice.message.id)));
+        }
+        Ok(arrivals.into_iter().map(|arrival| self.keep_one(arrival)).collect())
+    }
+
+    fn keep_one(&mut self, mut arrival: Arrival) -> Kept {
+        let kept = self.judge(&arrival);
+        let Kept::New(flags) = &kept else { return kept };
+        self.supersede(&arrival);
+        let id = arrival.message.id;
+        if flags.iter().any(|flag| flag == "repeat") {
+            arrival.message.identity = Message::identity_of_repeat(arrival.message.identity, id);
+        }
+        let all = arrival.reading.flags.iter().chain(flags).cloned().collect();
+        self.messages.insert(id, StoredMessage::new(arrival, all));
+        kept
+    }
+
+    fn supersede(&mut self, arrival: &Arrival) {
+        let Some(first) = arrival.supersedes.and_then(|first| self.messages.get_mut(&first)) else { return };
+        if first.state == MessageState::Kept {
+            first.close(Closed {
+                state: MessageState::Superseded,
+                outcome: Outcome::Unavailable,
+                why: format!("its sender sent it again: see message {}", arrival.message.id),
+                halt: None,
+                inputs: None,
+            });
+        }
+    }
+
+    /// A message that has left `kept` already: whoever holds it here comes too late.
+    fn open(&mut self, id: MessageId) -> Result<&mut StoredMessage, StoreError> {
+        let stored = self.message(id)?;
+        if stored.state == MessageState::Kept {
+            Ok(stored)
+        } else {
+            Err(StoreError(format!("message {id} is not open any more")))
+        }
+    }
+
+    pub(super) fn queue(&mut self, processed: Processed) -> Result<(), StoreError> {
+        let Processed { message, version, state, outcome, inputs, parts, .. } = processed;
+        let stored = self.open(message)?;
+        stored.version = version;
+        stored.state = state;
+        stored.outcome = Some(outcome);
+        stored.inputs = inputs;
+        stored.marks = 0;
+        stored.parts = parts.iter().map(StoredPart::new).collect();
+        for part in parts {
+            for delivery in part.deliveries {
+                self.deliveries.insert(delivery.id, StoredDelivery::new(message, part.place, delivery));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
+        self.open(id)?.close(closed);
+        Ok(())
+    }
+
+    pub(super) fn told(&mut self, id: MessageId, told: Told) {
+        if let Some(stored) = self.messages.get_mut(&id) {
+            stored.answer = told.state;
+            // "Not now" is no answer for a second copy.
+            stored.reply = Some(told.reply).filter(|reply| reply.outcome != Outcome::Unavailable);
+        }
+    }
+
+    pub(super) fn interrupted(&mut self, channel: &str) -> Vec<Interrupted> {
+        let open =
+            |stored: &&mut StoredMessage| &*stored.channel == channel && stored.state == MessageState::Kept;
+        self.messages
+            .values_mut()
+            .filter(open)
+            .map(|stored| {
+                stored.starts += 1;
+                Interrupted {
+                    message: stored.message.clone(),
+                    reading: stored.reading.clone(),
+                    starts: stored.starts,
+                    marks: stored.marks,
+                    answer: stored.answer,
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn mark(&mut self, id: MessageId) -> Result<(), StoreError> {
+        self.open(id)?.marks += 1;
+        Ok(())
+    }
+
+    pub(super) fn standing(&self, id: MessageId) -> Option<Standing> {
+        let stored = self.messages.get(&id)?;
+        let reply = stored.reply.clone().map(stored_reply);
+        Some(Standing { state: stored.state, outcome: stored.outcome, reply })
+    }
+}
+
+fn stored_reply(reply: Reply) -> StoredReply {
+    let Reply { outcome, why, at, code, body } = reply;
+    let (from, script) = match body {
+        Some(ReplyBody::From(bytes)) => (Some(bytes.to_vec()), None),
+        Some(ReplyBody::Script(bytes)) => (None, Some(bytes.to_vec())),
+        None => (None, None),
+    };
+    StoredReply { outcome, why, at, code, from, script }
+}

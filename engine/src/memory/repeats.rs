@@ -1,0 +1,73 @@
+//! The look at earlier copies of an arrival.
+
+use super::{rows::StoredMessage, state::State};
+use crate::{AnswerState, Arrival, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
+
+impl State {
+    /// What an arrival is, seen from the copies that are kept.
+    pub(super) fn judge(&self, arrival: &Arrival) -> Kept {
+        if let Some(first) = self.same_effect(arrival) {
+            return Kept::Again(first);
+        }
+        let (same, other): (Vec<_>, Vec<_>) =
+            self.copies(arrival).partition(|copy| copy.message.body == arrival.message.body);
+        if let Some(first) = same.iter().rev().find(|copy| stands(copy, arrival.repeats.policy)) {
+            return Kept::Again(first.message.id);
+        }
+        let mut flags = Vec::new();
+        // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
+        if !same.is_empty() && arrival.repeats.policy == RepeatPolicy::Accept {
+            flags.push("repeat".to_owned());
+        }
+        if !other.is_empty() {
+            flags.push("same-id-other-bytes".to_owned());
+        }
+        Kept::New(flags)
+    }
+
+    fn same_effect(&self, arrival: &Arrival) -> Option<MessageId> {
+        let effect = arrival.effect?;
+        let same =
+            |stored: &&StoredMessage| stored.channel == arrival.channel && stored.effect == Some(effect);
+        self.messages.values().filter(|stored| stored.state != MessageState::Superseded).find(same).map(id_of)
+    }
+
+    /// What the same sender called by the same name within the window, oldest first.
+    fn copies(&self, arrival: &Arrival) -> impl Iterator<Item = &StoredMessage> {
+        let reading = arrival.reading.control_id.as_ref().map(|_| &arrival.reading);
+        let oldest = arrival.message.received.checked_sub(arrival.repeats.window);
+        self.messages.values().filter(move |stored| {
+            reading.is_some_and(|reading| {
+                stored.reading.control_id == reading.control_id && stored.reading.sender == reading.sender
+            }) && stored.channel == arrival.channel
+                && stored.state != MessageState::Superseded
+                && !self.is_superseded_by(stored, arrival)
+                && oldest.is_none_or(|oldest| stored.message.received >= oldest)
+        })
+    }
+
+    /// Whether this very write closes it.
+    pub(super) fn is_superseded_by(&self, stored: &StoredMessage, arrival: &Arrival) -> bool {
+        stored.state == MessageState::Kept && arrival.supersedes == Some(stored.message.id)
+    }
+}
+
+/// Whether a copy with the same bytes stands for the one that arrives.
+fn stands(copy: &StoredMessage, policy: RepeatPolicy) -> bool {
+    let is_unavailable = copy.answer == AnswerState::Unavailable;
+    is_unavailable || (policy == RepeatPolicy::AnswerAgain && (is_open(copy) || was_accepted(copy)))
+}
+
+fn is_open(copy: &StoredMessage) -> bool {
+    matches!(copy.state, MessageState::Kept | MessageState::Held)
+}
+
+/// What its sender heard counts, and before that what the steps made of it.
+fn was_accepted(copy: &StoredMessage) -> bool {
+    let told = copy.reply.as_ref().map(|reply| reply.outcome);
+    told.or(copy.outcome).is_some_and(Outcome::is_positive)
+}
+
+fn id_of(stored: &StoredMessage) -> MessageId {
+    stored.message.id
+}

@@ -1,0 +1,400 @@
+//! One attempt at one delivery. Retry exists here and nowhere else.
+
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::{Conduct, Fresh, Outlet, Tried};
+use crate::{
+    AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Inputs, Judged, OnNack,
+    OnResponse, Outbound, Position, QueueMode, Response, SendError, Settlement, Stop, Tally, WhenUnsure,
+    pace,
+};
+
+/// So often in a row a delivery may end in doubt and be sent again; then a person decides.
+const DOUBTS: u32 = 5;
+
+/// How long to wait before asking a store that failed.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+impl Outlet {
+    /// Sends one delivery once, and writes down how it went.
+    pub(super) async fn attempt(&self, position: Position, conduct: &Conduct, stop: &Stop) {
+        let Some(delivery) = self.load(position).await else {
+            return self.rest_for(position, STORE_PAUSE);
+        };
+        if self.was_cut(position) && conduct.when_unsure() != WhenUnsure::Resend {
+            return self.leave_in_doubt(position, delivery.tally, conduct, stop).await;
+        }
+        let delivery = match self.completed(position, delivery, conduct, stop).await {
+            Some(delivery) => delivery,
+            None => return,
+        };
+        let Some((outbound, body)) = outbound(&delivery) else {
+            return self.lanes().end(position, Tried::Dropped);
+        };
+        match self.send(outbound, conduct).await {
+            Ok(result) => self.conclude(position, (&delivery, &body), result, (conduct, stop)).await,
+            Err(NotBegun) => self.rest_for(position, STORE_PAUSE),
+        }
+    }
+
+    /// Notes the attempt durably, then sends.
+    async fn send(
+        &self,
+        mut outbound: Outbound,
+        conduct: &Conduct,
+    ) -> Result<Result<Response, SendError>, NotBegun> {
+        let delivery = outbound.id;
+        let destination = match conduct.destination().await {
+            Ok(destination) => destination,
+            Err(error) => return Ok(Err(error)),
+        };
+        outbound.note = destination.prepare(&outbound).await;
+        if self.store.begin(delivery, outbound.note.clone()).await.is_err() {
+            return Err(NotBegun);
+        }
+        let sent = AssertUnwindSafe(destination.send(&outbound)).catch_unwind().await;
+        Ok(sent.unwrap_or_else(|panic| Err(SendError::unknown(pace::words(panic.as_ref())))))
+    }
+
+    /// Reads what came back, lets the channel's `on_response` look at it, and settles.
+    async fn conclude(
+        &self,
+        position: Position,
+        (delivery, body): (&Delivery, &Content),
+        result: Result<Response, SendError>,
+        (conduct, stop): (&Conduct, &Stop),
+    ) {
+        let result = self.judged(delivery, body, result, conduct);
+        let mut tally = delivery.tally.clone();
+        tally.attempts += 1;
+        tally.not_before = None;
+        tally.why = result.as_ref().err().map(ToString::to_string);
+        let verdict = verdict(result, &mut tally, conduct);
+        let received = delivery.message.received;
+        self.settle(position, (verdict, tally), received, (conduct, stop)).await;
+    }
+
+    fn judged(
+        &self,
+        delivery: &Delivery,
+        body: &Content,
+        result: Result<Response, SendError>,
+        conduct: &Conduct,
+    ) -> Result<Response, SendError> {
+        if conduct.plan.on_response == OnResponse::Nothing {
+            return result;
+        }
+        let facts = std::sync::Arc::clone(&delivery.message.facts);
+        let context =
+            Context::new(std::sync::Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live);
+        let came_back = CameBack { payload: body, result: result.as_ref() };
+        match conduct.pace.run(|| conduct.script.judge(&came_back, conduct.index, &context)) {
+            Ok(Ok(None)) => result,
+            Ok(Ok(Some(Judged::Sent))) => Ok(result.unwrap_or_default()),
+            Ok(Ok(Some(Judged::Retry(why)))) => {
+                Err(SendError::Refused { why, code: Some(RETRY.to_owned()), response: body_of(result) })
+            }
+            Ok(Ok(Some(Judged::Refused(why)))) => {
+                Err(SendError::Refused { why, code: None, response: body_of(result) })
+            }
+            // What came back is what counts: a broken look at it neither loses nor repeats the delivery.
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(channel = %self.channel, destination = %self.name, "the on_response step failed");
+                result
+            }
+        }
+    }
+
+    /// Writes how it went, however long that takes: while it is not written, the delivery is nobody else's.
+    async fn settle(
+        &self,
+        position: Position,
+        (verdict, tally): (Verdict, Tally),
+        received: SystemTime,
+        (conduct, stop): (&Conduct, &Stop),
+    ) {
+        let settlement = Settlement { end: verdict.end(), tally: tally.clone() };
+        if !self.write_settlement(position, &settlement, stop).await {
+            return;
+        }
+        self.observe(position, &verdict, &tally, received);
+        match verdict {
+            Verdict::Sent(response) => self.ended(position, Tried::Sent(response)).await,
+            Verdict::GivenUp { code, response, .. } => {
+                self.ended(position, Tried::GivenUp { code, response }).await;
+            }
+            Verdict::SetAside { .. } => {
+                self.ended(position, Tried::GivenUp { code: None, response: None }).await;
+            }
+            Verdict::Waits { pause, .. } => {
+                let mut lanes = self.lanes();
+                lanes.note(&position, tally);
+                lanes.rest(position, Instant::now() + pause);
+            }
+            Verdict::Stops { .. } => {
+                let mut lanes = self.lanes();
+                lanes.note(&position, tally);
+                lanes.stop(position);
+            }
+        }
+        tracing::trace!(channel = %self.channel, outlet = conduct.index, "settled");
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn write_settlement(
+        &self,
+        position: Position,
+        settlement: &Settlement,
+        stop: &Stop,
+    ) -> bool {
+        while let Err(error) = self.store.settle(position.delivery, settlement.clone()).await {
+            tracing::warn!(channel = %self.channel, destination = %self.name, %error, "cannot write how a delivery went; will try again");
+            tokio::select! {
+                () = tokio::time::sleep(STORE_PAUSE) => {}
+                () = stop.requested() => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes a delivery whose answer did not come in time out of the queue (`queue: never`).
+    pub(crate) async fn expire(&self, position: Position) {
+        if !self.lanes().seize(position) {
+            return;
+        }
+        let tally = self.lanes().get(&position).map(|entry| entry.waiting.tally.clone()).unwrap_or_default();
+        let why = "it could not be tried within the sender's wait".to_owned();
+        let settlement = Settlement { end: AttemptEnd::GivenUp { why, response: None }, tally };
+        if self.write_settlement(position, &settlement, &Stop::default()).await {
+            self.ended(position, Tried::GivenUp { code: None, response: None }).await;
+        }
+    }
+
+    /// The delivery is over: its lanes go on, and so do those that waited for it.
+    pub(super) async fn ended(&self, position: Position, tried: Tried) {
+        let sent = matches!(tried, Tried::Sent(_));
+        self.lanes().end(position, tried);
+        self.tell_followers(position, sent).await;
+        self.wake.notify_one();
+    }
+
+    /// A crash cut the attempt before: what `when_unsure` says, without another send.
+    async fn leave_in_doubt(&self, position: Position, mut tally: Tally, conduct: &Conduct, stop: &Stop) {
+        let why = "a crash cut the last attempt; it may have arrived".to_owned();
+        tally.doubts += 1;
+        tally.why = Some(why.clone());
+        let verdict = match conduct.when_unsure() {
+            WhenUnsure::Stop | WhenUnsure::Resend => {
+                tally.stopped = true;
+                Verdict::Stops { doubt: true }
+            }
+            WhenUnsure::Hold => Verdict::SetAside { why },
+        };
+        self.settle(position, (verdict, tally), SystemTime::now(), (conduct, stop)).await;
+    }
+
+    /// Whether the attempt before was begun and never settled.
+    fn was_cut(&self, position: Position) -> bool {
+        let lanes = self.lanes();
+        lanes
+            .get(&position)
+            .is_some_and(|entry| matches!(entry.waiting.state, DeliveryState::Begun | DeliveryState::Unsure))
+    }
+
+    /// The delivery as it was queued, from memory while it is young.
+    async fn load(&self, position: Position) -> Option<Delivery> {
+        let (waiting, fresh) = {
+            let mut lanes = self.lanes();
+            let waiting = lanes.get(&position)?.waiting.clone();
+            (waiting, lanes.take_fresh(&position))
+        };
+        if let Some(fresh) = fresh {
+            return Some(delivery_of(&self.name, waiting, fresh));
+        }
+        match self.store.delivery(position.delivery).await {
+            Ok(Some(delivery)) => Some(delivery),
+            Ok(None) => {
+                tracing::warn!(channel = %self.channel, destination = %self.name, "a waiting delivery is not in the store");
+                self.lanes().end(position, Tried::Dropped);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    pub(super) fn rest_for(&self, position: Position, pause: Duration) {
+        self.lanes().rest(position, Instant::now() + pause);
+        self.wake.notify_one();
+    }
+
+    fn observe(&self, position: Position, verdict: &Verdict, tally: &Tally, received: SystemTime) {
+        let outcome = match verdict {
+            Verdict::Sent(_) => DeliveryOutcome::Sent,
+            Verdict::GivenUp { .. } => DeliveryOutcome::GivenUp,
+            Verdict::SetAside { .. } => DeliveryOutcome::Unsure,
+            Verdict::Waits { doubt, .. } | Verdict::Stops { doubt } if *doubt => DeliveryOutcome::Unsure,
+            Verdict::Waits { .. } | Verdict::Stops { .. } => DeliveryOutcome::Retried,
+        };
+        self.observer.attempted(&self.channel, &self.name, position.message, outcome);
+        if outcome == DeliveryOutcome::Sent {
+            self.observer.arrived(&self.channel, received.elapsed().unwrap_or_default());
+        } else if tally.attempts == 1 || outcome != DeliveryOutcome::Retried {
+            let why = tally.why.as_deref().unwrap_or_default();
+            tracing::warn!(channel = %self.channel, destination = %self.name, outcome = outcome.name(), why, "a delivery did not arrive");
+        }
+    }
+}
+
+/// Marks a retry that `on_response` asked for; no receiver's code is spelled so.
+const RETRY: &str = "on_response: retry";
+
+/// The store could not write that the attempt begins: nothing was sent.
+struct NotBegun;
+
+/// How one attempt ended.
+enum Verdict {
+    Sent(Response),
+    GivenUp { why: String, code: Option<String>, response: Option<Response> },
+    SetAside { why: String },
+    Waits { pause: Duration, doubt: bool },
+    Stops { doubt: bool },
+}
+
+impl Verdict {
+    fn end(&self) -> AttemptEnd {
+        match self {
+            Self::Sent(response) => AttemptEnd::Sent(response.clone()),
+            Self::GivenUp { why, response, .. } => {
+                AttemptEnd::GivenUp { why: why.clone(), response: response.clone() }
+            }
+            Self::SetAside { why } => AttemptEnd::SetAside { why: why.clone() },
+            Self::Waits { doubt, .. } | Self::Stops { doubt } => AttemptEnd::Waits { doubt: *doubt },
+        }
+    }
+}
+
+/// Says what an attempt's end means, by what it permits.
+fn verdict(result: Result<Response, SendError>, tally: &mut Tally, conduct: &Conduct) -> Verdict {
+    match result {
+        Ok(response) => {
+            tally.doubts = 0;
+            Verdict::Sent(response)
+        }
+        Err(SendError::NotDelivered { why, not_before }) => {
+            tally.doubts = 0;
+            if conduct.plan.queue == QueueMode::Never {
+                return counted(why, None, tally, conduct);
+            }
+            waits(conduct.pause(tally.attempts, not_before), false, tally)
+        }
+        Err(SendError::Unknown { why }) => in_doubt(why, tally, conduct),
+        Err(SendError::Refused { why, code, response }) => {
+            tally.doubts = 0;
+            refused(
+                why,
+                code,
+                response.map(|body| Response { body: Some(body), ..Response::default() }),
+                (tally, conduct),
+            )
+        }
+    }
+}
+
+fn refused(
+    why: String,
+    code: Option<String>,
+    response: Option<Response>,
+    (tally, conduct): (&mut Tally, &Conduct),
+) -> Verdict {
+    let meaning =
+        if code.as_deref() == Some(RETRY) { OnNack::Retry } else { conduct.on_nack(code.as_deref()) };
+    match meaning {
+        OnNack::GiveUp => Verdict::GivenUp { why, code, response },
+        OnNack::Retry => counted(why, response, tally, conduct),
+        OnNack::Stop => {
+            tally.stopped = true;
+            Verdict::Stops { doubt: false }
+        }
+    }
+}
+
+fn in_doubt(why: String, tally: &mut Tally, conduct: &Conduct) -> Verdict {
+    tally.doubts += 1;
+    match conduct.when_unsure() {
+        WhenUnsure::Hold => Verdict::SetAside { why },
+        WhenUnsure::Resend if tally.doubts <= DOUBTS => match counted(why, None, tally, conduct) {
+            // The first doubt is often a connection that went stale: the next attempt starts at once.
+            Verdict::Waits { .. } if tally.doubts == 1 => {
+                tally.not_before = None;
+                Verdict::Waits { pause: Duration::ZERO, doubt: true }
+            }
+            Verdict::Waits { pause, .. } => Verdict::Waits { pause, doubt: true },
+            ended => ended,
+        },
+        WhenUnsure::Resend | WhenUnsure::Stop => {
+            tally.stopped = true;
+            Verdict::Stops { doubt: true }
+        }
+    }
+}
+
+/// One more attempt that counts against the limits.
+fn counted(why: String, response: Option<Response>, tally: &mut Tally, conduct: &Conduct) -> Verdict {
+    tally.counted += 1;
+    let only_once = conduct.plan.queue == QueueMode::Never && conduct.plan.retry.attempts.is_none();
+    if only_once || conduct.is_exhausted(tally) {
+        return Verdict::GivenUp { why, code: None, response };
+    }
+    let pause = conduct.pause(tally.counted, None);
+    tally.spent_ms += pause.as_millis() as u64;
+    waits(pause, false, tally)
+}
+
+fn waits(pause: Duration, doubt: bool, tally: &mut Tally) -> Verdict {
+    tally.not_before = Some(SystemTime::now() + pause);
+    Verdict::Waits { pause, doubt }
+}
+
+fn outbound(delivery: &Delivery) -> Option<(Outbound, Content)> {
+    let body = delivery.body.clone()?;
+    let outbound = Outbound {
+        id: delivery.id,
+        message: delivery.message.id,
+        effect: delivery.effect,
+        body: body.clone(),
+        texts: delivery.texts.clone(),
+        attempt: delivery.tally.attempts + 1,
+        note: None,
+        previous: delivery.note.clone(),
+    };
+    Some((outbound, body))
+}
+
+fn delivery_of(destination: &str, waiting: crate::Waiting, fresh: Fresh) -> Delivery {
+    Delivery {
+        id: waiting.position.delivery,
+        message: fresh.message,
+        piece: fresh.piece,
+        destination: destination.to_owned(),
+        effect: fresh.effect,
+        after: waiting.after,
+        body: fresh.body,
+        texts: fresh.texts,
+        note: None,
+        tally: waiting.tally,
+    }
+}
+
+fn body_of(result: Result<Response, SendError>) -> Option<bytes::Bytes> {
+    match result {
+        Ok(response) => response.body,
+        Err(SendError::Refused { response, .. }) => response,
+        Err(SendError::NotDelivered { .. } | SendError::Unknown { .. }) => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! Outlets that wait for one another (`after:`).
+
+use std::sync::{Arc, PoisonError};
+
+use super::{Conduct, Outlet, Tried};
+use crate::{
+    Answered, AttemptEnd, Context, Delivery, DeliveryState, Filling, Halt, Inputs, Leaving, Position, Route,
+    Settlement, Sibling, Stop,
+};
+
+impl Outlet {
+    /// The delivery with its payload. One that follows another outlet gets it now, or goes on waiting.
+    pub(super) async fn completed(
+        &self,
+        position: Position,
+        delivery: Delivery,
+        conduct: &Conduct,
+        stop: &Stop,
+    ) -> Option<Delivery> {
+        let Some(after) = delivery.after.clone().filter(|_| delivery.body.is_none()) else {
+            return Some(delivery);
+        };
+        let Ok(sibling) = self.store.sibling(delivery.id, &after).await else {
+            self.rest_for(position, std::time::Duration::from_millis(200));
+            return None;
+        };
+        match sibling {
+            Some(Sibling { state: DeliveryState::Sent, response }) => {
+                let answered = response.map(|response| Answered {
+                    body: response.body.and_then(|body| String::from_utf8(body.to_vec()).ok()),
+                    facts: response.facts,
+                });
+                self.fill(position, delivery, (after, answered.unwrap_or_default()), (conduct, stop)).await
+            }
+            Some(Sibling {
+                state: DeliveryState::GivenUp | DeliveryState::Dropped | DeliveryState::SetAside,
+                ..
+            }) => {
+                self.set_aside(position, &delivery, &after, stop).await;
+                None
+            }
+            Some(_) => {
+                self.lanes().follow(position);
+                self.wake.notify_one();
+                None
+            }
+            // It was not chosen: there is nothing to wait for.
+            None => {
+                self.fill(position, delivery, (String::new(), Answered::default()), (conduct, stop)).await
+            }
+        }
+    }
+
+    /// Runs the outlet's own steps, once, and keeps what they made.
+    async fn fill(
+        &self,
+        position: Position,
+        mut delivery: Delivery,
+        (after, answered): (String, Answered),
+        (conduct, stop): (&Conduct, &Stop),
+    ) -> Option<Delivery> {
+        let facts = Arc::clone(&delivery.message.facts);
+        let mut context = Context::new(Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live);
+        if !after.is_empty() {
+            context.responses.insert(after, answered);
+        }
+        let route = conduct
+            .pace
+            .run(|| conduct.script.complete(&delivery.piece, conduct.index, &context))
+            .unwrap_or_else(|panicked| {
+                Err(Halt::Failed { step: "the steps".to_owned(), why: panicked.0, place: None })
+            });
+        let inputs = (!context.is_untouched()).then(|| context.recorded());
+        match route {
+            Ok(Route::Goes(Leaving { body, texts, .. })) => {
+                let body = body.unwrap_or_else(|| delivery.piece.body.clone());
+                let filling = Filling { body: Some(body.clone()), texts: texts.clone(), inputs };
+                if self.store.fill(delivery.id, filling).await.is_err() {
+                    self.rest_for(position, std::time::Duration::from_millis(200));
+                    return None;
+                }
+                delivery.body = Some(body);
+                delivery.texts = texts;
+                Some(delivery)
+            }
+            Ok(Route::Filtered | Route::Left | Route::Later(_)) => {
+                let end = AttemptEnd::Dropped { why: "filtered by its own steps".to_owned() };
+                self.end_with(position, &delivery, (end, Tried::Dropped), stop).await;
+                None
+            }
+            Err(halt) => {
+                let end = AttemptEnd::GivenUp { why: halt.to_string(), response: None };
+                let tried = Tried::GivenUp { code: None, response: None };
+                self.end_with(position, &delivery, (end, tried), stop).await;
+                None
+            }
+        }
+    }
+
+    async fn set_aside(&self, position: Position, delivery: &Delivery, after: &str, stop: &Stop) {
+        let end = AttemptEnd::SetAside { why: format!("{after} given up") };
+        let tried = Tried::GivenUp { code: None, response: None };
+        self.end_with(position, delivery, (end, tried), stop).await;
+    }
+
+    async fn end_with(
+        &self,
+        position: Position,
+        delivery: &Delivery,
+        (end, tried): (AttemptEnd, Tried),
+        stop: &Stop,
+    ) {
+        let mut tally = delivery.tally.clone();
+        if let AttemptEnd::SetAside { why } | AttemptEnd::GivenUp { why, .. } | AttemptEnd::Dropped { why } =
+            &end
+        {
+            tally.why = Some(why.clone());
+        }
+        if self.write_settlement(position, &Settlement { end, tally }, stop).await {
+            self.ended(position, tried).await;
+        }
+    }
+
+    /// Lets those that wait for this outlet look again; one set aside because of it comes back when it is sent.
+    pub(super) async fn tell_followers(&self, position: Position, sent: bool) {
+        let followers: Vec<Arc<Outlet>> = self
+            .followers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter_map(std::sync::Weak::upgrade)
+            .collect();
+        if followers.is_empty() {
+            return;
+        }
+        if sent {
+            let names: Vec<String> = followers.iter().map(|follower| follower.name.clone()).collect();
+            match self.store.take_up(position.delivery, &names).await {
+                Ok(taken) => {
+                    for (name, waiting) in taken {
+                        for follower in followers.iter().filter(|follower| follower.name == name) {
+                            follower.lanes().insert(waiting.clone(), None, None);
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(channel = %self.channel, %error, "cannot take up what was set aside; a person can resend it");
+                }
+            }
+        }
+        for follower in followers {
+            follower.lanes().nudge(position.message, position.part);
+            follower.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a person sees of an outlet.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::Outlet;
+use crate::{DeliveryId, MessageId};
+
+/// How an outlet stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutletView {
+    pub name: String,
+    /// `idle`, `sending`, `waiting`, `stopped`, `held`, `closed` (outside its hours) or `detached`.
+    pub state: &'static str,
+    /// Deliveries waiting or under way.
+    pub depth: u64,
+    /// How long the oldest has been waiting since its message was received.
+    pub oldest_seconds: Option<f64>,
+    pub head: Option<HeadView>,
+}
+
+/// The delivery that goes next, or that holds the others up.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeadView {
+    pub delivery: DeliveryId,
+    pub message: MessageId,
+    pub attempts: u32,
+    /// Why it waits.
+    pub why: Option<String>,
+    /// Seconds until its next try; absent: at once, or when a person says so.
+    pub next_try_seconds: Option<f64>,
+}
+
+impl Outlet {
+    pub(crate) fn view(&self) -> OutletView {
+        let conduct = self.conduct();
+        let lanes = self.lanes();
+        let shown = lanes.stopped().or_else(|| lanes.head());
+        let state = match (&conduct, shown) {
+            (None, _) => "detached",
+            _ if self.is_held() => "held",
+            (_, None) => "idle",
+            (_, Some(entry)) if entry.is_stopped() => "stopped",
+            (Some(conduct), _) if !conduct.closed_for(SystemTime::now()).is_zero() => "closed",
+            (_, Some(entry)) if entry.is_busy() => "sending",
+            _ => "waiting",
+        };
+        let age = |when: SystemTime| when.elapsed().unwrap_or_default().as_secs_f64();
+        OutletView {
+            name: self.name.clone(),
+            state,
+            depth: lanes.len() as u64,
+            oldest_seconds: lanes.head().map(|entry| age(entry.waiting.received)),
+            head: shown.map(|entry| HeadView {
+                delivery: entry.waiting.position.delivery,
+                message: entry.waiting.position.message,
+                attempts: entry.waiting.tally.attempts,
+                why: entry.waiting.tally.why.clone(),
+                next_try_seconds: entry.waiting.tally.not_before.and_then(|when| {
+                    when.duration_since(SystemTime::now()).ok().map(|ahead| ahead.as_secs_f64())
+                }),
+            }),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Messages that stand between two writes, and who waits for them.
+//!
+//! A crash or a failing store leaves a message kept and not queued. It is taken up before newer
+//! messages of its channel: their second leg waits at the gate until it is through.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::{Message, MessageId, Reply};
+
+pub(crate) struct Recovery {
+    underway: Mutex<HashMap<MessageId, Vec<oneshot::Sender<Reply>>>>,
+    stranded: Mutex<BTreeMap<MessageId, Stranded>>,
+    shut: watch::Sender<bool>,
+    more: Notify,
+}
+
+/// A message to be taken up.
+#[derive(Clone)]
+pub(crate) struct Stranded {
+    pub(crate) message: Message,
+    pub(crate) starts: u32,
+    pub(crate) marks: u32,
+    pub(crate) kept: IsKept,
+}
+
+/// Whether the store certainly has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IsKept {
+    Yes,
+    /// The write failed, and nobody knows whether it took effect.
+    Perhaps,
+}
+
+impl Default for Recovery {
+    /// Starts with the gate shut: what an earlier run left open goes first.
+    fn default() -> Self {
+        Self {
+            underway: Mutex::default(),
+            stranded: Mutex::default(),
+            shut: watch::Sender::new(true),
+            more: Notify::new(),
+        }
+    }
+}
+
+impl Recovery {
+    /// Returns once no older message has to be taken up first.
+    pub(crate) async fn turn(&self) {
+        if *self.shut.borrow() {
+            // The sender lives in `self`: the wait cannot end in an error.
+            let _ = self.shut.subscribe().wait_for(|shut| !shut).await;
+        }
+    }
+
+    pub(crate) fn begin(&self, id: MessageId) {
+        lock(&self.underway).insert(id, Vec::new());
+    }
+
+    /// Tells everybody who waits for this message how it ended.
+    pub(crate) fn end(&self, id: MessageId, reply: Option<&Reply>) {
+        let waiting = lock(&self.underway).remove(&id).unwrap_or_default();
+        for copy in waiting {
+            if let Some(reply) = reply {
+                let _ = copy.send(reply.clone());
+            }
+        }
+    }
+
+    /// A second copy waits for the answer to the first, if that one is under way.
+    pub(crate) fn wait_for(&self, first: MessageId) -> Option<oneshot::Receiver<Reply>> {
+        let mut underway = lock(&self.underway);
+        let waiting = underway.get_mut(&first)?;
+        let (tell, told) = oneshot::channel();
+        waiting.push(tell);
+        Some(told)
+    }
+
+    pub(crate) fn strand(&self, stranded: Stranded) {
+        let mut all = lock(&self.stranded);
+        self.shut.send_replace(true);
+        all.insert(stranded.message.id, stranded);
+        drop(all);
+        self.more.notify_one();
+    }
+
+    /// Takes a message that nobody has taken up yet, so that a second copy may stand for it.
+    pub(crate) fn claim(&self, id: MessageId) -> Option<Stranded> {
+        lock(&self.stranded).remove(&id)
+    }
+
+    /// Takes the oldest up: from here on it is under way.
+    pub(crate) fn next(&self) -> Option<Stranded> {
+        let mut all = lock(&self.stranded);
+        let (id, stranded) = all.pop_first()?;
+        self.begin(id);
+        Some(stranded)
+    }
+
+    /// Lets newer messages through, if nothing is left to take up.
+    pub(crate) fn open_gate(&self) {
+        let all = lock(&self.stranded);
+        if all.is_empty() {
+            self.shut.send_replace(false);
+        }
+    }
+
+    pub(crate) async fn more(&self) {
+        self.more.notified().await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
