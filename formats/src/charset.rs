@@ -112,6 +112,11 @@ impl Charset {
         }
     }
 
+    /// Whether characters take two bytes or more.
+    pub(crate) fn is_wide(&self) -> bool {
+        matches!(self.0, Kind::Utf16Le | Kind::Utf16Be)
+    }
+
     /// Decodes bytes; a byte order mark stays as the first character.
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, str>, CharsetError> {
         let error = |at| CharsetError::Byte { at, charset: self.name() };
@@ -162,8 +167,9 @@ pub fn decode_hl7(bytes: &[u8], fallback: Option<&Charset>) -> Result<Decoded, C
     if let Some(charset) = unmistakable(bytes) {
         return Ok(Decoded { text: charset.decode(bytes)?.into(), charset, flags: Vec::new() });
     }
-    let name = Header::read(bytes).map(|header| header.text(18).into_owned()).unwrap_or_default();
-    let name = name.split(['~', '^']).next().unwrap_or_default().trim();
+    let name =
+        Header::read(bytes).map(|header| header.charset().escape_ascii().to_string()).unwrap_or_default();
+    let name = name.trim();
     let mut flags = Vec::new();
     let declared = Charset::named(name);
     if declared.is_none() && !name.is_empty() {

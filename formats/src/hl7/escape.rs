@@ -136,7 +136,9 @@ impl Decoder<'_> {
         if self.hex.is_empty() {
             return;
         }
-        let declared = self.charset.and_then(|charset| charset.decode(&self.hex).ok());
+        // In UTF-16 too, `\X0D0A\` means two line ends and not a letter.
+        let single = self.charset.filter(|charset| !charset.is_wide());
+        let declared = single.and_then(|charset| charset.decode(&self.hex).ok());
         let text = declared.unwrap_or_else(|| readable(&self.hex));
         self.decoded.push_str(&text);
         self.hex.clear();

@@ -35,11 +35,10 @@ impl<'a> Header<'a> {
     /// Finds the first line with this name and makes the best of its delimiters, for the answer to what cannot be read.
     pub(super) fn rescue(message: &'a [u8], name: &[u8]) -> Option<Header<'a>> {
         let (message, wide) = narrow(message).ok()?;
-        let line = match name {
-            b"MSH" => lines(&message).next(),
-            _ => lines(&message).take(2).find(|line| message[line.clone()].starts_with(name)),
-        }?;
-        let text = message[line.clone()].strip_prefix(name).and(Some(&message[line.clone()]))?;
+        // A batch header may stand behind the file's; a message begins with its own.
+        let among = if name == b"MSH" { 1 } else { 2 };
+        let line = lines(&message).take(among).find(|line| message[line.clone()].starts_with(name))?;
+        let text = &message[line.clone()];
         let delimiters = Delimiters::read(text).ok().or_else(|| Delimiters::rescued(text))?;
         Some(Header { message, line, delimiters, wide })
     }

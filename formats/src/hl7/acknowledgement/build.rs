@@ -3,10 +3,7 @@
 use jiff::Zoned;
 
 use super::{Code, reply::Reply};
-use crate::{
-    charset::{self, Charset},
-    hl7::Path,
-};
+use crate::{charset::Charset, hl7::Path};
 
 /// What the sender shall hear.
 #[derive(Clone, Debug)]
@@ -96,12 +93,12 @@ pub fn build(message: &[u8], answer: &Answer<'_>) -> Vec<u8> {
         let fields = if reply.is_version(5) { fault(&reply, error) } else { old_fault(&reply, error) };
         reply.segment("ERR", fields);
     }
-    [mark(message), &reply.finish()].concat()
+    [reply.mark(), &reply.finish()].concat()
 }
 
 /// The answer to a batch: one answer per message, in order, between the batch's own headers and trailers.
 pub fn batch(original: &[u8], answers: &[Vec<u8>]) -> Vec<u8> {
-    let mut whole = mark(original).to_vec();
+    let mut whole = Reply::to_batch(original, "BHS").map_or(&[][..], |reply| reply.mark()).to_vec();
     for name in ["FHS", "BHS"] {
         if let Some(mut reply) = Reply::to_batch(original, name) {
             reply.header(name, batch_header(&reply));
@@ -109,7 +106,8 @@ pub fn batch(original: &[u8], answers: &[Vec<u8>]) -> Vec<u8> {
         }
     }
     for answer in answers {
-        whole.extend_from_slice(&answer[mark(answer).len()..]);
+        let mark = Reply::to(answer, None).mark().len();
+        whole.extend_from_slice(&answer[mark..]);
     }
     for (name, header, count) in [("BTS", "BHS", answers.len()), ("FTS", "FHS", 1)] {
         if let Some(mut reply) = Reply::to_batch(original, header) {
@@ -118,12 +116,6 @@ pub fn batch(original: &[u8], answers: &[Vec<u8>]) -> Vec<u8> {
         }
     }
     whole
-}
-
-/// The byte order mark of UTF-16, if the message has one.
-fn mark(message: &[u8]) -> &[u8] {
-    let marked = charset::wide(message).is_some() && message[0] >= 0xFE;
-    if marked { &message[..2] } else { &[] }
 }
 
 /// MSH from its third field on.
@@ -142,7 +134,7 @@ fn header(reply: &Reply<'_>, answer: &Answer<'_>) -> Vec<Vec<u8>> {
     ];
     // From MSH-13 to MSH-17 there is nothing to say.
     fields.extend(vec![Vec::new(); 5]);
-    fields.push(reply.echo(18));
+    fields.push(reply.declared_charset());
     fields
 }
 

@@ -51,6 +51,13 @@ impl<'a> Reply<'a> {
         Some(self.echo(number)).filter(|field| !field.is_empty()).unwrap_or_else(|| otherwise.into())
     }
 
+    /// MSH-18 as it stands; empty if it says UTF-16 and the message is not, since the answer is not either.
+    pub(super) fn declared_charset(&self) -> Vec<u8> {
+        let name = self.header.as_ref().map(|header| header.charset().escape_ascii().to_string());
+        let wide = name.and_then(|name| Charset::named(&name)).is_some_and(|charset| charset.is_wide());
+        if wide && charset::wide(self.message).is_none() { Vec::new() } else { self.echo(18) }
+    }
+
     /// MSH-9.2 of the message.
     pub(super) fn trigger_event(&self) -> &[u8] {
         self.header.as_ref().map_or(&[], Header::trigger_event)
@@ -97,7 +104,15 @@ impl<'a> Reply<'a> {
         self.bytes.push(b'\r');
     }
 
-    /// What was written, in the encoding of the message.
+    /// The byte order mark of UTF-16, if the message has one.
+    pub(super) fn mark(&self) -> &'a [u8] {
+        match self.message {
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] if self.header.is_some() => &self.message[..2],
+            _ => &[],
+        }
+    }
+
+    /// What was written, in the encoding of the message and without its byte order mark.
     pub(super) fn finish(self) -> Vec<u8> {
         let Some(wide) = charset::wide(self.message).filter(|_| self.header.is_some()) else {
             return self.bytes;

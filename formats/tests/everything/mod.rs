@@ -1,0 +1,142 @@
+//! Calls every public function with arbitrary bytes and asks for what must hold whatever they are.
+
+use formats::{
+    charset::{self, Charset},
+    hl7::{
+        Message, Path, Place,
+        acknowledgement::{self, Answer, Code, Condition, ErrorPlace},
+        batch, escape,
+        header::Header,
+        with_control_id,
+    },
+};
+use jiff::{Timestamp, tz::TimeZone};
+
+const HOSTILE_TEXT: &str = "a|b^c~d\\e&f#g\r\nh\\F\\";
+
+/// Everything that reads and changes one message.
+pub(crate) fn hl7(bytes: &[u8]) {
+    check_header(bytes);
+    let Ok(decoded) = charset::decode_hl7(bytes, None) else { return };
+    if [Charset::UTF_8, Charset::WINDOWS_1252].contains(&decoded.charset) {
+        assert_eq!(decoded.charset.encode(&decoded.text).unwrap(), bytes);
+    }
+    let Ok(message) = Message::parse(decoded.text.clone()) else { return };
+    assert_eq!(message.text(), &*decoded.text);
+    let _ = message.readable();
+    read_all(&message);
+    change_all(&message);
+    for group in message.groups("OBR") {
+        assert_eq!(Message::parse(group.text()).unwrap().segment_count(), group.segment_count());
+    }
+}
+
+/// Everything that cuts a batch.
+pub(crate) fn batch(bytes: &[u8]) {
+    let Ok(Some(found)) = batch::split(bytes) else { return };
+    let mut end = 0;
+    for place in &found.messages {
+        assert!(place.start >= end && place.end > place.start && place.end <= bytes.len());
+        end = place.end;
+        hl7(&bytes[place.clone()]);
+    }
+    let answers: Vec<_> =
+        found.messages.iter().map(|place| answer(&bytes[place.clone()], Code::AA)).collect();
+    if let Ok(Some(answered)) = batch::split(&acknowledgement::batch(bytes, &answers)) {
+        assert_eq!(answered.messages.len(), answers.len());
+    }
+}
+
+/// Everything that answers, or reads an answer.
+pub(crate) fn acknowledgement(bytes: &[u8]) {
+    let _ = acknowledgement::read(bytes);
+    for code in [Code::AA, Code::AE, Code::CR] {
+        let answer = answer(bytes, code);
+        let header = Header::read(&answer).unwrap();
+        assert!(header.readable().is_ok());
+        assert_eq!(header.message_code(), b"ACK");
+        match acknowledgement::read(&answer) {
+            Ok(read) => assert_eq!(read.code, code),
+            // What the message's own header holds is echoed, also where its charset cannot hold it.
+            Err(error) => assert!(matches!(error, acknowledgement::ReadError::NotHl7(_))),
+        }
+    }
+}
+
+fn answer(message: &[u8], code: Code) -> Vec<u8> {
+    let error = ErrorPlace {
+        path: Path::parse("PID-3[2].4.1").ok(),
+        condition: Condition::RequiredFieldMissing,
+        reason: HOSTILE_TEXT,
+    };
+    let when = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    let answer = Answer {
+        code,
+        text: Some("refusé: Ω | \r MSH"),
+        error: Some(error),
+        when: &when,
+        control_id: "A1",
+        charset: None,
+    };
+    acknowledgement::build(message, &answer)
+}
+
+fn check_header(bytes: &[u8]) {
+    let Ok(header) = Header::read(bytes) else { return };
+    let _ = header.readable();
+    for number in 0..25 {
+        let _ = (header.field(number), header.first(number), header.text(number));
+    }
+    let changed = with_control_id(bytes, "N1").unwrap();
+    let changed = Header::read(&changed).unwrap();
+    let taken = [b'.', b'N', b'1'].contains(&header.delimiters().field);
+    assert!(taken || changed.control_id() == b"N1");
+}
+
+fn read_all(message: &Message) {
+    for index in 0..message.segment_count().min(50) {
+        let name = message.segment_name(index);
+        assert!(name.is_empty() || message.segments(name).contains(&index));
+        for field in 1..12 {
+            let places = [
+                Place::field(field),
+                Place::component(field, 2),
+                Place { repetition: 2, ..Place::component(field, 1) },
+            ];
+            for place in &places {
+                let raw = message.raw_at(index, place);
+                assert!(raw.is_some() || !message.has_at(index, place));
+                assert!(raw.is_some() || message.get_at(index, place).is_empty());
+                assert_eq!(message.part_at(index, place).as_str(), raw.unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn change_all(message: &Message) {
+    let delimiters = message.delimiters();
+    for path in ["PID-3[2].4.1", "PID-5", "ZZZ-7.2", "MSH-10", "OBX[2]-5.1"] {
+        let path = Path::parse(path).unwrap();
+        let mut changed = message.clone();
+        let part = message.part(&Path::parse("PID-5").unwrap());
+        let _ = changed.set_part(&path, &part);
+        let mut changed = message.clone();
+        if changed.set(&path, HOSTILE_TEXT).is_ok() {
+            assert_eq!(changed.get(&path), HOSTILE_TEXT);
+            let again = Message::parse(changed.text()).unwrap();
+            assert_eq!(again.get(&path), HOSTILE_TEXT);
+            assert_eq!(again.segment_count(), changed.segment_count());
+        }
+        changed.set(&path, "").unwrap();
+        assert!(!changed.has(&path));
+    }
+    let encoded = escape::encode(HOSTILE_TEXT, delimiters);
+    assert!(encoded.is_err() || escape::decode(&encoded.unwrap(), delimiters) == HOSTILE_TEXT);
+    let mut changed = message.clone();
+    let place = changed.insert("ZAA", "MSH").unwrap();
+    let last = changed.append("ZBB").unwrap();
+    assert_eq!((changed.segment_name(place), changed.segment_name(last)), ("ZAA", "ZBB"));
+    changed.remove_segment(last).unwrap();
+    changed.remove_segment(place).unwrap();
+    assert_eq!(changed.segment_count(), message.segment_count());
+}
