@@ -175,7 +175,12 @@ pub fn decode_hl7(bytes: &[u8], fallback: Option<&Charset>) -> Result<Decoded, C
     if declared.is_none() && !name.is_empty() {
         flags.push(Flag::UnknownName(name.to_owned()));
     }
-    decode_as(bytes, [declared.as_ref(), fallback], flags)
+    let given = [declared.as_ref(), fallback];
+    match given.into_iter().flatten().next() {
+        // Its header would have told UTF-16.
+        Some(charset) if charset.is_wide() => Err(CharsetError::Byte { at: 0, charset: charset.name() }),
+        _ => decode_as(bytes, given, flags),
+    }
 }
 
 /// Decodes text that cannot name its charset: in the channel's, else UTF-8, else Windows-1252.

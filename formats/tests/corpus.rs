@@ -1,5 +1,7 @@
 //! Every message of the corpus is read, kept byte for byte, changed and answered.
 
+#![allow(clippy::unwrap_used, reason = "test code may unwrap, outside test functions too")]
+
 mod everything;
 
 use std::{

@@ -55,7 +55,9 @@ fn strange_headers_are_swallowed() {
         "<?xml version=\"1.0\"?><a/>",
         "{\"MSH\": 1}",
     ];
-    headers.into_iter().for_each(|header| swallow(header.as_bytes()));
+    for header in headers {
+        swallow(header.as_bytes());
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Message {
 
     /// Puts a new, empty segment after the first one named, or after `OBX[3]`; gives its place.
     pub fn insert(&mut self, name: &str, after: &str) -> Result<usize, EditError> {
-        self.check_name(name)?;
+        check_name(name)?;
         let missing = || EditError::NoSegment(after.to_owned());
         let path = Path::parse(after).ok().filter(|path| path.place.is_none()).ok_or_else(missing)?;
         let index = self.find(&path).ok_or_else(missing)?;
@@ -90,12 +90,11 @@ impl Message {
         if &raw.as_bytes()[..3] != path.segment.as_slice() {
             return Err(EditError::WholeSegment(path.to_string()));
         }
-        match self.find(path) {
-            Some(index) => self.change()[index].content = Piece::Written(raw.into()),
-            None => {
-                self.check_next(path)?;
-                self.append(raw)?;
-            }
+        if let Some(index) = self.find(path) {
+            self.change()[index].content = Piece::Written(raw.into());
+        } else {
+            self.check_next(path)?;
+            self.append(raw)?;
         }
         Ok(())
     }
@@ -157,16 +156,7 @@ impl Message {
             return Err(EditError::LineBreak);
         }
         let mut fields = segment.split(char::from(self.delimiters.field));
-        self.check_name(fields.next().unwrap_or_default())
-    }
-
-    fn check_name(&self, name: &str) -> Result<(), EditError> {
-        match name {
-            "MSH" => Err(EditError::Header),
-            _ if is_name(name.as_bytes()) => Ok(()),
-            // Whatever stands there may be content.
-            _ => Err(EditError::BadName(name.chars().take(3).collect())),
-        }
+        check_name(fields.next().unwrap_or_default())
     }
 
     /// The new segment takes over what ended the one before it, so that a message without a last line break stays without.
@@ -185,6 +175,15 @@ impl Message {
     fn change(&mut self) -> &mut Vec<Segment> {
         self.whole = OnceLock::new();
         Arc::make_mut(&mut self.segments)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), EditError> {
+    match name {
+        "MSH" => Err(EditError::Header),
+        _ if is_name(name.as_bytes()) => Ok(()),
+        // Whatever stands there may be content.
+        _ => Err(EditError::BadName(name.chars().take(3).collect())),
     }
 }
 

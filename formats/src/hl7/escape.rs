@@ -23,9 +23,9 @@ pub fn decode_in<'a>(text: &'a str, delimiters: &Delimiters, charset: Option<&Ch
     let Some(first) = memchr(escape, text.as_bytes()) else { return Cow::Borrowed(text) };
     let mut decoded = String::with_capacity(text.len());
     decoded.push_str(&text[..first]);
-    let mut decoder = Decoder { delimiters, charset, decoded, hex: Vec::new() };
-    decoder.run(&text[first..], escape);
-    Cow::Owned(decoder.decoded)
+    let mut reading = Decoder { delimiters, charset, decoded, hex: Vec::new() };
+    reading.run(&text[first..], escape);
+    Cow::Owned(reading.decoded)
 }
 
 /// Encodes every delimiter and line break, so that [`decode`] gives the same text back.
@@ -167,6 +167,11 @@ fn lines(sequence: &str) -> Option<usize> {
         "" => Some(1),
         digits => digits.parse().ok().filter(|count| *count <= MOST_LINES),
     }
+}
+
+/// Whether this stands for something else than a delimiter, and for the same in every message.
+pub(super) fn is_same_everywhere(sequence: &str) -> bool {
+    matches!(sequence, "H" | "N") || is_foreign(sequence)
 }
 
 /// A sequence that the standard or a site knows and we do not, such as `.in+4`, `C2842` or `Z12`: it is kept whole.

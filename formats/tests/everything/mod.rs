@@ -1,5 +1,7 @@
 //! Calls every public function with arbitrary bytes and asks for what must hold whatever they are.
 
+#![allow(clippy::unwrap_used, reason = "test code may unwrap, outside test functions too")]
+
 use formats::{
     charset::{self, Charset},
     hl7::{
