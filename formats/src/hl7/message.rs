@@ -169,7 +169,9 @@ impl Message {
         if !escaped || self.has_parts(raw, place) || pieces::holds_delimiters(self.content(index), place) {
             return Cow::Borrowed(raw);
         }
-        escape::decode_in(raw, &self.delimiters, self.charset.or_else(|| self.declared_charset()).as_ref())
+        // Only bytes written as `\Xhh\` have a charset of their own.
+        let charset = if raw.contains('X') { self.charset.or_else(|| self.declared_charset()) } else { None };
+        escape::decode_in(raw, &self.delimiters, charset.as_ref())
     }
 
     /// As [`Message::raw`], within one segment.

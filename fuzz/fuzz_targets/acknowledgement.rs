@@ -1,0 +1,9 @@
+//! Answers arbitrary bytes, and reads them as an answer.
+
+#![no_main]
+
+#[path = "../../formats/tests/everything/mod.rs"]
+#[allow(dead_code, reason = "each target plays a part of it")]
+mod everything;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| everything::acknowledgement(bytes));
