@@ -19,7 +19,7 @@ use crate::{
     Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
 };
 
-pub use rows::{Audited, Snapshot, StoredDelivery, StoredMessage, StoredPart};
+pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
 use state::State;
 
 /// Keeps messages as long as it lives: share it in an `Arc`, and a new channel on it is a restart.

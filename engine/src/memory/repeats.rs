@@ -41,15 +41,15 @@ impl State {
                 stored.reading.control_id == reading.control_id && stored.reading.sender == reading.sender
             }) && stored.channel == arrival.channel
                 && stored.state != MessageState::Superseded
-                && !self.is_superseded_by(stored, arrival)
+                && !is_superseded_by(stored, arrival)
                 && oldest.is_none_or(|oldest| stored.message.received >= oldest)
         })
     }
+}
 
-    /// Whether this very write closes it.
-    pub(super) fn is_superseded_by(&self, stored: &StoredMessage, arrival: &Arrival) -> bool {
-        stored.state == MessageState::Kept && arrival.supersedes == Some(stored.message.id)
-    }
+/// Whether this very write closes it.
+fn is_superseded_by(stored: &StoredMessage, arrival: &Arrival) -> bool {
+    stored.state == MessageState::Kept && arrival.supersedes == Some(stored.message.id)
 }
 
 /// Whether a copy with the same bytes stands for the one that arrives.

@@ -54,15 +54,12 @@ impl State {
     }
 
     pub(super) fn switch(&mut self, name: &str, value: Option<&str>, by: &str) {
-        let what = match value {
-            Some(value) => {
-                self.switches.insert(name.to_owned(), value.to_owned());
-                format!("{name} = {value}")
-            }
-            None => {
-                self.switches.remove(name);
-                format!("{name} taken away")
-            }
+        let what = if let Some(value) = value {
+            self.switches.insert(name.to_owned(), value.to_owned());
+            format!("{name} = {value}")
+        } else {
+            self.switches.remove(name);
+            format!("{name} taken away")
         };
         self.audit.push(Audited { by: by.to_owned(), what });
     }
