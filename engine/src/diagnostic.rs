@@ -13,7 +13,7 @@ impl Path {
     }
 
     #[must_use]
-    pub fn join(&self, part: impl ToString) -> Self {
+    pub fn join(&self, part: impl fmt::Display) -> Self {
         let mut parts = self.0.clone();
         parts.push(part.to_string());
         Self(parts)

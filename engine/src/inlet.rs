@@ -102,15 +102,12 @@ impl Inlet {
     async fn enter(&self, inbound: Inbound) -> Result<Pending, Answer> {
         let within = self.line().within();
         let room = tokio::time::timeout(within, Arc::clone(&self.0.room).acquire_owned()).await;
-        match room {
-            Ok(Ok(room)) => Ok(self.begin(inbound, None, Some(room))),
-            Ok(Err(_)) | Err(_) => {
-                let line = self.line();
-                line.turned_away();
-                let reply = Reply::because(Outcome::Unavailable, "too many messages are under way");
-                Err(Answer { reply, receipt: None })
-            }
+        if let Ok(Ok(room)) = room {
+            return Ok(self.begin(inbound, None, Some(room)));
         }
+        self.line().turned_away();
+        let reply = Reply::because(Outcome::Unavailable, "too many messages are under way");
+        Err(Answer { reply, receipt: None })
     }
 
     /// Starts a message on its way. The task ends by itself: every wait on the way is bounded or recovers.

@@ -96,7 +96,7 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            longest: Duration::from_secs(300),
+            longest: Duration::from_mins(5),
             factor: 2.0,
             jitter: Jitter::Some,
             attempts: None,

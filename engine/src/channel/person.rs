@@ -62,14 +62,11 @@ impl Channel {
         let moves = to.is_some() && from.as_ref().is_some_and(|outlet| outlet.waits(delivery));
         let what = Act::Resend { to, body };
         let again = self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await;
-        let waiting = match again {
-            Ok(Some(waiting)) => waiting,
-            Ok(None) | Err(_) => {
-                if let Some(outlet) = from {
-                    outlet.restore(delivery);
-                }
-                return Err(again.err().map_or(Refusal::NoDelivery(delivery.0), Refusal::Store));
+        let Ok(Some(waiting)) = again else {
+            if let Some(outlet) = from {
+                outlet.restore(delivery);
             }
+            return Err(again.err().map_or(Refusal::NoDelivery(delivery.0), Refusal::Store));
         };
         let id = waiting.position.delivery;
         target.revive(waiting);
@@ -128,9 +125,10 @@ impl Channel {
                 outlet.forget_fresh(delivery);
                 let again = self.rerun(delivery, outlet.name()).await;
                 outlet.restore(delivery);
-                match again? {
-                    true => made += 1,
-                    false => left.push(delivery),
+                if again? {
+                    made += 1;
+                } else {
+                    left.push(delivery);
                 }
             }
         }

@@ -55,29 +55,10 @@ impl Line {
             return Reply::of(sent.outcome);
         }
         match &self.reply.when {
-            ReplyWhen::From(name) => self.from(name, sent),
+            ReplyWhen::From(name) => from(name, sent),
             ReplyWhen::Delivered => delivered(sent),
             ReplyWhen::Script => self.by_script(sent),
             ReplyWhen::Stored | ReplyWhen::Processed | ReplyWhen::Never => Reply::of(sent.outcome),
-        }
-    }
-
-    /// One destination's own answer; without one, that of `processed`.
-    fn from(&self, name: &str, sent: &Sent) -> Reply {
-        let Some((_, tried)) = sent.tried.iter().find(|(destination, _)| destination == name) else {
-            return Reply::of(sent.outcome);
-        };
-        match tried {
-            Tried::Sent(response) => {
-                Reply { body: response.body.clone().map(ReplyBody::From), ..Reply::of(Outcome::Accepted) }
-            }
-            Tried::GivenUp { response: Some(response), code } if response.body.is_some() => Reply {
-                body: response.body.clone().map(ReplyBody::From),
-                code: code.clone(),
-                ..Reply::because(Outcome::Refused, format!("{name} refused it"))
-            },
-            Tried::GivenUp { code, .. } => given_up(name, code.as_deref()),
-            Tried::Queued | Tried::Dropped => Reply::of(sent.outcome),
         }
     }
 
@@ -89,6 +70,25 @@ impl Line {
             Ok(Ok(words)) => Reply { body: Some(ReplyBody::Script(words)), ..delivered(sent) },
             Ok(Err(_)) | Err(_) => Reply::because(Outcome::Failed, "the reply script failed"),
         }
+    }
+}
+
+/// One destination's own answer; without one, that of `processed`.
+fn from(name: &str, sent: &Sent) -> Reply {
+    let Some((_, tried)) = sent.tried.iter().find(|(destination, _)| destination == name) else {
+        return Reply::of(sent.outcome);
+    };
+    match tried {
+        Tried::Sent(response) => {
+            Reply { body: response.body.clone().map(ReplyBody::From), ..Reply::of(Outcome::Accepted) }
+        }
+        Tried::GivenUp { response: Some(response), code } if response.body.is_some() => Reply {
+            body: response.body.clone().map(ReplyBody::From),
+            code: code.clone(),
+            ..Reply::because(Outcome::Refused, format!("{name} refused it"))
+        },
+        Tried::GivenUp { code, .. } => given_up(name, code.as_deref()),
+        Tried::Queued | Tried::Dropped => Reply::of(sent.outcome),
     }
 }
 

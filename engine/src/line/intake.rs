@@ -59,38 +59,29 @@ impl Line {
         self.recovery.begin(id);
         let unreadable = received.unreadable.clone();
         let mut arrival = self.arrival(id, received, seat.as_ref());
-        loop {
-            let mut message = arrival.message.clone();
-            let kept = match &seat {
-                Some(seat) => seat.keep(self.store.as_ref(), arrival.clone()).await,
-                None => self.store.keep(vec![arrival.clone()]).await.map(|mut kept| kept.remove(0)),
-            };
-            match kept {
-                Ok(Kept::New(flags)) => {
-                    if flags.iter().any(|flag| flag == "repeat") {
-                        message.identity = Message::identity_of_repeat(message.identity, id);
-                    }
-                    return self.is_readable(message, unreadable);
+        let mut message = arrival.message.clone();
+        let kept = match &seat {
+            Some(seat) => seat.keep(self.store.as_ref(), arrival.clone()).await,
+            None => self.store.keep(vec![arrival.clone()]).await.map(|mut kept| kept.remove(0)),
+        };
+        match kept {
+            Ok(Kept::New(flags)) => {
+                if flags.iter().any(|flag| flag == "repeat") {
+                    message.identity = Message::identity_of_repeat(message.identity, id);
                 }
-                Ok(Kept::Again(first)) => match self.recovery.claim(first) {
-                    // Nobody has taken the first copy up: this one stands for it.
-                    Some(stranded) if arrival.supersedes.is_none() => {
-                        arrival.supersedes = Some(stranded.message.id);
-                        let superseded = self.supersede(arrival.clone(), stranded).await;
-                        match superseded {
-                            Ok(()) => return self.is_readable(message, unreadable),
-                            Err(exit) => return Err(exit),
-                        }
-                    }
-                    _ => {
-                        self.arrivals.leave(id);
-                        return Err(Exit::Again(first));
-                    }
-                },
-                Err(error) => {
-                    return Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error));
-                }
+                self.is_readable(message, unreadable)
             }
+            Ok(Kept::Again(first)) => {
+                let Some(stranded) = self.recovery.claim(first) else {
+                    self.arrivals.leave(id);
+                    return Err(Exit::Again(first));
+                };
+                // Nobody has taken the first copy up: this one stands for it.
+                arrival.supersedes = Some(stranded.message.id);
+                self.supersede(arrival, stranded).await?;
+                self.is_readable(message, unreadable)
+            }
+            Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
     }
 

@@ -53,8 +53,8 @@ impl Line {
         let routed = self.route(transformed)?;
         let queued = self.queue(routed, caller).await?;
 
-        let sent = self.send(queued, caller).await;
-        self.respond(&sent, caller);
+        let tried = self.send(queued, caller).await;
+        self.respond(&tried, caller);
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::{Exit, Halted, Line};
 use crate::{
-    Bond, Context, DeliveryId, Halt, Inputs, Leaving, Message, MessageState, NewDelivery, Outcome, Part,
-    Piece, Position, Processed, QueueMode, ReplyWhen, Route, Tally, Waiting,
+    Bond, Context, DeliveryId, DeliveryState, Halt, Inputs, Leaving, Message, MessageState, NewDelivery,
+    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, Route, Tally, Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
     recovery::IsKept,
@@ -140,16 +140,18 @@ impl Line {
         let (state, outcome) = self.outcome(&parts);
         let mut fresh = Vec::new();
         let mut stored = Vec::with_capacity(parts.len());
-        let mut output = 0;
-        for part in parts {
+        for (output, part) in (0..).zip(parts) {
             let RoutedPart { piece, goes, .. } = part;
             let mut deliveries = Vec::with_capacity(goes.len());
             for (index, leaving, keys) in goes {
                 let delivery = self.delivery(&message, index, (leaving, keys), output);
-                fresh.push(self.fresh(&message, &piece, index, &delivery));
+                fresh.push((
+                    index,
+                    waiting(&message, &piece, &delivery),
+                    fresh_of(&message, &piece, &delivery),
+                ));
                 deliveries.push(delivery);
             }
-            output += 1;
             let body = (piece.body != message.body).then(|| piece.body.clone());
             stored.push(Part {
                 place: piece.place,
@@ -212,36 +214,32 @@ impl Line {
             texts,
         }
     }
+}
 
-    fn fresh(
-        &self,
-        message: &Message,
-        piece: &Piece,
-        index: usize,
-        delivery: &NewDelivery,
-    ) -> (usize, Waiting, Fresh) {
-        let position = position(message, piece, delivery.id);
-        let waiting = Waiting {
-            position,
-            keys: delivery.keys.clone(),
-            after: delivery.after.clone(),
-            state: crate::DeliveryState::Waiting,
-            tally: Tally::default(),
-            received: message.received,
-        };
-        let body = match (&delivery.after, &delivery.body) {
-            (Some(_), _) => None,
-            (None, Some(body)) => Some(body.clone()),
-            (None, None) => Some(piece.body.clone()),
-        };
-        let fresh = Fresh {
-            message: message.clone(),
-            piece: Piece { view: None, ..piece.clone() },
-            effect: delivery.effect,
-            body,
-            texts: delivery.texts.clone(),
-        };
-        (index, waiting, fresh)
+fn waiting(message: &Message, piece: &Piece, delivery: &NewDelivery) -> Waiting {
+    Waiting {
+        position: position(message, piece, delivery.id),
+        keys: delivery.keys.clone(),
+        after: delivery.after.clone(),
+        state: DeliveryState::Waiting,
+        tally: Tally::default(),
+        received: message.received,
+    }
+}
+
+/// What the outlet needs to send it at once, without reading it back.
+fn fresh_of(message: &Message, piece: &Piece, delivery: &NewDelivery) -> Fresh {
+    let body = match (&delivery.after, &delivery.body) {
+        (Some(_), _) => None,
+        (None, Some(body)) => Some(body.clone()),
+        (None, None) => Some(piece.body.clone()),
+    };
+    Fresh {
+        message: message.clone(),
+        piece: Piece { view: None, ..piece.clone() },
+        effect: delivery.effect,
+        body,
+        texts: delivery.texts.clone(),
     }
 }
 

@@ -88,7 +88,6 @@ impl Line {
             Err(exit) => Err(exit),
         };
         match ended {
-            Ok(()) => Ok(()),
             Err(Exit::Broken(_, _, error)) => Err(error),
             Err(Exit::Halted(halted)) => {
                 let id = halted.message.id;
@@ -99,7 +98,7 @@ impl Line {
                 self.observer.ended(&self.channel, Some(id), outcome);
                 Ok(())
             }
-            Err(Exit::Again(_) | Exit::Unreadable(..)) => Ok(()),
+            Ok(()) | Err(Exit::Again(_) | Exit::Unreadable(..)) => Ok(()),
         }
     }
 

@@ -30,10 +30,7 @@ impl Outlet {
         if self.was_cut(position) && conduct.when_unsure() != WhenUnsure::Resend {
             return self.leave_in_doubt(position, delivery.tally, conduct, stop).await;
         }
-        let delivery = match self.completed(position, delivery, conduct, stop).await {
-            Some(delivery) => delivery,
-            None => return,
-        };
+        let Some(delivery) = self.completed(position, delivery, conduct, stop).await else { return };
         let Some((outbound, body)) = outbound(&delivery) else {
             return self.lanes().end(position, Tried::Dropped);
         };

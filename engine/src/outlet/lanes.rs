@@ -16,7 +16,7 @@ use crate::{MessageId, Order, Position, Waiting};
 pub(super) struct Lanes {
     order: Order,
     entries: BTreeMap<Position, Entry>,
-    lanes: HashMap<u64, BTreeSet<Position>>,
+    by_key: HashMap<u64, BTreeSet<Position>>,
     /// At the front of all their lanes, and nothing holds them.
     ready: BTreeSet<Position>,
     resting: BTreeSet<(Instant, Position)>,
@@ -50,7 +50,7 @@ impl Lanes {
         Self {
             order,
             entries: BTreeMap::new(),
-            lanes: HashMap::new(),
+            by_key: HashMap::new(),
             ready: BTreeSet::new(),
             resting: BTreeSet::new(),
         }
@@ -91,7 +91,7 @@ impl Lanes {
         }
         let lanes = self.lanes_of(&waiting.keys);
         for lane in &lanes {
-            self.lanes.entry(*lane).or_default().insert(position);
+            self.by_key.entry(*lane).or_default().insert(position);
         }
         let state = if waiting.tally.stopped { State::Stopped } else { State::Waits };
         let mut entry = Entry { waiting, fresh, state, lanes, watcher };
@@ -168,10 +168,10 @@ impl Lanes {
             self.resting.remove(&(when, position));
         }
         for lane in &entry.lanes {
-            if let Some(standing) = self.lanes.get_mut(lane) {
+            if let Some(standing) = self.by_key.get_mut(lane) {
                 standing.remove(&position);
                 if standing.is_empty() {
-                    self.lanes.remove(lane);
+                    self.by_key.remove(lane);
                 }
             }
         }
@@ -242,14 +242,14 @@ impl Lanes {
             return;
         }
         self.order = order;
-        self.lanes.clear();
+        self.by_key.clear();
         self.ready.clear();
         let positions: Vec<Position> = self.entries.keys().copied().collect();
         for position in &positions {
             let keys = self.entries.get(position).map(|entry| entry.waiting.keys.clone()).unwrap_or_default();
             let lanes = self.lanes_of(&keys);
             for lane in &lanes {
-                self.lanes.entry(*lane).or_default().insert(*position);
+                self.by_key.entry(*lane).or_default().insert(*position);
             }
             if let Some(entry) = self.entries.get_mut(position) {
                 entry.lanes = lanes;
@@ -282,7 +282,7 @@ impl Lanes {
         let lanes = self.entries.get(&position).map(|entry| entry.lanes.clone()).unwrap_or_default();
         for lane in lanes {
             let behind: Vec<Position> = self
-                .lanes
+                .by_key
                 .get(&lane)
                 .map(|standing| standing.range(position..).skip(1).copied().collect())
                 .unwrap_or_default();
@@ -296,7 +296,7 @@ impl Lanes {
     }
 
     fn stands_behind_one_that_waits(&self, position: &Position, lanes: &[u64]) -> bool {
-        lanes.iter().filter_map(|lane| self.lanes.get(lane)).filter_map(|lane| lane.first()).any(|first| {
+        lanes.iter().filter_map(|lane| self.by_key.get(lane)).filter_map(|lane| lane.first()).any(|first| {
             first < position
                 && self.entries.get(first).is_some_and(|entry| {
                     matches!(entry.state, State::Rests(_) | State::Stopped | State::Follows)
@@ -308,7 +308,7 @@ impl Lanes {
     fn refresh(&mut self, position: Position, lanes: &[u64]) {
         self.refresh_one(position);
         for lane in lanes {
-            let mut front = self.lanes.get(lane).into_iter().flatten().copied();
+            let mut front = self.by_key.get(lane).into_iter().flatten().copied();
             let (first, second) = (front.next(), front.next());
             drop(front);
             for position in [first, second].into_iter().flatten() {
@@ -330,7 +330,7 @@ impl Lanes {
 
     /// Whether `position` is first in the lane, and no worker has another one of it.
     fn is_free(&self, lane: u64, position: Position) -> bool {
-        let Some(standing) = self.lanes.get(&lane) else { return true };
+        let Some(standing) = self.by_key.get(&lane) else { return true };
         if standing.first() != Some(&position) {
             return false;
         }

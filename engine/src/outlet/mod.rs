@@ -208,7 +208,7 @@ impl Outlet {
                 },
                 None => None,
             };
-            let until = pause.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let until = pause.unwrap_or_else(|| Instant::now() + Duration::from_hours(1));
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = moved => {}
