@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The protocols a channel can speak, one folder each.
+
+mod channel;
+mod connector;
+mod file;
+pub mod mllp;
+pub mod setting;
+pub mod tls;
+
+pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};
+
+/// Every connector, in the order the reference lists them.
+pub const CONNECTORS: &[Connector] = &[mllp::CONNECTOR, file::CONNECTOR, channel::CONNECTOR];
+
+/// The connector that channels call `name`.
+pub fn find(name: &str) -> Option<&'static Connector> {
+    CONNECTORS.iter().find(|connector| connector.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connector_is_found_by_its_name() {
+        for connector in CONNECTORS {
+            assert_eq!(find(connector.name).map(|found| found.summary), Some(connector.summary));
+        }
+        assert!(find("carrier-pigeon").is_none());
+    }
+}

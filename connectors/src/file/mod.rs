@@ -1,0 +1,12 @@
+//! Files in a folder of this machine.
+
+mod destination;
+
+use crate::{Connector, DestinationKind};
+
+pub(crate) const CONNECTOR: Connector = Connector {
+    name: "file",
+    summary: "Files in a folder",
+    source: None,
+    destination: Some(DestinationKind::of::<destination::Settings>()),
+};

@@ -1,0 +1,14 @@
+//! HL7 v2 over MLLP: framed messages on a TCP connection, each answered on the same one.
+
+mod destination;
+mod settings;
+mod source;
+
+use crate::{Connector, DestinationKind, SourceKind};
+
+pub(crate) const CONNECTOR: Connector = Connector {
+    name: "mllp",
+    summary: "HL7 v2 over TCP, with or without TLS",
+    source: Some(SourceKind::of::<source::Settings>()),
+    destination: Some(DestinationKind::of::<destination::Settings>()),
+};
