@@ -1,0 +1,80 @@
+//! A project folder that lives as long as the test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use crate::{Relais, binary, free_port};
+
+/// A folder with `relais.yaml` and whatever the test writes into it.
+pub struct Project {
+    folder: tempfile::TempDir,
+    /// Where its REST interface listens.
+    pub port: u16,
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Project {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let port = free_port();
+        let project = Self { folder, port };
+        project.write("relais.yaml", &format!("listen: 127.0.0.1:{port}\nlog: {{ level: info }}\n"));
+        project
+    }
+
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// Writes a file, and the folders above it.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folders can be made");
+        fs::write(path, text).expect("a file can be written");
+        self
+    }
+
+    /// Writes `channels/NAME.yaml`.
+    pub fn channel(&self, name: &str, text: &str) -> &Self {
+        self.write(&format!("channels/{name}.yaml"), text)
+    }
+
+    /// Runs a command of the binary on this project.
+    pub fn relais(&self, arguments: &[&str]) -> Output {
+        Command::new(binary())
+            .args(arguments)
+            .current_dir(self.root())
+            .output()
+            .expect("the binary can be started")
+    }
+
+    pub fn start(&self) -> Relais {
+        Relais::start(self)
+    }
+
+    /// The files of a folder that are whole: no temporary names.
+    pub fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                path.is_file() && !name.starts_with('.') && !name.ends_with(".tmp")
+            })
+            .collect();
+        files.sort();
+        files
+    }
+}

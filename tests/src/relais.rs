@@ -1,0 +1,146 @@
+//! The binary as a process that can be asked, stopped and killed.
+
+use std::{
+    env,
+    fs::File,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::Project;
+
+/// A running server. Killed when the test ends, whatever the test did.
+pub struct Relais {
+    child: Child,
+    port: u16,
+    root: PathBuf,
+}
+
+/// The binary that `cargo build` made beside this test.
+pub fn binary() -> PathBuf {
+    let test = env::current_exe().expect("a test knows where it is");
+    let folder = test.parent().and_then(Path::parent).expect("a test lies in target/PROFILE/deps");
+    let binary = folder.join("relais");
+    assert!(binary.exists(), "{} is not there: run `cargo build -p server` first", binary.display());
+    binary
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// Looks again and again until it is so; fails the test, in words, when it never is.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited a minute in vain until {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+impl Relais {
+    pub(crate) fn start(project: &Project) -> Self {
+        Self::start_with(project, &mut Command::new(binary()))
+    }
+
+    /// Starts the binary through another program, such as one that makes its disk fail.
+    pub fn start_with(project: &Project, command: &mut Command) -> Self {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(project.path("relais.log"))
+            .expect("the log can be opened");
+        let child = command
+            .args(["run", "."])
+            .current_dir(project.root())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the binary can be started");
+        let mut relais = Self { child, port: project.port, root: project.root().to_owned() };
+        wait_until("the server answers", || {
+            if let Some(status) = relais.child.try_wait().expect("a child can be asked") {
+                panic!("relais left with {status}:\n{}", relais.log());
+            }
+            relais.get("/health/live").is_some_and(|answer| answer.0 == 200)
+        });
+        relais
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to its terminal.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.root.join("relais.log")).unwrap_or_default()
+    }
+
+    /// Pulls the plug.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        let mut status = None;
+        wait_until("the server has stopped", || {
+            status = self.child.try_wait().expect("a child can be asked");
+            status.is_some()
+        });
+        status.expect("it has stopped")
+    }
+
+    /// Asks a path of the server; the key is taken from the project. `None` where nobody answers.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        self.ask("GET", path)
+    }
+
+    pub fn post(&self, path: &str) -> Option<(u16, String)> {
+        self.ask("POST", path)
+    }
+
+    /// The value of a metric's series, as it is written there.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics")?;
+        let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == series))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        let key = std::fs::read_to_string(self.root.join("data/key")).unwrap_or_default();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            self.port,
+            key.trim()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    }
+}
+
+impl Drop for Relais {
+    fn drop(&mut self) {
+        // It may have left already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
