@@ -1,1 +1,90 @@
-//! Placeholder.
+//! Where messages are kept: embedded SQLite.
+//!
+//! One thread writes, with group commit; an answer goes out only after its commit is on disk. Readers have
+//! their own connections. See [`engine::Store`] for what each write means, and `writer.rs` for what holds
+//! when the disk fails.
+
+mod codes;
+mod deliveries;
+mod failure;
+mod history;
+mod intake;
+mod lock;
+mod messages;
+mod people;
+mod readers;
+mod repeats;
+mod store;
+mod tables;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+pub use failure::OpenError;
+pub use people::Audited;
+
+use readers::Readers;
+use tables::Tables;
+use writer::Writer;
+
+/// Keeps messages in one file of a folder. Open one for each folder: a second is refused.
+pub struct Sqlite {
+    folder: PathBuf,
+    next_message: AtomicU64,
+    next_delivery: AtomicU64,
+    readers: Readers,
+    // Dropped in this order: what was asked is written before the folder is let go.
+    writer: Writer,
+    _lock: lock::Lock,
+}
+
+impl Sqlite {
+    /// Opens the store of a folder, and makes it where there is none.
+    ///
+    /// A delivery that was begun and never settled is found `unsure`.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let lock = lock::Lock::take(folder)?;
+        let tables = Tables::open(folder)?;
+        let wrong = |error: rusqlite::Error| OpenError::Database {
+            folder: folder.to_owned(),
+            why: failure::words(&error),
+        };
+        // What the last run left in the log is on disk from here on, and so is what is read of it.
+        tables.empty_the_log().map_err(wrong)?;
+        deliveries::doubt_what_was_begun(&tables).map_err(wrong)?;
+        let next_message = highest(&tables, "messages").map_err(wrong)? + 1;
+        let next_delivery = highest(&tables, "deliveries").map_err(wrong)? + 1;
+        let writer = Writer::start(folder.to_owned(), tables).map_err(|error| OpenError::Database {
+            folder: folder.to_owned(),
+            why: format!("no thread can be started: {error}"),
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            next_message: AtomicU64::new(next_message),
+            next_delivery: AtomicU64::new(next_delivery),
+            readers: Readers::new(folder.to_owned()),
+            writer,
+            _lock: lock,
+        })
+    }
+
+    /// What people did, newest first.
+    pub async fn audit(&self, limit: usize) -> Result<Vec<Audited>, engine::StoreError> {
+        self.readers.read(move |connection| Ok(people::audit(connection, limit)?)).await
+    }
+
+    fn reserve(next: &AtomicU64) -> u64 {
+        next.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+/// The highest id that was ever given and kept.
+fn highest(tables: &Tables, table: &'static str) -> rusqlite::Result<u64> {
+    let kept = format!("SELECT coalesce(max(id), 0) FROM {table}");
+    let kept: i64 = tables.connection.query_row(&kept, [], |row| row.get(0))?;
+    let forgotten = tables.first("SELECT id FROM highest WHERE what = ?1", [table], |row| row.get(0))?;
+    Ok(kept.max(forgotten.unwrap_or(0)) as u64)
+}

@@ -1,0 +1,228 @@
+//! Searches: a query becomes conditions, each with what it compares with.
+
+use engine::{
+    AnswerState, DeliveryId, DeliveryRow, DeliveryState, Hash, MessageId, MessageRow, MessageState, Query,
+};
+use rusqlite::{Connection, Row, params_from_iter, types::Value};
+
+use crate::{
+    codes::{self, Coded, by_name, nanoseconds, parsed_or_default, written},
+    deliveries::{TALLY, read_tally},
+    failure::Failure,
+    repeats,
+};
+
+/// The columns of a [`MessageRow`].
+pub(super) const MESSAGE_ROW: &str =
+    "m.id, c.name, m.received, m.state, m.outcome, m.answer, m.control_id, m.kind,
+     m.flags, m.copied, m.why, m.size, v.hash";
+
+pub(super) const MESSAGES: &str =
+    "messages m JOIN channels c ON c.id = m.channel JOIN versions v ON v.id = m.version";
+
+/// The columns of a [`DeliveryRow`], behind a tally's.
+const DELIVERY_ROW: &str = "d.ending, d.id, d.message, c.name, o.name, d.part, d.state, d.effect";
+
+const DELIVERIES: &str =
+    "deliveries d JOIN messages m ON m.id = d.message JOIN channels c ON c.id = m.channel
+     JOIN outlets o ON o.id = d.outlet";
+
+/// Conditions that must all hold, with their values in order.
+#[derive(Default)]
+struct Conditions {
+    clauses: Vec<String>,
+    values: Vec<Value>,
+}
+
+/// A state of either axis.
+enum State {
+    Message(MessageState),
+    Delivery(DeliveryState),
+}
+
+pub(super) fn messages(connection: &Connection, query: &Query) -> Result<Vec<MessageRow>, Failure> {
+    let mut conditions = Conditions::of(query);
+    match asked_state(query)? {
+        Some(State::Message(state)) => {
+            conditions.message_state(state);
+            conditions.has_delivery(None, query.destination.as_deref());
+        }
+        Some(State::Delivery(state)) => conditions.has_delivery(Some(state), query.destination.as_deref()),
+        None => conditions.has_delivery(None, query.destination.as_deref()),
+    }
+    let sql = format!(
+        "SELECT {MESSAGE_ROW} FROM {MESSAGES} WHERE {} ORDER BY m.id DESC LIMIT {}",
+        conditions.joined(),
+        query.limit as i64
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(conditions.values), read_message_row)?;
+    let mut found: Vec<MessageRow> = found.collect::<rusqlite::Result<_>>()?;
+    for row in &mut found {
+        row.deliveries = deliveries_of(connection, row.id)?;
+    }
+    Ok(found)
+}
+
+pub(super) fn deliveries(connection: &Connection, query: &Query) -> Result<Vec<DeliveryRow>, Failure> {
+    let mut conditions = Conditions::of(query);
+    match asked_state(query)? {
+        Some(State::Message(state)) => conditions.message_state(state),
+        Some(State::Delivery(state)) => conditions.clauses.push(in_state(state)),
+        None => {}
+    }
+    if let Some(destination) = &query.destination {
+        conditions.add("o.name = ?", destination.clone().into());
+    }
+    let sql = format!(
+        "SELECT {TALLY}, {DELIVERY_ROW} FROM {DELIVERIES} WHERE {} ORDER BY d.message, d.part, d.id LIMIT {}",
+        conditions.joined(),
+        query.limit as i64
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(conditions.values), read_delivery_row)?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite::Result<Vec<DeliveryRow>> {
+    let sql = format!(
+        "SELECT {TALLY}, {DELIVERY_ROW} FROM {DELIVERIES} WHERE d.message = ?1 ORDER BY d.part, d.id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([id.0 as i64], read_delivery_row)?;
+    found.collect()
+}
+
+pub(super) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.name, o.name, count(*) FROM deliveries d JOIN outlets o ON o.id = d.lane
+         JOIN channels c ON c.id = o.channel WHERE d.lane IS NOT NULL GROUP BY d.lane ORDER BY c.name, o.name",
+    )?;
+    let found =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
+    found.collect()
+}
+
+impl Conditions {
+    /// All but state and destination, which mean other things for messages and for deliveries.
+    fn of(query: &Query) -> Self {
+        let mut conditions = Self::default();
+        if let Some(channel) = &query.channel {
+            conditions.add("m.channel = (SELECT id FROM channels WHERE name = ?)", channel.clone().into());
+        }
+        if let Some(text) = query.text.as_deref().filter(|text| *text != "*") {
+            conditions.text(text);
+        }
+        if let Some(since) = query.since {
+            conditions.add("m.received >= ?", nanoseconds(since).into());
+        }
+        if let Some(before) = query.before {
+            conditions.add("m.id < ?", (before.0 as i64).into());
+        }
+        conditions
+    }
+
+    fn add(&mut self, clause: &str, value: Value) {
+        self.clauses.push(clause.to_owned());
+        self.values.push(value);
+    }
+
+    fn text(&mut self, text: &str) {
+        if let Some(beginning) = text.strip_suffix('*') {
+            self.add(
+                "m.id IN (SELECT message FROM keys WHERE value >= ? AND value < ?)",
+                beginning.to_owned().into(),
+            );
+            self.values.push(format!("{beginning}{}", char::MAX).into());
+        } else {
+            self.add("m.id IN (SELECT message FROM keys WHERE value = ?)", text.to_owned().into());
+        }
+    }
+
+    fn message_state(&mut self, state: MessageState) {
+        let code = state.code();
+        // The second condition is that of an index.
+        let rare = if code > 3 { " AND m.state > 3" } else { "" };
+        self.clauses.push(format!("m.state = {code}{rare}"));
+    }
+
+    fn has_delivery(&mut self, state: Option<DeliveryState>, destination: Option<&str>) {
+        if state.is_none() && destination.is_none() {
+            return;
+        }
+        let outlet = "d.outlet IN (SELECT id FROM outlets WHERE name = ?)";
+        let of_outlet = destination.map(|_| outlet.to_owned());
+        let wanted: Vec<String> = state.map(in_state).into_iter().chain(of_outlet).collect();
+        let wanted = wanted.join(" AND ");
+        // Few are in a state that people look for; for the others, it is quicker to look at each message.
+        self.clauses.push(match state {
+            None | Some(DeliveryState::Sent) => {
+                format!("EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id AND {wanted})")
+            }
+            Some(_) => format!("m.id IN (SELECT d.message FROM deliveries d WHERE {wanted})"),
+        });
+        self.values.extend(destination.map(|name| Value::from(name.to_owned())));
+    }
+
+    fn joined(&self) -> String {
+        if self.clauses.is_empty() { "true".to_owned() } else { self.clauses.join(" AND ") }
+    }
+}
+
+/// A delivery's state, with the condition of the index that holds it.
+fn in_state(state: DeliveryState) -> String {
+    let code = state.code();
+    match state {
+        DeliveryState::Waiting | DeliveryState::Begun => format!("d.lane IS NOT NULL AND d.state = {code}"),
+        DeliveryState::Sent => format!("d.state = {code}"),
+        _ => format!("d.state = {code} AND d.state > 4"),
+    }
+}
+
+fn asked_state(query: &Query) -> Result<Option<State>, Failure> {
+    let Some(name) = &query.state else { return Ok(None) };
+    let state =
+        by_name(name).map(State::Message).or_else(|| by_name::<DeliveryState>(name).map(State::Delivery));
+    let unknown = || Failure::Refused(format!("there is no state `{name}`"));
+    state.map(Some).ok_or_else(unknown)
+}
+
+/// Reads the columns of [`MESSAGE_ROW`]; the deliveries come by themselves.
+pub(super) fn read_message_row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    let mut flags: Vec<String> = parsed_or_default(row.get(8)?)?;
+    flags.extend(repeats::flags(row.get(9)?));
+    let outcome: Option<engine::Outcome> = codes::maybe(row.get(4)?)?;
+    Ok(MessageRow {
+        id: MessageId(row.get::<_, i64>(0)? as u64),
+        channel: row.get(1)?,
+        received: written(row.get(2)?),
+        state: MessageState::of(row.get(3)?)?,
+        outcome: outcome.map(|outcome| outcome.name().to_owned()),
+        answer: AnswerState::of(row.get(5)?)?,
+        control_id: row.get(6)?,
+        kind: row.get(7)?,
+        flags,
+        why: row.get(10)?,
+        size: row.get::<_, i64>(11)? as u64,
+        version: Hash(row.get(12)?).to_string(),
+        deliveries: Vec::new(),
+    })
+}
+
+fn read_delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    let mut tally = read_tally(row)?;
+    if let Some(ending) = row.get(7)? {
+        tally.why = Some(ending);
+    }
+    let part: u32 = row.get(12)?;
+    Ok(DeliveryRow {
+        id: DeliveryId(row.get::<_, i64>(8)? as u64),
+        message: MessageId(row.get::<_, i64>(9)? as u64),
+        channel: row.get(10)?,
+        destination: row.get(11)?,
+        part: (part > 0).then_some(part),
+        state: DeliveryState::of(row.get(13)?)?,
+        effect: Hash(row.get(14)?).to_string(),
+        tally,
+    })
+}

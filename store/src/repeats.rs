@@ -1,0 +1,131 @@
+//! The look at earlier copies of an arrival.
+
+use engine::{AnswerState, Arrival, Hash, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
+use rusqlite::Row;
+
+use crate::{
+    codes::{self, Coded, bits, nanoseconds},
+    intake::Prepared,
+    tables::Tables,
+};
+
+/// Its sender sent the same bytes before: it is kept under an identity of its own.
+pub(crate) const REPEAT: i64 = 1;
+/// Its sender gave other bytes the same id before.
+pub(crate) const OTHER_BYTES: i64 = 2;
+
+/// Where to look for copies: what an index can hold of channel, sender and control id.
+pub(crate) fn copy_bits(arrival: &Arrival) -> Option<i64> {
+    let reading = &arrival.reading;
+    let control_id = reading.control_id.as_ref()?;
+    let parts = [arrival.channel.as_bytes(), reading.sender.as_bytes(), control_id.as_bytes()];
+    Some(bits(&Hash::of(&parts)))
+}
+
+/// What the look at earlier copies gives a message for flags.
+pub(crate) fn flags(copied: i64) -> Vec<String> {
+    let mut flags = Vec::new();
+    if copied & REPEAT != 0 {
+        flags.push("repeat".to_owned());
+    }
+    if copied & OTHER_BYTES != 0 {
+        flags.push("same-id-other-bytes".to_owned());
+    }
+    flags
+}
+
+/// What an arrival is, seen from the copies that are kept: `Err` names the one that stands for it.
+pub(crate) fn judge(
+    tables: &Tables,
+    channel: i64,
+    prepared: &Prepared,
+) -> rusqlite::Result<Result<i64, MessageId>> {
+    if let Some(first) = same_effect(tables, channel, prepared)? {
+        return Ok(Err(first));
+    }
+    let copies = copies(tables, channel, prepared)?;
+    let policy = prepared.arrival.repeats.policy;
+    if let Some(first) = copies.iter().find(|copy| copy.same && copy.stands(policy)) {
+        return Ok(Err(first.id));
+    }
+    let mut copied = 0;
+    // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
+    if policy == RepeatPolicy::Accept && copies.iter().any(|copy| copy.same) {
+        copied |= REPEAT;
+    }
+    if copies.iter().any(|copy| !copy.same) {
+        copied |= OTHER_BYTES;
+    }
+    Ok(Ok(copied))
+}
+
+/// What the caller hears of it.
+pub(crate) fn kept(judged: Result<i64, MessageId>) -> Kept {
+    judged.map_or_else(Kept::Again, |copied| Kept::New(flags(copied)))
+}
+
+fn same_effect(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Option<MessageId>> {
+    let Some(effect) = prepared.arrival.effect else { return Ok(None) };
+    tables.first(
+        "SELECT id FROM messages WHERE effect = ?1 AND identity = ?2 AND channel = ?3 AND state <> ?4
+         ORDER BY id LIMIT 1",
+        (bits(&effect), effect.0, channel, MessageState::Superseded.code()),
+        |row| Ok(MessageId(row.get::<_, i64>(0)? as u64)),
+    )
+}
+
+/// An earlier message of the same sender with the same control id.
+struct Copy {
+    id: MessageId,
+    state: MessageState,
+    answer: AnswerState,
+    /// What its sender heard counts, and before that what the steps made of it.
+    outcome: Option<Outcome>,
+    same: bool,
+}
+
+/// What the same sender called by the same name within the window, newest first.
+fn copies(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Vec<Copy>> {
+    let Some(copy) = prepared.copy else { return Ok(Vec::new()) };
+    let arrival = &prepared.arrival;
+    let oldest = arrival.message.received.checked_sub(arrival.repeats.window).map_or(i64::MIN, nanoseconds);
+    let mut statement = tables.connection.prepare_cached(
+        "SELECT id, state, answer, told, outcome, bytes IS ?6 FROM messages
+         WHERE copy = ?1 AND channel = ?2 AND sender = ?3 AND control_id = ?4 AND received >= ?5 AND state <> ?7
+         ORDER BY id DESC",
+    )?;
+    let params = (
+        copy,
+        channel,
+        &arrival.reading.sender,
+        &arrival.reading.control_id,
+        oldest,
+        prepared.bytes,
+        MessageState::Superseded.code(),
+    );
+    let copies = statement.query_map(params, Copy::read)?;
+    let superseded = |copy: &Copy| copy.state == MessageState::Kept && arrival.supersedes == Some(copy.id);
+    copies.filter(|copy| !copy.as_ref().is_ok_and(superseded)).collect()
+}
+
+impl Copy {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let told = codes::maybe(row.get(3)?)?;
+        let outcome = codes::maybe(row.get(4)?)?;
+        Ok(Self {
+            id: MessageId(row.get::<_, i64>(0)? as u64),
+            state: MessageState::of(row.get(1)?)?,
+            answer: AnswerState::of(row.get(2)?)?,
+            outcome: told.or(outcome),
+            same: row.get(5)?,
+        })
+    }
+
+    /// Whether it stands for one that arrives with the same bytes.
+    fn stands(&self, policy: RepeatPolicy) -> bool {
+        let is_open = matches!(self.state, MessageState::Kept | MessageState::Held);
+        let was_accepted = self.outcome.is_some_and(Outcome::is_positive);
+        self.answer == AnswerState::Unavailable
+            || (policy == RepeatPolicy::AnswerAgain && (is_open || was_accepted))
+    }
+}
