@@ -1,2 +1,22 @@
-//! Placeholder.
-fn main() {}
+//! The `relais` binary: the command line, the running server and its API.
+
+mod api;
+mod cli;
+mod client;
+mod events;
+mod fleet;
+mod key;
+mod log;
+mod metrics;
+mod reload;
+mod retention;
+mod serving;
+mod signals;
+mod station;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,291 @@
+//! The forms of the API's answers: what the server writes and the commands read.
+
+use engine::{ChannelView, DeliveryRow, HeadView, MessageRow, OutletView};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    fleet::{Life, Member},
+    terminal,
+};
+
+/// How the server stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ServerStatus {
+    pub(crate) version: String,
+    pub(crate) project: String,
+    pub(crate) up_seconds: f64,
+    pub(crate) store_bytes: u64,
+    /// Why the store cannot write, if it cannot.
+    pub(crate) store_trouble: Option<String>,
+    /// What is wrong with the files as they are now, where they are not in force.
+    pub(crate) edit_faults: Vec<Value>,
+}
+
+/// How a channel stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ChannelStatus {
+    pub(crate) name: String,
+    /// `running`, `paused`, `stopped`, `broken` or `disabled`.
+    pub(crate) state: String,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) file: String,
+    pub(crate) version: String,
+    /// Where its source listens.
+    pub(crate) listens: Vec<String>,
+    /// Why its source does not run, though it should.
+    pub(crate) trouble: Option<String>,
+    pub(crate) connections: i64,
+    /// Since the server started.
+    pub(crate) received: u64,
+    pub(crate) destinations: Vec<DestinationStatus>,
+    /// Why it is broken, or why its edited file is not in force.
+    pub(crate) faults: Vec<Value>,
+    /// Whether its file as it is now is the one that runs.
+    pub(crate) in_force: bool,
+}
+
+/// How a destination stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DestinationStatus {
+    pub(crate) name: String,
+    /// `idle`, `sending`, `waiting`, `stopped`, `held`, `closed` or `detached`.
+    pub(crate) state: String,
+    pub(crate) depth: u64,
+    pub(crate) oldest_seconds: Option<f64>,
+    pub(crate) head: Option<Head>,
+}
+
+/// The delivery that goes next, or that holds the others up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) delivery: u64,
+    pub(crate) message: u64,
+    pub(crate) attempts: u32,
+    pub(crate) why: Option<String>,
+    pub(crate) next_try_seconds: Option<f64>,
+}
+
+/// A message as a list shows it: no content.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MessageStatus {
+    pub(crate) id: u64,
+    pub(crate) channel: String,
+    pub(crate) received: String,
+    pub(crate) state: String,
+    pub(crate) outcome: Option<String>,
+    /// What became of the answer to its sender.
+    pub(crate) answer: String,
+    pub(crate) control_id: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) flags: Vec<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) version: String,
+    pub(crate) deliveries: Vec<DeliveryStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeliveryStatus {
+    pub(crate) id: u64,
+    pub(crate) message: u64,
+    pub(crate) channel: String,
+    pub(crate) destination: String,
+    pub(crate) part: Option<u32>,
+    pub(crate) state: String,
+    pub(crate) effect: String,
+    pub(crate) attempts: u32,
+    pub(crate) why: Option<String>,
+    pub(crate) next_try: Option<String>,
+    /// Its lane waits for a person.
+    pub(crate) stopped: bool,
+}
+
+/// What came of `deploy`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Deployed {
+    pub(crate) in_force: bool,
+    pub(crate) changes: Vec<String>,
+    pub(crate) faults: u64,
+    /// The faults, for people.
+    pub(crate) report: String,
+}
+
+/// One thing that `resend` or `drop` does, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Picked {
+    pub(crate) message: u64,
+    /// `None`: the whole message is run again.
+    pub(crate) delivery: Option<u64>,
+    pub(crate) destination: Option<String>,
+    pub(crate) state: String,
+    /// In words: `send to record again`.
+    pub(crate) what: String,
+}
+
+impl ChannelStatus {
+    pub(crate) fn of(name: &str, member: &Member, received: u64, edit: &[channels::Fault]) -> Self {
+        let view = member.running().map(|channel| channel.view());
+        let plan = member.running().map(|channel| channel.plan());
+        let ours: Vec<_> = edit.iter().filter(|fault| fault.file == member.file).cloned().collect();
+        let faults = match &member.life {
+            Life::Broken(faults) => faults,
+            Life::Runs(_) | Life::Disabled => &ours,
+        };
+        Self {
+            name: name.to_owned(),
+            state: view.as_ref().map_or_else(|| standing(&member.life).to_owned(), state_of),
+            description: member.description.clone(),
+            tags: member.tags.clone(),
+            file: member.file.display().to_string(),
+            version: member.version.to_string(),
+            listens: plan.iter().flat_map(listens).collect(),
+            trouble: view.as_ref().and_then(|view| view.trouble.clone()),
+            connections: view.as_ref().map_or(0, |view| view.connections),
+            received,
+            destinations: view
+                .iter()
+                .flat_map(|view| &view.destinations)
+                .map(DestinationStatus::of)
+                .collect(),
+            faults: faults_json(faults),
+            in_force: ours.is_empty(),
+        }
+    }
+
+    /// What a person needs to know beside the state, in one line.
+    pub(crate) fn words(&self) -> String {
+        if let Some(trouble) = &self.trouble {
+            return format!("not taking: {trouble}");
+        }
+        let listens = self.listens.join(", ");
+        match (self.faults.first(), self.state.as_str()) {
+            (Some(fault), "broken") => {
+                let more = match self.faults.len() {
+                    1 => String::new(),
+                    faults => format!(" (and {} more)", faults - 1),
+                };
+                format!("{}{more}", fault["message"].as_str().unwrap_or("see `relais check`"))
+            }
+            (Some(_), _) => format!("{listens} (its edited file is not in force, see `relais check`)"),
+            (None, _) if self.received > 0 => {
+                format!("{listens}  {} received", terminal::counted(self.received, "message"))
+            }
+            (None, _) => listens,
+        }
+        .trim()
+        .to_owned()
+    }
+}
+
+impl DestinationStatus {
+    pub(crate) fn of(view: &OutletView) -> Self {
+        Self {
+            name: view.name.clone(),
+            state: view.state.to_owned(),
+            depth: view.depth,
+            oldest_seconds: view.oldest_seconds,
+            head: view.head.as_ref().map(Head::of),
+        }
+    }
+
+    /// Why the head waits and when it is tried next.
+    pub(crate) fn words(&self) -> String {
+        let Some(head) = &self.head else { return String::new() };
+        let mut words = head.why.clone().unwrap_or_default();
+        if let Some(seconds) = head.next_try_seconds {
+            let pause = terminal::lasting(std::time::Duration::from_secs_f64(seconds.max(0.0)));
+            words = format!("{words} (attempt {} failed, next in {pause})", head.attempts);
+        }
+        words.trim().to_owned()
+    }
+}
+
+impl Head {
+    fn of(view: &HeadView) -> Self {
+        Self {
+            delivery: view.delivery.0,
+            message: view.message.0,
+            attempts: view.attempts,
+            why: view.why.clone(),
+            next_try_seconds: view.next_try_seconds,
+        }
+    }
+}
+
+impl MessageStatus {
+    pub(crate) fn of(row: MessageRow) -> Self {
+        Self {
+            id: row.id.0,
+            channel: row.channel,
+            received: row.received,
+            state: word(&row.state),
+            outcome: row.outcome,
+            answer: word(&row.answer),
+            control_id: row.control_id,
+            kind: row.kind,
+            flags: row.flags,
+            why: row.why,
+            size: row.size,
+            version: row.version,
+            deliveries: row.deliveries.into_iter().map(DeliveryStatus::of).collect(),
+        }
+    }
+}
+
+impl DeliveryStatus {
+    pub(crate) fn of(row: DeliveryRow) -> Self {
+        let next_try = row.tally.not_before.and_then(|when| jiff::Timestamp::try_from(when).ok());
+        Self {
+            id: row.id.0,
+            message: row.message.0,
+            channel: row.channel,
+            destination: row.destination,
+            part: row.part,
+            state: word(&row.state),
+            effect: row.effect,
+            attempts: row.tally.attempts,
+            why: row.tally.why,
+            next_try: next_try.map(|when| when.to_string()),
+            stopped: row.tally.stopped,
+        }
+    }
+}
+
+/// The word by which the engine calls a state.
+fn word(state: &impl Serialize) -> String {
+    serde_json::to_value(state).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn state_of(view: &ChannelView) -> String {
+    word(&view.state)
+}
+
+fn standing(life: &Life) -> &'static str {
+    match life {
+        Life::Runs(_) => "running",
+        Life::Disabled => "disabled",
+        Life::Broken(_) => "broken",
+    }
+}
+
+fn listens(plan: &engine::Plan) -> Vec<String> {
+    let ports = plan.source.claims().into_iter().filter_map(|claim| match claim {
+        engine::Claim::Port(address) => Some(address.to_string()),
+        engine::Claim::Folder(_) => None,
+    });
+    ports.collect()
+}
+
+/// The faults as `relais check --format json` lists them.
+pub(super) fn faults_json(faults: &[channels::Fault]) -> Vec<Value> {
+    match channels::to_json(faults) {
+        Value::Array(faults) => faults,
+        Value::Object(mut listed) => match listed.remove("faults") {
+            Some(Value::Array(faults)) => faults,
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,104 @@
+//! Channels and their destinations.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::HeaderMap,
+};
+use engine::Channel;
+use serde_json::{Value, json};
+
+use super::{ChannelStatus, Context, DestinationStatus, problem::Problem};
+
+type Shared = State<Arc<Context>>;
+type Answer = Result<Json<ChannelStatus>, Problem>;
+type DestinationAnswer = Result<Json<DestinationStatus>, Problem>;
+
+pub(super) async fn list(State(context): Shared) -> Json<Vec<ChannelStatus>> {
+    let edit = context.fleet.edit();
+    let members = context.fleet.members();
+    let status = members
+        .iter()
+        .map(|(name, member)| ChannelStatus::of(name, member, context.metrics.received_by(name), &edit));
+    Json(status.collect())
+}
+
+pub(super) async fn show(State(context): Shared, Path(name): Path<String>) -> Answer {
+    status(&context, &name)
+}
+
+pub(super) async fn start(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    running(&context, &name)?.resume(&who(&headers)).await?;
+    status(&context, &name)
+}
+
+pub(super) async fn stop(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    running(&context, &name)?.halt(&who(&headers)).await?;
+    status(&context, &name)
+}
+
+pub(super) async fn pause(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
+    running(&context, &name)?.pause(&who(&headers)).await?;
+    status(&context, &name)
+}
+
+pub(super) async fn rerun(State(context): Shared, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let (made, left) = running(&context, &name)?.rerun_waiting().await?;
+    Ok(Json(json!({ "made": made, "left": left })))
+}
+
+type Both = Path<(String, String)>;
+
+pub(super) async fn hold(State(context): Shared, Path(both): Both, headers: HeaderMap) -> DestinationAnswer {
+    running(&context, &both.0)?.hold(&both.1, &who(&headers)).await?;
+    destination(&context, &both.0, &both.1)
+}
+
+pub(super) async fn release(
+    State(context): Shared,
+    Path(both): Both,
+    headers: HeaderMap,
+) -> DestinationAnswer {
+    running(&context, &both.0)?.release(&both.1, &who(&headers)).await?;
+    destination(&context, &both.0, &both.1)
+}
+
+pub(super) async fn park(State(context): Shared, Path(both): Both, headers: HeaderMap) -> DestinationAnswer {
+    match running(&context, &both.0)?.park(&both.1, &who(&headers)).await? {
+        Some(_) => destination(&context, &both.0, &both.1),
+        None => Err(Problem::conflict(format!("nothing waits for {}/{}", both.0, both.1))),
+    }
+}
+
+/// The running channel of that name.
+pub(super) fn running(context: &Context, name: &str) -> Result<Arc<Channel>, Problem> {
+    let member = context.fleet.member(name).ok_or_else(|| unknown(name))?;
+    member.running().cloned().ok_or_else(|| {
+        let why = if member.is_broken() { "is broken; `relais check` says why" } else { "is not enabled" };
+        Problem::conflict(format!("{name} {why}"))
+    })
+}
+
+fn status(context: &Context, name: &str) -> Answer {
+    let member = context.fleet.member(name).ok_or_else(|| unknown(name))?;
+    let received = context.metrics.received_by(name);
+    Ok(Json(ChannelStatus::of(name, &member, received, &context.fleet.edit())))
+}
+
+fn destination(context: &Context, channel: &str, name: &str) -> DestinationAnswer {
+    let Json(status) = status(context, channel)?;
+    let found = status.destinations.into_iter().find(|destination| destination.name == name);
+    found.map(Json).ok_or_else(|| Problem::missing(format!("there is no destination {channel}/{name}")))
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::missing(format!("there is no channel `{name}`"))
+}
+
+/// Who asks, for the audit log: whoever holds the key says so.
+pub(super) fn who(headers: &HeaderMap) -> String {
+    let name = headers.get("relais-user").and_then(|name| name.to_str().ok()).unwrap_or("").trim();
+    if name.is_empty() { "key".to_owned() } else { format!("{name} (key)") }
+}

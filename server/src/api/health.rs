@@ -1,0 +1,37 @@
+//! Probes and metrics: open to all, no data in them.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use engine::{History as _, Store as _};
+
+use super::Context;
+use crate::fleet::Member;
+
+pub(super) async fn live() -> &'static str {
+    "live\n"
+}
+
+/// Whether messages can be taken; if not, why, in words.
+pub(super) async fn ready(State(context): State<Arc<Context>>) -> Response {
+    if context.stop.is_requested() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: the server is stopping\n").into_response();
+    }
+    match context.fleet.store.trouble() {
+        None => "ready\n".into_response(),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
+    }
+}
+
+pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
+    let members = context.fleet.members();
+    let views: Vec<_> = members.values().filter_map(Member::running).map(|channel| channel.view()).collect();
+    let broken: Vec<_> =
+        members.iter().filter(|(_, member)| member.is_broken()).map(|(name, _)| name.clone()).collect();
+    let page = context.metrics.page(&views, &broken, context.fleet.store.size());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
+}

@@ -1,0 +1,212 @@
+//! Messages: found, and shown with all that is kept of them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use engine::{History as _, MessageId, Shown};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Context, MessageStatus, problem::Problem};
+
+/// As many as a list gives at once, unless asked for fewer or more.
+const USUAL: usize = 50;
+const MOST: usize = 1000;
+
+/// What is looked for; everything given must fit.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Wanted {
+    channel: Option<String>,
+    destination: Option<String>,
+    state: Option<String>,
+    q: Option<String>,
+    since: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// Every state there is, of messages and of deliveries.
+const STATES: [&str; 15] = [
+    "kept",
+    "queued",
+    "filtered",
+    "unrouted",
+    "refused",
+    "failed",
+    "held",
+    "superseded",
+    "waiting",
+    "begun",
+    "sent",
+    "unsure",
+    "set_aside",
+    "given_up",
+    "dropped",
+];
+
+impl Wanted {
+    pub(super) fn query(self) -> Result<engine::Query, Problem> {
+        if let Some(state) = &self.state
+            && !STATES.contains(&state.as_str())
+        {
+            let states = STATES.join(", ");
+            return Err(Problem::wrong(format!("there is no state `{state}`; there are {states}")));
+        }
+        Ok(engine::Query {
+            channel: self.channel,
+            destination: self.destination,
+            state: self.state,
+            text: self.q.filter(|text| !text.is_empty()),
+            since: self.since.as_deref().map(since).transpose()?,
+            before: self.before.map(MessageId),
+            limit: self.limit.unwrap_or(USUAL).clamp(1, MOST),
+        })
+    }
+}
+
+/// A point in time (`2026-03-01T08:00:00Z`), or how long ago (`2h`, `3d`).
+fn since(text: &str) -> Result<SystemTime, Problem> {
+    if let Ok(when) = text.parse::<jiff::Timestamp>() {
+        return Ok(when.into());
+    }
+    let ago = ago(text).ok_or_else(|| {
+        Problem::wrong(format!(
+            "`{text}` is no time; write 2026-03-01T08:00:00Z, or how long ago: 30m, 2h, 3d"
+        ))
+    })?;
+    Ok(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
+fn ago(text: &str) -> Option<Duration> {
+    let unit = text.char_indices().next_back()?;
+    let number: u64 = text[..unit.0].parse().ok()?;
+    let seconds = match unit.1 {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+pub(super) async fn find(
+    State(context): State<Arc<Context>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Vec<MessageStatus>>, Problem> {
+    let rows = context.fleet.store.find(&wanted.query()?).await?;
+    Ok(Json(rows.into_iter().map(MessageStatus::of).collect()))
+}
+
+pub(super) async fn show(
+    State(context): State<Arc<Context>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(as_json(shown(&context, &id).await?)))
+}
+
+/// The bytes as they came.
+pub(super) async fn body(
+    State(context): State<Arc<Context>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let shown = shown(&context, &id).await?;
+    let body = shown.body.ok_or_else(|| {
+        Problem::new(axum::http::StatusCode::GONE, "its content is no longer kept (`keep.content`)")
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, body).into_response())
+}
+
+pub(super) async fn shown(context: &Context, id: &str) -> Result<Shown, Problem> {
+    let number: u64 = id.parse().map_err(|_| Problem::missing(format!("`{id}` is no message's id")))?;
+    let found = context.fleet.store.show(MessageId(number)).await?;
+    found.ok_or_else(|| Problem::missing(format!("there is no message {number}")))
+}
+
+fn as_json(shown: Shown) -> Value {
+    let parts = shown.parts.iter().map(|part| {
+        json!({
+            "place": part.place,
+            "control_id": part.control_id,
+            "halt": part.halt,
+            "body": part.body.as_deref().map(body_json),
+        })
+    });
+    let payloads = shown.payloads.iter().map(|payload| {
+        json!({
+            "delivery": payload.delivery,
+            "texts": payload.texts,
+            "inputs": payload.inputs,
+            "body": payload.body.as_deref().map(body_json),
+            "response": payload.response.as_deref().map(body_json),
+            "response_facts": payload.response_facts,
+        })
+    });
+    let (parts, payloads): (Vec<_>, Vec<_>) = (parts.collect(), payloads.collect());
+    let mut all = serde_json::to_value(MessageStatus::of(shown.row)).unwrap_or_default();
+    all["source"] = Value::Object(shown.source);
+    let keys = shown.keys.iter().map(|(name, value)| json!({ "name": name, "value": value }));
+    all["keys"] = Value::Array(keys.collect());
+    all["inputs"] = shown.inputs.unwrap_or_default();
+    all["halt"] = shown.halt.unwrap_or_default();
+    all["reply"] = shown.reply.unwrap_or_default();
+    all["body"] = shown.body.as_deref().map(body_json).unwrap_or_default();
+    all["parts"] = Value::Array(parts);
+    all["payloads"] = Value::Array(payloads);
+    all
+}
+
+/// Bytes as text for a person; `exact` says whether the text is all of them.
+fn body_json(bytes: &[u8]) -> Value {
+    let hl7 = || formats::charset::decode_hl7(bytes, None).ok().map(|decoded| decoded.text.to_string());
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => hl7().unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()),
+    };
+    json!({ "size": bytes.len(), "exact": text.as_bytes() == bytes, "text": text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_point_or_how_long_ago() {
+        assert_eq!(ago("2h"), Some(Duration::from_secs(7200)));
+        assert_eq!(ago("3d"), Some(Duration::from_secs(259_200)));
+        for wrong in ["", "h", "2x", "-2h", "2 h", "99999999999999999999d", "12é"] {
+            assert_eq!(ago(wrong), None, "{wrong}");
+        }
+        let day: SystemTime = "2026-03-01T08:00:00Z".parse::<jiff::Timestamp>().unwrap().into();
+        assert_eq!(since("2026-03-01T09:00:00+01:00").unwrap(), day);
+    }
+
+    #[test]
+    fn a_state_that_is_none_is_told_with_those_there_are() {
+        let wanted = Wanted { state: Some("lost".to_owned()), ..Wanted::default() };
+        assert!(wanted.query().is_err());
+        let wanted = Wanted { state: Some("given_up".to_owned()), limit: Some(9999), ..Wanted::default() };
+        assert_eq!(wanted.query().unwrap().limit, MOST);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_shown_and_said_not_to_be_exact() {
+        let shown = body_json(b"caf\xe9");
+        assert_eq!(shown["exact"], false);
+        assert_eq!(shown["size"], 4);
+        assert_eq!(body_json("café".as_bytes())["exact"], true);
+    }
+}

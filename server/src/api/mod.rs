@@ -1,0 +1,78 @@
+//! What the server answers over HTTP: REST, events, metrics, probes and the first page.
+
+mod answers;
+mod channels;
+mod deliveries;
+mod guard;
+mod health;
+mod messages;
+mod page;
+mod problem;
+mod server;
+mod stream;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use engine::Stop;
+
+pub(crate) use answers::{
+    ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, MessageStatus, Picked, ServerStatus,
+};
+pub(crate) use guard::Reach;
+
+use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
+
+/// What every answer is made from.
+pub(crate) struct Context {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) key: Key,
+    pub(crate) reach: Reach,
+    pub(crate) started: Instant,
+    /// Asked for when the process ends: streams end with it.
+    pub(crate) stop: Stop,
+}
+
+/// Every path of the server.
+pub(crate) fn router(context: Arc<Context>) -> Router {
+    let api = Router::new()
+        .route("/server", get(server::show))
+        .route("/deploy", post(server::deploy))
+        .route("/channels", get(channels::list))
+        .route("/channels/{name}", get(channels::show))
+        .route("/channels/{name}/start", post(channels::start))
+        .route("/channels/{name}/stop", post(channels::stop))
+        .route("/channels/{name}/pause", post(channels::pause))
+        .route("/channels/{name}/rerun", post(channels::rerun))
+        .route("/channels/{name}/destinations/{destination}/hold", post(channels::hold))
+        .route("/channels/{name}/destinations/{destination}/release", post(channels::release))
+        .route("/channels/{name}/destinations/{destination}/park", post(channels::park))
+        .route("/messages", get(messages::find))
+        .route("/messages/{id}", get(messages::show))
+        .route("/messages/{id}/body", get(messages::body))
+        .route("/messages/{id}/resend", post(deliveries::resend_message))
+        .route("/messages/{id}/drop", post(deliveries::drop_message))
+        .route("/deliveries", get(deliveries::find))
+        .route("/deliveries/{id}/resend", post(deliveries::resend))
+        .route("/deliveries/{id}/drop", post(deliveries::drop))
+        .route("/events", get(stream::listen))
+        .fallback(problem::nothing_here)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::key));
+    Router::new()
+        .nest("/api/v1", api)
+        // Under /api/ nothing is said without the key, not even what is not there.
+        .route("/api/{*rest}", axum::routing::any(problem::locked))
+        .route("/", get(page::first))
+        .route("/metrics", get(health::metrics))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(problem::nothing_here)
+        .method_not_allowed_fallback(problem::not_so)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::host))
+        .with_state(context)
+}

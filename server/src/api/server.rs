@@ -1,0 +1,55 @@
+//! The server itself: how it stands, and bringing edited files into force.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use channels::Colour;
+use engine::{History as _, Store as _};
+use serde::Deserialize;
+
+use super::{Context, Deployed, ServerStatus, answers::faults_json, problem::Problem};
+use crate::fleet::Deployment;
+
+pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStatus> {
+    let root = &context.fleet.root;
+    Json(ServerStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        project: root.canonicalize().unwrap_or_else(|_| root.clone()).display().to_string(),
+        up_seconds: context.started.elapsed().as_secs_f64(),
+        store_bytes: context.fleet.store.size(),
+        store_trouble: context.fleet.store.trouble(),
+        edit_faults: faults_json(&context.fleet.edit()),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    channel: Option<String>,
+}
+
+pub(super) async fn deploy(
+    State(context): State<Arc<Context>>,
+    Query(which): Query<Which>,
+) -> Result<Json<Deployed>, Problem> {
+    let known_before = which.channel.as_ref().and_then(|name| context.fleet.member(name)).is_some();
+    let deployed = match context.fleet.deploy(which.channel.as_deref()).await? {
+        Deployment::InForce(changes) => {
+            Deployed { in_force: true, changes, faults: 0, report: String::new() }
+        }
+        Deployment::Refused(faults) => Deployed {
+            in_force: false,
+            changes: Vec::new(),
+            faults: faults.len() as u64,
+            report: channels::render_text(&faults, Colour::Plain),
+        },
+    };
+    match which.channel {
+        Some(name) if !known_before && deployed.in_force && context.fleet.member(&name).is_none() => {
+            Err(Problem::missing(format!("there is no channel `{name}`")))
+        }
+        _ => Ok(Json(deployed)),
+    }
+}

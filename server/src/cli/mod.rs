@@ -1,0 +1,245 @@
+//! The command line: one file for each verb.
+
+mod check;
+mod deploy;
+mod drop;
+mod explain;
+mod find;
+mod hold;
+mod new;
+mod park;
+mod pause;
+mod plan;
+mod release;
+mod rerun;
+mod resend;
+mod run;
+mod schema;
+mod show;
+mod start;
+mod status;
+mod stop;
+mod test;
+
+use std::{fmt, io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An integration engine for healthcare: channels in YAML, steps in Rhai, no message lost.
+#[derive(Debug, Parser)]
+#[command(name = "relais", version, max_term_width = 100, propagate_version = true)]
+struct CommandLine {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Which project or which server is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// The project's folder, instead of the current one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) project: Option<PathBuf>,
+    /// The address of a server elsewhere: `http://host:8600`
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The key of that server; else the variable `RELAIS_TOKEN`
+    #[arg(long, global = true, value_name = "KEY")]
+    pub(crate) token: Option<String>,
+}
+
+impl Place {
+    /// The project's folder: `written` by the verb, else `--project`, else the current one.
+    pub(crate) fn root(&self, written: Option<&PathBuf>) -> PathBuf {
+        written.or(self.project.as_ref()).cloned().unwrap_or_else(|| PathBuf::from("."))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Test(test::Arguments),
+    New(new::Arguments),
+    Status(status::Arguments),
+    Start(start::Arguments),
+    Stop(stop::Arguments),
+    Pause(pause::Arguments),
+    Hold(hold::Arguments),
+    Release(release::Arguments),
+    Park(park::Arguments),
+    Find(find::Arguments),
+    Show(show::Arguments),
+    Resend(resend::Arguments),
+    Drop(drop::Arguments),
+    Rerun(rerun::Arguments),
+    Deploy(deploy::Arguments),
+    Schema(schema::Arguments),
+    Explain(explain::Arguments),
+}
+
+/// How a command writes its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    /// The thing asked about is wrong.
+    Wrong,
+    /// The command was.
+    Misused,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Wrong => 1,
+            Exit::Misused => 2,
+        })
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    exit: Exit,
+    words: String,
+}
+
+impl Complaint {
+    /// The thing asked about is wrong.
+    pub(crate) fn wrong(words: impl fmt::Display) -> Self {
+        Self { exit: Exit::Wrong, words: words.to_string() }
+    }
+
+    /// The command was.
+    pub(crate) fn misused(words: impl fmt::Display) -> Self {
+        Self { exit: Exit::Misused, words: words.to_string() }
+    }
+}
+
+pub(crate) type Ending = Result<Exit, Complaint>;
+
+/// Runs the command of this process.
+pub(crate) fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&Complaint::wrong(format!("cannot start: {error}"))),
+    };
+    let ending = runtime.block_on(obey(command_line));
+    // What still waits (a terminal being read, a peer) must not hold the process.
+    runtime.shutdown_background();
+    match ending {
+        Ok(exit) => exit.into(),
+        Err(complaint) => complain(&complaint),
+    }
+}
+
+fn complain(complaint: &Complaint) -> ExitCode {
+    eprintln!("relais: {}", complaint.words);
+    complaint.exit.into()
+}
+
+async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
+    match verb {
+        Verb::Run(arguments) => run::run(arguments, place).await,
+        Verb::Check(arguments) => check::run(&arguments, &place).await,
+        Verb::Test(arguments) => test::run(&arguments, &place),
+        Verb::New(arguments) => new::run(&arguments),
+        Verb::Status(arguments) => status::run(&arguments, &place).await,
+        Verb::Start(arguments) => start::run(&arguments, &place).await,
+        Verb::Stop(arguments) => stop::run(&arguments, &place).await,
+        Verb::Pause(arguments) => pause::run(&arguments, &place).await,
+        Verb::Hold(arguments) => hold::run(&arguments, &place).await,
+        Verb::Release(arguments) => release::run(&arguments, &place).await,
+        Verb::Park(arguments) => park::run(&arguments, &place).await,
+        Verb::Find(arguments) => find::run(&arguments, &place).await,
+        Verb::Show(arguments) => show::run(&arguments, &place).await,
+        Verb::Resend(arguments) => resend::run(&arguments, &place).await,
+        Verb::Drop(arguments) => drop::run(&arguments, &place).await,
+        Verb::Rerun(arguments) => rerun::run(&arguments, &place).await,
+        Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
+        Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
+    }
+}
+
+/// Writes to standard output; a reader that went away (`| head`) ends the command quietly.
+pub(crate) fn say(text: impl fmt::Display) {
+    let mut output = std::io::stdout().lock();
+    if write!(output, "{text}").and_then(|()| output.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Writes a value as JSON, for programs.
+pub(crate) fn say_json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(value).expect("an answer has text keys");
+    say(format_args!("{text}\n"));
+}
+
+/// A channel's destination, written `CHANNEL/DESTINATION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OutletName {
+    pub(crate) channel: String,
+    pub(crate) destination: String,
+}
+
+impl std::str::FromStr for OutletName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((channel, destination)) if !channel.is_empty() && !destination.is_empty() => {
+                Ok(Self { channel: channel.to_owned(), destination: destination.to_owned() })
+            }
+            _ => Err("write it as CHANNEL/DESTINATION: `lab-results/record`".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for OutletName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.channel, self.destination)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_destination_is_named_with_its_channel() {
+        let name: OutletName = "lab/record".parse().unwrap();
+        assert_eq!((name.channel.as_str(), name.destination.as_str()), ("lab", "record"));
+        for wrong in ["lab", "lab/", "/record", ""] {
+            assert!(wrong.parse::<OutletName>().is_err(), "`{wrong}` names no destination");
+        }
+    }
+
+    #[test]
+    fn the_place_may_stand_before_or_behind_the_verb() {
+        for words in [["relais", "--project", "x", "status"], ["relais", "status", "--project", "x"]] {
+            let parsed = CommandLine::try_parse_from(words).unwrap();
+            assert_eq!(parsed.place.project, Some(PathBuf::from("x")));
+        }
+    }
+}

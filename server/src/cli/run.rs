@@ -1,0 +1,126 @@
+//! `relais run`: starts a project's channels and serves until it is asked to stop.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use channels::{Options, Project, Secrets, ServerSettings};
+
+use super::{Complaint, Ending, Exit, Place, check, say};
+use crate::{
+    log, reload,
+    serving::Serving,
+    signals::{Asked, Signals},
+    station::Station,
+    terminal::{Table, Tone, colour, tinted},
+};
+
+/// How long messages under way may take to end when the process is asked to stop.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Start every sound channel of a project, and serve until asked to stop.
+///
+/// SIGTERM or Ctrl-C stops cleanly, a second one at once; SIGHUP brings edited files into force.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The project's folder
+    dir: Option<PathBuf>,
+    /// The variables of `environments/NAME.yaml`
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+}
+
+pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
+    let mut signals = Signals::take().map_err(|error| Complaint::wrong(format!("cannot start: {error}")))?;
+    let root = place.root(arguments.dir.as_ref());
+    let options =
+        Options { environment: arguments.environment, secrets: Secrets::Needed, ..Options::default() };
+    let project = check::load(&root, &options)?;
+    require_settings(&project)?;
+    let settings = project.settings.clone();
+    log::start(settings.log);
+    let station = Station::open(project, options).await.map_err(Complaint::wrong)?;
+    let serving = Serving::begin(&settings, Arc::clone(&station)).await;
+    say(opening(&station, &settings, &serving));
+    let ending = match station.is_empty() {
+        true => Err(nothing_runs(&station)),
+        false => {
+            serve(&station, &settings, &mut signals).await;
+            Ok(Exit::Done)
+        }
+    };
+    tokio::select! {
+        () = wind_down(&station, serving) => {}
+        () = asked_again(&mut signals) => std::process::exit(1),
+    }
+    if ending.is_ok() {
+        say("stopped\n");
+    }
+    ending
+}
+
+/// Only a wrong `relais.yaml` keeps everything from starting: nobody can tell what it meant.
+fn require_settings(project: &Project) -> Result<(), Complaint> {
+    let wrong = |fault: &&channels::Fault| fault.is_error() && fault.file.as_os_str() == "relais.yaml";
+    let faults: Vec<_> = project.faults.iter().filter(wrong).cloned().collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    eprint!("{}", channels::render_text(&faults, colour()));
+    Err(Complaint::wrong("relais.yaml is wrong; nothing was started"))
+}
+
+fn nothing_runs(station: &Station) -> Complaint {
+    let root = station.context.fleet.root.display();
+    if station.context.fleet.members().is_empty() {
+        return Complaint::wrong(format!(
+            "there are no channels in {root}/channels; `relais new DIR` makes some"
+        ));
+    }
+    Complaint::wrong("no channel could start; `relais check` says what is wrong")
+}
+
+/// Waits for the end, and reloads meanwhile.
+async fn serve(station: &Station, settings: &ServerSettings, signals: &mut Signals) {
+    let fleet = &station.context.fleet;
+    let watching = (settings.reload == channels::Reload::OnChange)
+        .then(|| tokio::spawn(reload::on_change(Arc::clone(fleet))));
+    let forgetting = tokio::spawn(crate::retention::daily(Arc::clone(fleet)));
+    while signals.next().await == Asked::Reload {
+        reload::deploy_all(fleet).await;
+    }
+    for task in watching.into_iter().chain([forgetting]) {
+        task.abort();
+    }
+}
+
+async fn wind_down(station: &Station, serving: Serving) {
+    station.context.stop.request();
+    station.context.fleet.stop(DEADLINE).await;
+    serving.end().await;
+}
+
+async fn asked_again(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
+}
+
+/// What a person sees first: where things are, and each channel.
+fn opening(station: &Station, settings: &ServerSettings, serving: &Serving) -> String {
+    let mut text = format!("relais {}\n\n", env!("CARGO_PKG_VERSION"));
+    let at = match serving.address() {
+        Some(address) => address,
+        None => format!("http://{} ({})", settings.listen, tinted("in use; tried again", Tone::Warning)),
+    };
+    text.push_str(&format!("  console, API and metrics   {at}\n"));
+    text.push_str(&format!("  the API's key              {}\n\n", station.folder.join("key").display()));
+    let mut table = Table::headed(&["CHANNEL", "STATE", "WHAT"]);
+    for status in station.channels() {
+        let destinations: Vec<_> = status.destinations.iter().map(|one| one.name.as_str()).collect();
+        let what = match (status.words(), destinations.as_slice()) {
+            (words, []) => words,
+            (words, _) => format!("{words} → {}", destinations.join(", ")),
+        };
+        table.row([status.name.clone(), status.state.clone(), what]);
+    }
+    text.push_str(&table.render(Some(1)));
+    text.push_str("\nserving; Ctrl-C stops\n");
+    text
+}

@@ -1,0 +1,157 @@
+//! `relais show`: one message with all that is kept of it.
+
+use std::{fmt::Write as _, io::Write as _};
+
+use serde_json::Value;
+
+use super::{Ending, Exit, Format, Place, find::shortened, say, say_json};
+use crate::{
+    client::Client,
+    terminal::{Tone, sized, tinted, tone_of},
+};
+
+/// Show one message: what came, what left, what was answered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    id: u64,
+    /// The bytes as they came, and nothing else
+    #[arg(long)]
+    raw: bool,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
+    let client = Client::reach(place)?;
+    let id = arguments.id.to_string();
+    if arguments.raw {
+        let bytes = client.get_bytes(&["messages", &id, "body"]).await?;
+        // A reader that went away has seen enough.
+        let _ = std::io::stdout().write_all(&bytes);
+        return Ok(Exit::Done);
+    }
+    let message: Value = client.get(&["messages", &id], &[]).await?;
+    match arguments.format {
+        Format::Json => say_json(&message),
+        Format::Text => say(told(&message)),
+    }
+    Ok(Exit::Done)
+}
+
+fn told(message: &Value) -> String {
+    let mut text = String::new();
+    let state = word(message, "state");
+    let _ = writeln!(text, "message {}  {}", message["id"], tinted(state, tone_of(state)));
+    for (name, value) in facts(message) {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {}{value}", tinted(&format!("{name:<14}"), Tone::Faint));
+        }
+    }
+    body(&mut text, "came", &message["body"]);
+    for part in listed(message, "parts").iter().filter(|part| !part["place"].is_null()) {
+        body(&mut text, &format!("part {}", part["place"]), &part["body"]);
+    }
+    for delivery in listed(message, "deliveries") {
+        let state = word(delivery, "state");
+        let part =
+            if delivery["part"].is_null() { String::new() } else { format!(" part {}", delivery["part"]) };
+        let _ =
+            write!(text, "\n→ {}{part}  {}", word(delivery, "destination"), tinted(state, tone_of(state)));
+        let _ = write!(text, "  attempts {}", delivery["attempts"]);
+        let why = word(delivery, "why");
+        let _ = writeln!(text, "{}{why}", if why.is_empty() { "" } else { "  " });
+        let payloads = listed(message, "payloads");
+        if let Some(payload) = payloads.iter().find(|payload| payload["delivery"] == delivery["id"]) {
+            body(&mut text, "left", &payload["body"]);
+            body(&mut text, "answered", &payload["response"]);
+        }
+    }
+    text
+}
+
+fn facts(message: &Value) -> Vec<(&'static str, String)> {
+    let keys: Vec<_> = listed(message, "keys")
+        .iter()
+        .map(|key| format!("{} {}", word(key, "name"), word(key, "value")))
+        .collect();
+    let flags: Vec<_> = listed(message, "flags").iter().filter_map(Value::as_str).collect();
+    let source = message["source"].as_object().map(|facts| {
+        let facts = facts.iter().map(|(name, value)| format!("{name} {}", plain(value)));
+        facts.collect::<Vec<_>>().join(", ")
+    });
+    vec![
+        ("channel", word(message, "channel").to_owned()),
+        ("received", shortened(word(message, "received"))),
+        ("from", source.unwrap_or_default()),
+        ("type", word(message, "kind").to_owned()),
+        ("control id", word(message, "control_id").to_owned()),
+        ("found by", keys.join(", ")),
+        ("flags", flags.join(", ")),
+        ("sender heard", heard(message)),
+        ("why", word(message, "why").to_owned()),
+        ("step", message["halt"]["step"].as_str().unwrap_or_default().to_owned()),
+    ]
+}
+
+fn heard(message: &Value) -> String {
+    let outcome = message["reply"]["outcome"].as_str().or(message["outcome"].as_str()).unwrap_or_default();
+    match word(message, "answer") {
+        "told" => outcome.to_owned(),
+        "untold" => format!("nothing: it went away before it could be told {outcome}"),
+        "owed" => "nothing yet".to_owned(),
+        "not_owed" => "nothing: none is owed".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// A body as a person reads it: HL7's carriage returns as line ends.
+fn body(text: &mut String, name: &str, body: &Value) {
+    let Some(shown) = body["text"].as_str() else { return };
+    let size = sized(body["size"].as_u64().unwrap_or(0));
+    let _ = writeln!(text, "\n  {}", tinted(&format!("{name}, {size}"), Tone::Faint));
+    for line in shown.replace("\r\n", "\n").split(['\r', '\n']).filter(|line| !line.is_empty()) {
+        // What came over a network must not steer the terminal.
+        let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '·' } else { c }).collect();
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+fn listed<'a>(message: &'a Value, name: &str) -> &'a [Value] {
+    message[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn word<'a>(message: &'a Value, name: &str) -> &'a str {
+    message[name].as_str().unwrap_or_default()
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_told_with_what_came_and_what_left() {
+        let message = json!({
+            "id": 7, "state": "queued", "channel": "lab", "received": "?", "answer": "told", "outcome": "accepted",
+            "control_id": "M1", "flags": ["repeat"], "keys": [{ "name": "patient", "value": "123" }],
+            "body": { "size": 12, "text": "MSH|^~\\&\rPID|\u{1b}[2J" },
+            "deliveries": [{ "id": 1, "destination": "record", "state": "sent", "attempts": 2, "why": null }],
+            "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" }, "response": null }],
+        });
+        let text = told(&message);
+        for line in [
+            "message 7  queued",
+            "found by      patient 123",
+            "sender heard  accepted",
+            "  PID|·[2J",
+            "  OUT",
+        ] {
+            assert!(text.contains(line), "`{line}` is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `relais status`: the channels and destinations of a running server.
+
+use super::{Ending, Exit, Format, Place, say, say_json};
+use crate::{
+    api::{ChannelStatus, ServerStatus},
+    client::Client,
+    terminal::{Table, Tone, counted, lasting, sized, tinted},
+};
+
+/// Show the channels and destinations of a running server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// One channel alone
+    channel: Option<String>,
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
+    let client = Client::reach(place)?;
+    if let Some(name) = &arguments.channel {
+        let channel: ChannelStatus = client.get(&["channels", name], &[]).await?;
+        match arguments.format {
+            Format::Json => say_json(&channel),
+            Format::Text => say(table(std::slice::from_ref(&channel))),
+        }
+        return Ok(Exit::Done);
+    }
+    let channels: Vec<ChannelStatus> = client.get(&["channels"], &[]).await?;
+    match arguments.format {
+        Format::Json => say_json(&channels),
+        Format::Text => {
+            let server: ServerStatus = client.get(&["server"], &[]).await?;
+            say(format_args!("{}\n{}", headline(&server, client.address()), table(&channels)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn headline(server: &ServerStatus, address: &str) -> String {
+    let up = lasting(std::time::Duration::from_secs_f64(server.up_seconds));
+    let mut text =
+        format!("relais {} at {address}, up {up}, store {}\n", server.version, sized(server.store_bytes));
+    if let Some(trouble) = &server.store_trouble {
+        text.push_str(&format!("{} {trouble}\n", tinted("the store cannot write:", Tone::Bad)));
+    }
+    if !server.edit_faults.is_empty() {
+        let faults = counted(server.edit_faults.len() as u64, "fault");
+        let words = tinted("the files changed and are not in force:", Tone::Warning);
+        text.push_str(&format!("{words} {faults}, see `relais check`\n"));
+    }
+    text
+}
+
+fn table(channels: &[ChannelStatus]) -> String {
+    if channels.is_empty() {
+        return "no channels\n".to_owned();
+    }
+    let mut table = Table::headed(&["CHANNEL", "STATE", "WAITING", "OLDEST", "WHAT"]);
+    for channel in channels {
+        table.row([
+            channel.name.clone(),
+            channel.state.clone(),
+            String::new(),
+            String::new(),
+            channel.words(),
+        ]);
+        for destination in &channel.destinations {
+            let oldest = destination.oldest_seconds.map(std::time::Duration::from_secs_f64);
+            table.row([
+                format!("  → {}", destination.name),
+                destination.state.clone(),
+                destination.depth.to_string(),
+                oldest.map(lasting).unwrap_or_default(),
+                destination.words(),
+            ]);
+        }
+    }
+    table.render(Some(1))
+}

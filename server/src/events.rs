@@ -1,0 +1,90 @@
+//! Tells whoever listens what happens, as it happens, and counts it.
+
+use std::{sync::Arc, time::Duration};
+
+use engine::{DeliveryOutcome, MessageId, Observer, Outcome};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::metrics::Metrics;
+
+/// How far a listener may fall behind before it misses events.
+const BEHIND: usize = 4096;
+
+/// Something that happened. No content of messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// A channel or one of its destinations changed its state.
+    State { channel: String },
+    /// A message left its way, or its steps ended.
+    Message { channel: String, id: Option<MessageId>, outcome: &'static str },
+    /// One attempt at a delivery ended.
+    Delivery { channel: String, destination: String, message: MessageId, outcome: &'static str },
+}
+
+impl Event {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::State { .. } => "state",
+            Self::Message { .. } => "message",
+            Self::Delivery { .. } => "delivery",
+        }
+    }
+}
+
+/// Hears the engine: counts, and passes on to listeners.
+pub(crate) struct Events {
+    metrics: Arc<Metrics>,
+    sender: broadcast::Sender<Event>,
+}
+
+impl Events {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, sender: broadcast::Sender::new(BEHIND) }
+    }
+
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
+        self.sender.subscribe()
+    }
+
+    /// Makes the event only if somebody listens: this is on the way of every message.
+    fn tell(&self, event: impl FnOnce() -> Event) {
+        if self.sender.receiver_count() > 0 {
+            let _ = self.sender.send(event());
+        }
+    }
+}
+
+impl Observer for Events {
+    fn received(&self, channel: &str) {
+        self.metrics.received(channel);
+    }
+
+    fn ended(&self, channel: &str, message: Option<MessageId>, outcome: Outcome) {
+        self.metrics.ended(channel, outcome);
+        self.tell(|| Event::Message { channel: channel.to_owned(), id: message, outcome: outcome.name() });
+    }
+
+    fn replied(&self, channel: &str, waited: Duration) {
+        self.metrics.replied(channel, waited);
+    }
+
+    fn attempted(&self, channel: &str, destination: &str, message: MessageId, came: DeliveryOutcome) {
+        self.metrics.attempted(channel, destination, came);
+        self.tell(|| Event::Delivery {
+            channel: channel.to_owned(),
+            destination: destination.to_owned(),
+            message,
+            outcome: came.name(),
+        });
+    }
+
+    fn arrived(&self, channel: &str, since: Duration) {
+        self.metrics.arrived(channel, since);
+    }
+
+    fn changed(&self, channel: &str) {
+        self.tell(|| Event::State { channel: channel.to_owned() });
+    }
+}

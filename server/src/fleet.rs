@@ -1,0 +1,273 @@
+//! All channels of a project, running, and how another version of their files comes into force.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use channels::{Fault, Options, Project};
+use engine::{Ages, Channel, Hash, History, Past, Plan, Store, StoreError, Surroundings};
+use futures_util::future::join_all;
+use store::Sqlite;
+
+use crate::metrics::Metrics;
+
+/// The channels of one project.
+pub(crate) struct Fleet {
+    pub(crate) root: PathBuf,
+    options: Options,
+    pub(crate) store: Arc<Sqlite>,
+    around: Surroundings,
+    metrics: Arc<Metrics>,
+    members: RwLock<BTreeMap<String, Member>>,
+    /// What is wrong with the files as they are now, where they are not in force.
+    edit: RwLock<Vec<Fault>>,
+    /// One change of files at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// A channel's file, and what became of it.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) file: PathBuf,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) ages: Ages,
+    pub(crate) version: Hash,
+    pub(crate) life: Life,
+}
+
+#[derive(Clone)]
+pub(crate) enum Life {
+    Runs(Arc<Channel>),
+    /// `enabled: false`
+    Disabled,
+    /// Stands with its faults until they are gone.
+    Broken(Vec<Fault>),
+}
+
+impl Member {
+    pub(crate) fn running(&self) -> Option<&Arc<Channel>> {
+        match &self.life {
+            Life::Runs(channel) => Some(channel),
+            Life::Disabled | Life::Broken(_) => None,
+        }
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.life, Life::Broken(_))
+    }
+}
+
+/// What came of bringing the files into force.
+pub(crate) enum Deployment {
+    InForce(Vec<String>),
+    /// The version before goes on.
+    Refused(Vec<Fault>),
+}
+
+impl Fleet {
+    pub(crate) fn new(
+        options: Options,
+        store: Arc<Sqlite>,
+        around: Surroundings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            root: around.root.clone(),
+            options,
+            store,
+            around,
+            metrics,
+            members: RwLock::default(),
+            edit: RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Starts every sound channel; the others stand with their faults.
+    pub(crate) async fn start(&self, project: Project) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        let pasts = self.pasts().await?;
+        let mut members = BTreeMap::new();
+        let mut starting = Vec::new();
+        for read in &project.channels {
+            let mut member = Member::of(read, Life::Disabled);
+            match &read.plan {
+                Some(plan) if read.enabled => starting.push(self.launch(plan.clone(), pasts.of(&read.name))),
+                None if read.enabled || !read.is_sound() => {
+                    member.life = Life::Broken(faults_of(&project, read))
+                }
+                _ => {}
+            }
+            // Of two with one name, both broken for it, one is shown: with the faults of both.
+            match (members.get_mut(&read.name), member.life.clone()) {
+                (Some(Member { life: Life::Broken(first), .. }), Life::Broken(more)) => first.extend(more),
+                _ => drop(members.insert(read.name.clone(), member)),
+            }
+        }
+        for channel in join_all(starting).await {
+            if let Some(member) = members.get_mut(channel.name()) {
+                member.life = Life::Runs(channel);
+            }
+        }
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+        Ok(())
+    }
+
+    /// Ends every channel with the process, all at once.
+    pub(crate) async fn stop(&self, deadline: Duration) {
+        let _changing = self.changing.lock().await;
+        let members = self.members();
+        join_all(members.values().filter_map(Member::running).map(|channel| channel.stop(deadline))).await;
+    }
+
+    /// Every channel, by its name.
+    pub(crate) fn members(&self) -> BTreeMap<String, Member> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn member(&self, name: &str) -> Option<Member> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// What is wrong with the files as they are now, where they are not in force.
+    pub(crate) fn edit(&self) -> Vec<Fault> {
+        self.edit.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Brings the files as they are now into force, all of them or, with `only`, one channel.
+    pub(crate) async fn deploy(&self, only: Option<&str>) -> Result<Deployment, StoreError> {
+        let _changing = self.changing.lock().await;
+        let project = self.read().await;
+        let faults: Vec<_> = project.faults.iter().filter(|fault| fault.is_error()).cloned().collect();
+        let in_the_way = match only.map(|name| project.channels.iter().find(|read| read.name == name)) {
+            None => faults.clone(),
+            Some(Some(read)) if !read.is_sound() => faults_of(&project, read),
+            Some(_) => Vec::new(),
+        };
+        *self.edit.write().unwrap_or_else(PoisonError::into_inner) = faults;
+        if !in_the_way.is_empty() {
+            return Ok(Deployment::Refused(in_the_way));
+        }
+        self.apply(&project, only).await.map(Deployment::InForce)
+    }
+
+    async fn read(&self) -> Project {
+        let (root, options) = (self.root.clone(), self.options.clone());
+        let reading = tokio::task::spawn_blocking(move || channels::load(&root, &options));
+        reading.await.expect("reading a project does not panic")
+    }
+
+    /// Channels that go let go of their ports before others take them.
+    async fn apply(&self, project: &Project, only: Option<&str>) -> Result<Vec<String>, StoreError> {
+        let pasts = self.pasts().await?;
+        let meant = |name: &str| only.is_none_or(|only| only == name);
+        let before = self.members();
+        let mut changes = Vec::new();
+        let wanted: BTreeSet<&str> =
+            project.channels.iter().filter(|read| read.enabled).map(|read| read.name.as_str()).collect();
+        for (name, member) in before.iter().filter(|(name, _)| meant(name) && !wanted.contains(name.as_str()))
+        {
+            if let Some(channel) = member.running() {
+                channel.stop(Duration::from_secs(10)).await;
+                changes.push(format!("{name} stopped: it is no longer in the files, or not enabled"));
+            }
+            self.members.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        }
+        for read in project.channels.iter().filter(|read| meant(&read.name)) {
+            let life = match &read.plan {
+                Some(plan) if read.enabled => {
+                    let running = before.get(&read.name).and_then(Member::running);
+                    Life::Runs(self.bring(plan, running, pasts.of(&read.name), &mut changes).await)
+                }
+                _ => Life::Disabled,
+            };
+            let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+            members.insert(read.name.clone(), Member::of(read, life));
+        }
+        Ok(changes)
+    }
+
+    async fn bring(
+        &self,
+        plan: &Plan,
+        running: Option<&Arc<Channel>>,
+        past: Past,
+        changes: &mut Vec<String>,
+    ) -> Arc<Channel> {
+        let Some(channel) = running else {
+            changes.push(format!("{} started", plan.name));
+            return self.launch(plan.clone(), past).await;
+        };
+        if is_another(&channel.plan(), plan) {
+            self.expect(plan);
+            channel.reload(plan.clone()).await;
+            changes.push(format!("{} changed, and runs as its file says now", plan.name));
+        }
+        Arc::clone(channel)
+    }
+
+    async fn launch(&self, plan: Plan, past: Past) -> Arc<Channel> {
+        self.expect(&plan);
+        Channel::start(plan, self.around.clone(), &past).await
+    }
+
+    fn expect(&self, plan: &Plan) {
+        self.metrics.expect(&plan.name, plan.outlets.iter().map(|outlet| outlet.name.clone()));
+    }
+
+    async fn pasts(&self) -> Result<Pasts, StoreError> {
+        Ok(Pasts { switches: self.store.switches().await?, depths: self.store.depths().await? })
+    }
+}
+
+impl Member {
+    fn of(read: &channels::Channel, life: Life) -> Self {
+        Self {
+            file: read.file.clone(),
+            description: read.description.clone(),
+            tags: read.tags.clone(),
+            ages: read.ages,
+            version: read.version,
+            life,
+        }
+    }
+}
+
+/// What earlier runs left, of all channels.
+struct Pasts {
+    switches: Vec<(String, String)>,
+    depths: Vec<(String, String, u64)>,
+}
+
+impl Pasts {
+    fn of(&self, name: &str) -> Past {
+        let waiting = self.depths.iter().filter(|(channel, _, _)| channel == name);
+        Past {
+            switches: self.switches.clone(),
+            destinations: waiting.map(|(_, destination, _)| destination.clone()).collect(),
+        }
+    }
+}
+
+/// Variables change a plan and not its text.
+fn is_another(before: &Plan, now: &Plan) -> bool {
+    let outlets = |plan: &Plan| plan.outlets.iter().map(|outlet| outlet.version).collect::<Vec<_>>();
+    before.version != now.version
+        || before.source_version != now.source_version
+        || outlets(before) != outlets(now)
+}
+
+/// What keeps a channel from running: the errors of its file, else those of the whole project.
+fn faults_of(project: &Project, read: &channels::Channel) -> Vec<Fault> {
+    let errors = || project.faults.iter().filter(|fault| fault.is_error());
+    let own: Vec<_> = errors().filter(|fault| fault.file == *read.file).cloned().collect();
+    if own.is_empty() { errors().filter(|fault| !is_channel(&fault.file)).cloned().collect() } else { own }
+}
+
+fn is_channel(file: &Path) -> bool {
+    file.starts_with("channels")
+}

@@ -1,0 +1,25 @@
+//! Where the log goes: standard error, as text or JSON.
+
+use std::io::{self, IsTerminal};
+
+use channels::{LogFormat, LogLevel, LogSettings};
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log. `RUST_LOG` comes before the file.
+pub(crate) fn start(settings: LogSettings) {
+    let level = match settings.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let started = match settings.format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    // A second start in one process (a test) goes on with the first log.
+    drop(started);
+}

@@ -1,0 +1,273 @@
+//! Counts what happens, for Prometheus.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use engine::{ChannelView, DeliveryOutcome, Outcome};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Outcomes as `relais_messages_total` names them.
+const OUTCOMES: [&str; 6] = ["accepted", "filtered", "unrouted", "refused", "failed", "unavailable"];
+
+/// From a millisecond to a minute: an answer on the way, and one that waited for a peer.
+const REPLY_SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
+
+/// From a millisecond to a day: deliveries wait for peers that are away for a night.
+const ARRIVAL_SECONDS: [f64; 13] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0, 3_600.0, 86_400.0];
+
+/// Every series, and the handles of each channel's.
+pub(crate) struct Metrics {
+    registry: Registry,
+    received: IntCounterVec,
+    messages: IntCounterVec,
+    deliveries: IntCounterVec,
+    reply: HistogramVec,
+    arrival: HistogramVec,
+    depth: IntGaugeVec,
+    oldest: GaugeVec,
+    connections: IntGaugeVec,
+    up: IntGaugeVec,
+    store_bytes: IntGauge,
+    channels: RwLock<HashMap<String, Arc<Handles>>>,
+    /// One scrape at a time: the gauges are set anew for each.
+    scraping: std::sync::Mutex<()>,
+}
+
+/// One channel's series, looked up once.
+struct Handles {
+    received: IntCounter,
+    messages: [IntCounter; OUTCOMES.len()],
+    reply: Histogram,
+    arrival: Histogram,
+    deliveries: HashMap<String, [IntCounter; DeliveryOutcome::ALL.len()]>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let metrics = Self {
+            received: counter("relais_received_total", "Messages received", &["channel"])?,
+            messages: counter("relais_messages_total", "Messages by outcome", &["channel", "outcome"])?,
+            deliveries: counter(
+                "relais_deliveries_total",
+                "Attempts at deliveries by outcome",
+                &["channel", "destination", "outcome"],
+            )?,
+            reply: histogram(
+                "relais_reply_seconds",
+                "How long senders waited for their answer",
+                &REPLY_SECONDS,
+            )?,
+            arrival: histogram(
+                "relais_end_to_end_seconds",
+                "From the receipt of a message to its delivery",
+                &ARRIVAL_SECONDS,
+            )?,
+            depth: gauge(
+                "relais_queue_depth",
+                "Deliveries waiting or under way",
+                &["channel", "destination"],
+            )?,
+            oldest: GaugeVec::new(
+                Opts::new(
+                    "relais_queue_oldest_seconds",
+                    "Since the message of the oldest waiting delivery came",
+                ),
+                &["channel", "destination"],
+            )?,
+            connections: gauge("relais_connections", "Open connections of a channel's source", &["channel"])?,
+            up: gauge("relais_channel_up", "1 if the channel takes messages", &["channel"])?,
+            store_bytes: IntGauge::new("relais_store_bytes", "Size of the store on disk")?,
+            channels: RwLock::default(),
+            scraping: std::sync::Mutex::default(),
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        for counters in [&self.received, &self.messages, &self.deliveries] {
+            self.registry.register(Box::new(counters.clone()))?;
+        }
+        for histograms in [&self.reply, &self.arrival] {
+            self.registry.register(Box::new(histograms.clone()))?;
+        }
+        for gauges in [&self.depth, &self.connections, &self.up] {
+            self.registry.register(Box::new(gauges.clone()))?;
+        }
+        self.registry.register(Box::new(self.oldest.clone()))?;
+        self.registry.register(Box::new(self.store_bytes.clone()))
+    }
+
+    /// Makes every series of a channel, with 0 where nothing happened yet.
+    pub(crate) fn expect(&self, channel: &str, destinations: impl IntoIterator<Item = String>) {
+        let handles = Handles {
+            received: self.received.with_label_values(&[channel]),
+            messages: OUTCOMES.map(|outcome| self.messages.with_label_values(&[channel, outcome])),
+            reply: self.reply.with_label_values(&[channel]),
+            arrival: self.arrival.with_label_values(&[channel]),
+            deliveries: destinations
+                .into_iter()
+                .map(|destination| {
+                    let counters = DeliveryOutcome::ALL.map(|outcome| {
+                        self.deliveries.with_label_values(&[channel, &destination, outcome.name()])
+                    });
+                    (destination, counters)
+                })
+                .collect(),
+        };
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        channels.insert(channel.to_owned(), Arc::new(handles));
+    }
+
+    fn handles(&self, channel: &str) -> Option<Arc<Handles>> {
+        self.channels.read().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
+    }
+
+    /// How many messages a channel received since the start.
+    pub(crate) fn received_by(&self, channel: &str) -> u64 {
+        self.handles(channel).map_or(0, |handles| handles.received.get())
+    }
+
+    pub(crate) fn received(&self, channel: &str) {
+        if let Some(handles) = self.handles(channel) {
+            handles.received.inc();
+        }
+    }
+
+    pub(crate) fn ended(&self, channel: &str, outcome: Outcome) {
+        if let Some(handles) = self.handles(channel) {
+            handles.messages[place(outcome)].inc();
+        }
+    }
+
+    pub(crate) fn replied(&self, channel: &str, waited: Duration) {
+        if let Some(handles) = self.handles(channel) {
+            handles.reply.observe(waited.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn arrived(&self, channel: &str, since: Duration) {
+        if let Some(handles) = self.handles(channel) {
+            handles.arrival.observe(since.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn attempted(&self, channel: &str, destination: &str, came: DeliveryOutcome) {
+        let handles = self.handles(channel);
+        match handles.as_ref().and_then(|handles| handles.deliveries.get(destination)) {
+            Some(counters) => counters[came as usize].inc(),
+            // A destination that left the file and still has deliveries.
+            None => self.deliveries.with_label_values(&[channel, destination, came.name()]).inc(),
+        }
+    }
+
+    /// The page that Prometheus reads: what was counted, and how the channels stand now.
+    pub(crate) fn page(&self, views: &[ChannelView], broken: &[String], store_bytes: u64) -> String {
+        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.depth.reset();
+        self.oldest.reset();
+        self.connections.reset();
+        self.up.reset();
+        for view in views {
+            self.show(view);
+        }
+        for channel in broken {
+            self.connections.with_label_values(&[channel]).set(0);
+            self.up.with_label_values(&[channel]).set(0);
+        }
+        self.store_bytes.set(store_bytes as i64);
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    fn show(&self, view: &ChannelView) {
+        let channel = view.name.as_str();
+        for destination in &view.destinations {
+            let labels = [channel, destination.name.as_str()];
+            self.depth.with_label_values(&labels).set(destination.depth as i64);
+            self.oldest.with_label_values(&labels).set(destination.oldest_seconds.unwrap_or(0.0));
+        }
+        self.connections.with_label_values(&[channel]).set(view.connections);
+        let up = view.state == engine::ChannelState::Running && view.trouble.is_none();
+        self.up.with_label_values(&[channel]).set(i64::from(up));
+    }
+}
+
+/// Where an outcome stands in [`OUTCOMES`]: unreadable counts as refused.
+fn place(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Accepted => 0,
+        Outcome::Filtered => 1,
+        Outcome::Unrouted => 2,
+        Outcome::Refused | Outcome::Unreadable => 3,
+        Outcome::Failed => 4,
+        Outcome::Unavailable => 5,
+    }
+}
+
+fn counter(name: &str, what: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name, what), labels)
+}
+
+fn gauge(name: &str, what: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    IntGaugeVec::new(Opts::new(name, what), labels)
+}
+
+fn histogram(name: &str, what: &str, buckets: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+    HistogramVec::new(HistogramOpts::new(name, what).buckets(buckets.to_vec()), &["channel"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_of_a_channel_stands_at_zero_before_anything_happens() {
+        let metrics = Metrics::new().unwrap();
+        metrics.expect("lab", ["record".to_owned()]);
+        let page = metrics.page(&[], &["broken-one".to_owned()], 7);
+        for line in [
+            "relais_received_total{channel=\"lab\"} 0",
+            "relais_messages_total{channel=\"lab\",outcome=\"unavailable\"} 0",
+            "relais_deliveries_total{channel=\"lab\",destination=\"record\",outcome=\"given_up\"} 0",
+            "relais_reply_seconds_count{channel=\"lab\"} 0",
+            "relais_end_to_end_seconds_count{channel=\"lab\"} 0",
+            "relais_channel_up{channel=\"broken-one\"} 0",
+            "relais_store_bytes 7",
+        ] {
+            assert!(page.contains(line), "`{line}` is missing in\n{page}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_message_counts_as_refused() {
+        let metrics = Metrics::new().unwrap();
+        metrics.expect("lab", []);
+        metrics.ended("lab", Outcome::Unreadable);
+        metrics.ended("lab", Outcome::Refused);
+        let page = metrics.page(&[], &[], 0);
+        assert!(page.contains("relais_messages_total{channel=\"lab\",outcome=\"refused\"} 2"), "{page}");
+    }
+
+    #[test]
+    fn each_attempt_counts_under_its_own_outcome() {
+        let metrics = Metrics::new().unwrap();
+        metrics.expect("lab", ["record".to_owned()]);
+        for came in DeliveryOutcome::ALL {
+            metrics.attempted("lab", "record", came);
+        }
+        let page = metrics.page(&[], &[], 0);
+        for came in DeliveryOutcome::ALL {
+            let line = format!("outcome=\"{}\"}} 1", came.name());
+            assert!(page.contains(&line), "`{line}` is missing in\n{page}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Forgets what `keep:` says is old enough, once a day.
+
+use std::{sync::Arc, time::Duration};
+
+use engine::History as _;
+
+use crate::fleet::Fleet;
+
+/// Not at once: a start has other things to do.
+const FIRST: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs until the task is dropped.
+pub(crate) async fn daily(fleet: Arc<Fleet>) {
+    let mut days = tokio::time::interval_at(tokio::time::Instant::now() + FIRST, EVERY);
+    loop {
+        days.tick().await;
+        for (channel, member) in fleet.members() {
+            match fleet.store.forget(&channel, member.ages).await {
+                Ok(0) => {}
+                Ok(messages) => tracing::info!(channel, messages, "forgot what `keep` says is old enough"),
+                Err(error) => {
+                    tracing::warn!(channel, %error, "cannot forget old messages; will try again tomorrow")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Everything of one running server that lives as long as the process.
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use channels::{Options, Project};
+use engine::{Feeds, Observer, Ports, Spots, Stop, Store, Surroundings};
+use store::Sqlite;
+
+use crate::{
+    api::{self, ChannelStatus, Reach},
+    events::Events,
+    fleet::Fleet,
+    key::Key,
+    metrics::Metrics,
+};
+
+/// A project with its store open and its channels started.
+pub(crate) struct Station {
+    pub(crate) context: Arc<api::Context>,
+    /// The store's folder.
+    pub(crate) folder: PathBuf,
+}
+
+impl Station {
+    /// Opens the store and starts every sound channel. Fails, in words, only where nothing could start.
+    pub(crate) async fn open(project: Project, options: Options) -> Result<Arc<Self>, String> {
+        // Installed once for the process; a second install finds the first, which is the same.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let root = project.root.clone();
+        let folder = root.join(&project.settings.store.path);
+        let reach =
+            if project.settings.listen.ip().is_loopback() { Reach::Loopback } else { Reach::Everywhere };
+        if reach == Reach::Everywhere && !project.settings.allow_remote {
+            let listen = project.settings.listen;
+            return Err(format!(
+                "`listen: {listen}` lets other machines in; say `allow_remote: true` if that is meant"
+            ));
+        }
+        let store = Arc::new(Sqlite::open(&folder).map_err(|error| error.to_string())?);
+        let key = Key::of(&folder)
+            .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
+        let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
+        let events = Arc::new(Events::new(Arc::clone(&metrics)));
+        let around = surroundings(root, Arc::clone(&store), Arc::clone(&events));
+        let fleet = Arc::new(Fleet::new(options, store, around, Arc::clone(&metrics)));
+        fleet.start(project).await.map_err(|error| error.to_string())?;
+        let context = api::Context {
+            fleet,
+            metrics,
+            events,
+            key,
+            reach,
+            started: Instant::now(),
+            stop: Stop::default(),
+        };
+        Ok(Arc::new(Self { context: Arc::new(context), folder }))
+    }
+
+    /// Whether no channel runs, and none could without an edit.
+    pub(crate) fn is_empty(&self) -> bool {
+        let members = self.context.fleet.members();
+        members.values().all(crate::fleet::Member::is_broken)
+    }
+
+    pub(crate) fn channels(&self) -> Vec<ChannelStatus> {
+        let edit = self.context.fleet.edit();
+        let members = self.context.fleet.members();
+        members.iter().map(|(name, member)| ChannelStatus::of(name, member, 0, &edit)).collect()
+    }
+}
+
+fn surroundings(root: PathBuf, store: Arc<Sqlite>, events: Arc<Events>) -> Surroundings {
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let store: Arc<dyn Store> = store;
+    let observer: Arc<dyn Observer> = events;
+    Surroundings {
+        store,
+        ports: Ports::default(),
+        feeds: Feeds::default(),
+        observer,
+        root,
+        spots: Spots::new(threads.saturating_sub(1).max(1)),
+    }
+}
