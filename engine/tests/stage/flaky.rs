@@ -1,0 +1,227 @@
+//! A store whose writes fail when they are told to, before or after they took effect.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use engine::{
+    Arrival, Closed, Delivery, DeliveryId, Filling, Hash, Interrupted, Intervention, Kept, Memory, MessageId,
+    Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+};
+use tokio::sync::watch;
+
+use super::News;
+
+/// Whether a write that fails took effect all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Before,
+    After,
+}
+
+/// Which writes fail, counted from 1.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    Nothing,
+    /// This one alone.
+    Once(u32, When),
+    /// This one and all that follow.
+    From(u32, When),
+}
+
+/// One process's hold on the memory. Once dead, nothing it does takes effect.
+pub struct Flaky {
+    memory: Arc<Memory>,
+    news: News,
+    state: Mutex<State>,
+    /// A write of this name waits at the door while it is shut.
+    door: watch::Sender<Option<&'static str>>,
+}
+
+struct State {
+    writes: Vec<&'static str>,
+    fault: Fault,
+    dead: bool,
+}
+
+impl Flaky {
+    pub fn new(memory: Arc<Memory>, news: News, fault: Fault) -> Self {
+        let state = Mutex::new(State { writes: Vec::new(), fault, dead: false });
+        Self { memory, news, state, door: watch::Sender::new(None) }
+    }
+
+    /// The process has died: what its tasks still do is lost.
+    pub fn die(&self) {
+        self.state.lock().unwrap().dead = true;
+    }
+
+    /// Every write fails from here on, until [`Self::mend`].
+    pub fn fail(&self, when: When) {
+        let mut state = self.state.lock().unwrap();
+        let next = state.writes.len() as u32 + 1;
+        state.fault = Fault::From(next, when);
+    }
+
+    /// The next write fails, and no other.
+    pub fn fail_once(&self, when: When) {
+        let mut state = self.state.lock().unwrap();
+        let next = state.writes.len() as u32 + 1;
+        state.fault = Fault::Once(next, when);
+    }
+
+    pub fn mend(&self) {
+        self.state.lock().unwrap().fault = Fault::Nothing;
+        self.news.tell();
+    }
+
+    /// Writes of this name wait until [`Self::open`].
+    pub fn shut(&self, write: &'static str) {
+        self.door.send_replace(Some(write));
+    }
+
+    pub fn open(&self) {
+        self.door.send_replace(None);
+    }
+
+    /// The names of the writes so far, those that failed with them.
+    pub fn writes(&self) -> Vec<&'static str> {
+        self.state.lock().unwrap().writes.clone()
+    }
+
+    async fn write<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let fate = self.fate(name);
+        self.news.tell();
+        let _ = self.door.subscribe().wait_for(|shut| *shut != Some(name)).await;
+        if fate == Some(When::Before) || self.state.lock().unwrap().dead {
+            return Err(broken());
+        }
+        let done = work.await;
+        self.news.tell();
+        if fate == Some(When::After) { done.and(Err(broken())) } else { done }
+    }
+
+    async fn read<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if self.state.lock().unwrap().dead { Err(broken()) } else { work.await }
+    }
+
+    fn fate(&self, name: &'static str) -> Option<When> {
+        let mut state = self.state.lock().unwrap();
+        state.writes.push(name);
+        let number = state.writes.len() as u32;
+        match state.fault {
+            Fault::Once(failing, when) if failing == number => Some(when),
+            Fault::From(failing, when) if failing <= number => Some(when),
+            Fault::Nothing | Fault::Once(..) | Fault::From(..) => None,
+        }
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError("no space left".to_owned())
+}
+
+#[async_trait]
+impl Store for Flaky {
+    fn next_message(&self) -> MessageId {
+        self.memory.next_message()
+    }
+
+    fn next_delivery(&self) -> DeliveryId {
+        self.memory.next_delivery()
+    }
+
+    async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError> {
+        self.write("keep", self.memory.keep(arrivals)).await
+    }
+
+    async fn queue(&self, processed: Processed) -> Result<(), StoreError> {
+        self.write("queue", self.memory.queue(processed)).await
+    }
+
+    async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
+        self.write("close", self.memory.close(id, closed)).await
+    }
+
+    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError> {
+        self.write("begin", self.memory.begin(id, note)).await
+    }
+
+    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {
+        self.write("settle", self.memory.settle(id, settlement)).await
+    }
+
+    async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {
+        self.write("fill", self.memory.fill(id, filling)).await
+    }
+
+    fn told(&self, id: MessageId, told: Told) {
+        if !self.state.lock().unwrap().dead {
+            self.memory.told(id, told);
+            self.news.tell();
+        }
+    }
+
+    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
+        self.write("interrupted", self.memory.interrupted(channel)).await
+    }
+
+    async fn mark(&self, id: MessageId) -> Result<(), StoreError> {
+        self.write("mark", self.memory.mark(id)).await
+    }
+
+    async fn waiting(
+        &self,
+        channel: &str,
+        destination: &str,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.read(self.memory.waiting(channel, destination, after, limit)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.read(self.memory.delivery(id)).await
+    }
+
+    async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError> {
+        self.read(self.memory.sibling(of, destination)).await
+    }
+
+    async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError> {
+        self.read(self.memory.standing(id)).await
+    }
+
+    async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
+        self.write("intervene", self.memory.intervene(intervention)).await
+    }
+
+    async fn take_up(
+        &self,
+        sibling: DeliveryId,
+        dependents: &[String],
+    ) -> Result<Vec<(String, Waiting)>, StoreError> {
+        self.write("take_up", self.memory.take_up(sibling, dependents)).await
+    }
+
+    async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {
+        self.write("remember", self.memory.remember(channel, version, text)).await
+    }
+
+    async fn switch(&self, name: &str, value: Option<&str>, by: &str) -> Result<(), StoreError> {
+        self.write("switch", self.memory.switch(name, value, by)).await
+    }
+
+    async fn switches(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(self.memory.switches()).await
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,175 @@
+//! A channel's steps in words: the message itself says what is done with it.
+//!
+//! `ID WORD…`: the first word is the control id (`-`: none), the others are
+//! `unreadable`, `filter`, `refuse`, `break`, `panic`, `die`, `key:K` (several: several keys), `to:NAME` (several; none: all),
+//! `filter-at:NAME`, `break-at:NAME`, `left-later` (an `after:` destination filters it),
+//! `split:N` with `bad:N` (a part that fails), `skip:N` (a part that is filtered) and `each`.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use engine::{
+    Bond, CameBack, Content, Context, Ended, Halt, Inbound, Judged, Leaving, Message, OutletPlan, Piece,
+    Reading, Route, Script, Unreadable,
+};
+
+use super::peer::text;
+
+pub struct Steps {
+    /// Each outlet's name, and whether it waits for another.
+    outlets: Vec<(String, bool)>,
+    /// Put behind each body, so that a test sees which version made it.
+    pub mark: &'static str,
+    /// What a message with the word `die` does to the process.
+    pub death: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+}
+
+impl Steps {
+    pub fn new(outlets: &[OutletPlan]) -> Self {
+        let outlets = outlets.iter().map(|outlet| (outlet.name.clone(), outlet.after.is_some())).collect();
+        Self { outlets, mark: "", death: Arc::default() }
+    }
+
+    /// The same, with a mark behind each body.
+    pub fn marked(self, mark: &'static str) -> Self {
+        Self { mark, ..self }
+    }
+
+    fn leaving(&self, piece: &Piece) -> Leaving {
+        let body = (!self.mark.is_empty())
+            .then(|| Content::from(format!("{}{}", text(&piece.body), self.mark).into_bytes()));
+        Leaving { body, keys: values(piece, "key:"), ..Leaving::default() }
+    }
+}
+
+impl Script for Steps {
+    fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
+        let text = text(&inbound.body);
+        let mut words = text.split(' ');
+        let id = words.next().unwrap_or_default();
+        if words.any(|word| word == "unreadable") {
+            return Err(Unreadable { why: "no MSH at byte 0".to_owned() });
+        }
+        let control_id = (id != "-").then(|| id.to_owned());
+        Ok(Reading { sender: "LAB".to_owned(), control_id, ..Reading::default() })
+    }
+
+    fn transform(&self, message: &Message, _context: &Context) -> Result<Vec<Piece>, Halt> {
+        let piece = Piece::whole(message);
+        if has(&piece, "die")
+            && let Some(death) = &*self.death.lock().unwrap()
+        {
+            death();
+        }
+        assert!(!has(&piece, "panic"), "told to panic");
+        if has(&piece, "filter") {
+            return Err(Halt::Filtered { why: "not wanted".to_owned() });
+        }
+        if has(&piece, "refuse") {
+            return Err(Halt::Refused { why: "no patient".to_owned(), at: Some("PID-3".to_owned()) });
+        }
+        if has(&piece, "break") {
+            return Err(broken());
+        }
+        match values(&piece, "split:").first() {
+            Some(parts) => split(&piece, parts.parse().unwrap()),
+            None => Ok(vec![piece]),
+        }
+    }
+
+    fn route(&self, piece: &Piece, outlet: usize, _context: &Context) -> Result<Route, Halt> {
+        let (name, waits) = &self.outlets[outlet];
+        let chosen = values(piece, "to:");
+        if !chosen.is_empty() && !chosen.contains(name) {
+            return Ok(Route::Left);
+        }
+        if values(piece, "filter-at:").contains(name) {
+            return Ok(Route::Filtered);
+        }
+        if values(piece, "break-at:").contains(name) {
+            return Err(broken());
+        }
+        let leaving = self.leaving(piece);
+        Ok(if *waits { Route::Later(leaving.keys) } else { Route::Goes(leaving) })
+    }
+
+    fn complete(&self, piece: &Piece, _outlet: usize, context: &Context) -> Result<Route, Halt> {
+        if has(piece, "left-later") {
+            return Ok(Route::Filtered);
+        }
+        if has(piece, "break-later") {
+            return Err(broken());
+        }
+        let mut leaving = self.leaving(piece);
+        let answers: Vec<String> =
+            context.responses.values().filter_map(|answered| answered.body.clone()).collect();
+        let body = format!("{} after [{}]", text(&piece.body), answers.join(","));
+        leaving.body = Some(Content::from(body.into_bytes()));
+        Ok(Route::Goes(leaving))
+    }
+
+    fn judge(
+        &self,
+        came_back: &CameBack<'_>,
+        _outlet: usize,
+        _context: &Context,
+    ) -> Result<Option<Judged>, Halt> {
+        let payload = text(came_back.payload);
+        Ok(match payload.split(' ').find_map(|word| word.strip_prefix("judge:")) {
+            Some("sent") => Some(Judged::Sent),
+            Some("retry") => Some(Judged::Retry("not yet".to_owned())),
+            Some("refused") => Some(Judged::Refused("not this one".to_owned())),
+            Some(_) => return Err(broken()),
+            None => None,
+        })
+    }
+
+    fn reply(&self, _message: &Message, ended: &[Ended], _context: &Context) -> Result<Bytes, Halt> {
+        let states: Vec<String> =
+            ended.iter().map(|ended| format!("{} {}", ended.destination, ended.state)).collect();
+        Ok(Bytes::from(states.join(", ").into_bytes()))
+    }
+}
+
+fn split(piece: &Piece, parts: u32) -> Result<Vec<Piece>, Halt> {
+    let each = has(piece, "each");
+    let bad = values(piece, "bad:");
+    let skip = values(piece, "skip:");
+    let whole = text(&piece.body);
+    let rest: Vec<&str> = whole.split(' ').skip(1).collect();
+    let control_id = piece.control_id.clone().unwrap_or_default();
+    let part = |place: u32| {
+        let id = format!("{control_id}.{place}");
+        let halt = if bad.contains(&place.to_string()) {
+            Some(broken())
+        } else if skip.contains(&place.to_string()) {
+            Some(Halt::Filtered { why: "not this part".to_owned() })
+        } else {
+            None
+        };
+        match halt {
+            Some(Halt::Failed { .. }) if !each => Err(broken()),
+            halt => Ok(Piece {
+                body: Content::from(format!("{id} {}", rest.join(" ")).into_bytes()),
+                place: Some(place),
+                control_id: Some(id),
+                halt,
+                bond: if each { Bond::Apart } else { Bond::Together },
+                view: None,
+            }),
+        }
+    };
+    (1..=parts).map(part).collect()
+}
+
+fn broken() -> Halt {
+    Halt::Failed { step: "step 1".to_owned(), why: "divided by zero".to_owned(), place: None }
+}
+
+fn has(piece: &Piece, word: &str) -> bool {
+    text(&piece.body).split(' ').any(|found| found == word)
+}
+
+fn values(piece: &Piece, name: &str) -> Vec<String> {
+    text(&piece.body).split(' ').filter_map(|word| word.strip_prefix(name)).map(str::to_owned).collect()
+}
