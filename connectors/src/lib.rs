@@ -6,6 +6,7 @@ mod file;
 pub mod mllp;
 pub mod setting;
 pub mod tls;
+mod wire;
 
 pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};
 

@@ -1,8 +1,11 @@
 //! HL7 v2 over MLLP: framed messages on a TCP connection, each answered on the same one.
 
 mod destination;
+pub mod frame;
 mod settings;
 mod source;
+
+pub use settings::Framing;
 
 use crate::{Connector, DestinationKind, SourceKind};
 

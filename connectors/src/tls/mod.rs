@@ -1,13 +1,19 @@
 //! TLS for every connector: certificates from files, checked beforehand, taken up anew when they change.
 
+mod ends;
 mod examine;
 mod load;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
 use engine::Checks;
+use rustls::pki_types::CertificateDer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+
+pub(crate) use ends::{Acceptor, Connector, explain, is_alert};
 
 /// Certificates and keys, in PEM files named from the project's folder on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -91,4 +97,10 @@ impl Tls {
     pub fn examine(&self, side: Side, root: &Path, field: &str, checks: &mut Checks<'_>) {
         examine::Examination { tls: self, side, root, field }.run(checks);
     }
+}
+
+/// Whom a certificate names.
+pub(crate) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(certificate.subject().to_string())
 }

@@ -1,0 +1,89 @@
+//! TCP connections as connectors need them: kept alive, without delay, plain or with TLS.
+
+use std::{io, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{client, server};
+
+use crate::setting::Address;
+
+/// How often TCP asks a silent peer before it is taken for gone.
+const ASKS: u32 = 5;
+
+/// A connection, whatever is under it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
+    fn socket(&self) -> &TcpStream;
+
+    /// Whom the peer's certificate names.
+    fn subject(&self) -> Option<String> {
+        None
+    }
+}
+
+pub(crate) type Wire = Box<dyn Stream>;
+
+impl Stream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for server::TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+
+    fn subject(&self) -> Option<String> {
+        crate::tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+    }
+}
+
+impl Stream for client::TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+
+    fn subject(&self) -> Option<String> {
+        crate::tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+    }
+}
+
+/// What is to be known of a peer that does not answer: whether it hung up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Silent,
+    Speaking,
+    Gone,
+}
+
+/// Asks the socket itself, without waiting for the runtime to hear of it.
+pub(crate) fn look(stream: &dyn Stream) -> Peer {
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    match SockRef::from(stream.socket()).peek(&mut byte) {
+        Ok(0) => Peer::Gone,
+        Ok(_) => Peer::Speaking,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Peer::Silent,
+        Err(_) => Peer::Gone,
+    }
+}
+
+/// Connects to the first of the host's addresses that answers.
+pub(crate) async fn connect(address: &Address, keep_alive: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    prepare(&stream, keep_alive)?;
+    Ok(stream)
+}
+
+/// Small messages leave at once, and a peer that vanished is noticed.
+pub(crate) fn prepare(stream: &TcpStream, keep_alive: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let alive = TcpKeepalive::new()
+        .with_time(keep_alive.max(Duration::from_secs(1)))
+        .with_interval((keep_alive / ASKS).max(Duration::from_secs(1)))
+        .with_retries(ASKS);
+    SockRef::from(stream).set_tcp_keepalive(&alive)
+}
