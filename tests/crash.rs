@@ -46,7 +46,7 @@ fn analyser(number: usize, port: u16, stop: &Arc<AtomicBool>, total: &Arc<Atomic
                     next += 1;
                 }
                 Ok(answer) => {
-                    assert_eq!(mshfield(&answer, "MSA", 1), "AR", "neither taken nor to be sent again")
+                    assert_eq!(mshfield(&answer, "MSA", 1), "AR", "neither taken nor to be sent again");
                 }
                 Err(_) => connection = None,
             }
@@ -118,7 +118,8 @@ fn arrivals(receiver: &Receiver) -> HashMap<usize, Vec<u32>> {
     for received in receiver.received() {
         let id = mshfield(&received, "MSH", 10);
         let (analyser, number) = id.trim_start_matches('A').split_once('-').expect("an id of ours");
-        arrived.entry(analyser.parse().unwrap()).or_default().push(number.parse().unwrap());
+        let number = number.parse().expect("a number of ours");
+        arrived.entry(analyser.parse().expect("an analyser of ours")).or_default().push(number);
     }
     arrived
 }

@@ -24,14 +24,14 @@ const BANNED: &[&str] = &["manager", "handler", "helper", "util", "utils", "comm
 
 #[test]
 fn every_source_file_begins_with_what_it_is() {
-    complain(sources(), |file, text| {
+    complain(&sources(), |file, text| {
         (!text.starts_with("//! ")).then(|| format!("{file} does not begin with `//! `"))
     });
 }
 
 #[test]
 fn no_file_is_longer_than_a_person_reads() {
-    complain(sources(), |file, text| {
+    complain(&sources(), |file, text| {
         let lines = text.lines().count();
         (lines > LONGEST_FILE).then(|| format!("{file} has {lines} lines, more than {LONGEST_FILE}"))
     });
@@ -39,7 +39,7 @@ fn no_file_is_longer_than_a_person_reads() {
 
 #[test]
 fn no_function_is_longer_than_a_screen() {
-    complain(sources(), |file, text| {
+    complain(&sources(), |file, text| {
         let long: Vec<String> = functions(text)
             .into_iter()
             .filter(|(_, _, length)| *length > LONGEST_FUNCTION)
@@ -53,7 +53,7 @@ fn no_function_is_longer_than_a_screen() {
 
 #[test]
 fn nothing_unfinished_is_left() {
-    complain(sources(), |file, text| {
+    complain(&sources(), |file, text| {
         let marks = ["todo!(", "unimplemented!(", "dbg!(", "FIXME", "XXX"];
         let here = file.ends_with("tests/tidy.rs");
         marks.iter().find(|mark| !here && text.contains(**mark)).map(|mark| format!("{file} holds `{mark}`"))
@@ -62,7 +62,7 @@ fn nothing_unfinished_is_left() {
 
 #[test]
 fn no_test_is_ignored_without_a_reason() {
-    complain(sources(), |file, text| {
+    complain(&sources(), |file, text| {
         text.lines()
             .any(|line| line.trim() == concat!("#[", "ignore]"))
             .then(|| format!("{file} ignores a test without a reason"))
@@ -71,7 +71,7 @@ fn no_test_is_ignored_without_a_reason() {
 
 #[test]
 fn no_file_is_named_after_a_pattern() {
-    complain(sources(), |file, _| {
+    complain(&sources(), |file, _| {
         let name = Path::new(file).file_stem()?.to_str()?;
         BANNED.contains(&name).then(|| format!("{file} is named after a pattern"))
     });
@@ -125,7 +125,7 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
     found
 }
 
-fn complain(files: Vec<PathBuf>, wrong: impl Fn(&str, &str) -> Option<String>) {
+fn complain(files: &[PathBuf], wrong: impl Fn(&str, &str) -> Option<String>) {
     assert!(files.len() > 50, "the source files were not found");
     let complaints: Vec<String> = files
         .iter()

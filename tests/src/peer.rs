@@ -172,7 +172,7 @@ fn serve(
 
 /// The next frame, or `None` once the peer has closed between two.
 fn read_frame(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-    let mut chunk = [0; 65536];
+    let mut chunk = vec![0; 65536];
     loop {
         if let Some(end) = read.windows(2).position(|two| two == b"\x1c\r") {
             let rest = read.split_off(end + 2);

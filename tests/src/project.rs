@@ -26,7 +26,7 @@ impl Project {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let port = free_port();
         let project = Self { folder, port };
-        project.write("relais.yaml", &format!("listen: 127.0.0.1:{port}\nlog: {{ level: info }}\n"));
+        project.write("relais.yaml", format!("listen: 127.0.0.1:{port}\nlog: {{ level: info }}\n"));
         project
     }
 
@@ -71,7 +71,9 @@ impl Project {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                path.is_file() && !name.starts_with('.') && !name.ends_with(".tmp")
+                path.is_file()
+                    && !name.starts_with('.')
+                    && path.extension().is_none_or(|ending| ending != "tmp")
             })
             .collect();
         files.sort();
