@@ -10,14 +10,20 @@ use std::{
 
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::{Message, MessageId, Reply};
+use crate::{Hash, Message, MessageId, Reply};
 
 pub(crate) struct Recovery {
     underway: Mutex<HashMap<MessageId, Vec<oneshot::Sender<Reply>>>>,
     stranded: Mutex<BTreeMap<MessageId, Stranded>>,
+    /// Messages whose senders heard *unavailable* from this run, by identity: a second copy is known here even
+    /// where the store could not write what was told.
+    disappointed: Mutex<HashMap<Hash, MessageId>>,
     shut: watch::Sender<bool>,
     more: Notify,
 }
+
+/// More than this many senders told *unavailable* are not told apart; the store knows them when it writes again.
+const REMEMBERED: usize = 100_000;
 
 /// A message to be taken up.
 #[derive(Clone)]
@@ -42,6 +48,7 @@ impl Default for Recovery {
         Self {
             underway: Mutex::default(),
             stranded: Mutex::default(),
+            disappointed: Mutex::default(),
             shut: watch::Sender::new(true),
             more: Notify::new(),
         }
@@ -91,6 +98,24 @@ impl Recovery {
     /// Takes a message that nobody has taken up yet, so that a second copy may stand for it.
     pub(crate) fn claim(&self, id: MessageId) -> Option<Stranded> {
         lock(&self.stranded).remove(&id)
+    }
+
+    /// Remembers that the sender of this message heard *unavailable*.
+    pub(crate) fn disappoint(&self, message: &Message) {
+        let mut disappointed = lock(&self.disappointed);
+        if message.control_id.is_some() && disappointed.len() < REMEMBERED {
+            disappointed.insert(message.identity, message.id);
+        }
+    }
+
+    /// The first copy of this message, if its sender heard *unavailable*.
+    pub(crate) fn first_copy(&self, identity: Hash) -> Option<MessageId> {
+        lock(&self.disappointed).get(&identity).copied()
+    }
+
+    /// The message was never kept, or another copy stands for it.
+    pub(crate) fn forget(&self, identity: Hash) {
+        lock(&self.disappointed).remove(&identity);
     }
 
     /// Takes the oldest up: from here on it is under way.

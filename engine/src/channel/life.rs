@@ -152,7 +152,11 @@ impl Channel {
 
     /// Finds what an earlier run left, lets the outlets go, and takes up what was cut.
     async fn tend(self: Arc<Self>, stop: Stop) {
-        self.line().find_interrupted(&stop).await;
+        // What a stop within this process left open is known already.
+        let first_time = !std::mem::replace(&mut self.running().has_looked_back, true);
+        if first_time {
+            self.line().find_interrupted(&stop).await;
+        }
         for outlet in self.all_outlets() {
             self.refill(&outlet).await;
         }
@@ -305,6 +309,7 @@ impl Running {
             stop: Stop::default(),
             workers: Vec::new(),
             tending: None,
+            has_looked_back: false,
         }
     }
 }

@@ -69,6 +69,8 @@ struct Running {
     stop: Stop,
     workers: Vec<((String, usize), JoinHandle<()>)>,
     tending: Option<JoinHandle<()>>,
+    /// Whether what an earlier process left open has been read.
+    has_looked_back: bool,
 }
 
 impl Channel {

@@ -58,8 +58,11 @@ impl Line {
         caller.named(id);
         self.recovery.begin(id);
         let unreadable = received.unreadable.clone();
-        let mut arrival = self.arrival(id, received, seat.as_ref());
+        let arrival = self.arrival(id, received, seat.as_ref());
         let mut message = arrival.message.clone();
+        if let Some(first) = self.recovery.first_copy(message.identity) {
+            return self.stand_for(first, arrival, unreadable).await;
+        }
         let kept = match &seat {
             Some(seat) => seat.keep(self.store.as_ref(), arrival.clone()).await,
             None => self.store.keep(vec![arrival.clone()]).await.map(|mut kept| kept.remove(0)),
@@ -71,18 +74,26 @@ impl Line {
                 }
                 self.is_readable(message, unreadable)
             }
-            Ok(Kept::Again(first)) => {
-                let Some(stranded) = self.recovery.claim(first) else {
-                    self.arrivals.leave(id);
-                    return Err(Exit::Again(first));
-                };
-                // Nobody has taken the first copy up: this one stands for it.
-                arrival.supersedes = Some(stranded.message.id);
-                self.supersede(arrival, stranded).await?;
-                self.is_readable(message, unreadable)
-            }
+            Ok(Kept::Again(first)) => self.stand_for(first, arrival, unreadable).await,
             Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
+    }
+
+    /// A second copy: it stands for the first if nobody has taken that one up, else hears what the first one did.
+    async fn stand_for(
+        &self,
+        first: MessageId,
+        mut arrival: Arrival,
+        unreadable: Option<String>,
+    ) -> Result<Message, Exit> {
+        let message = arrival.message.clone();
+        let Some(stranded) = self.recovery.claim(first) else {
+            self.arrivals.leave(message.id);
+            return Err(Exit::Again(first));
+        };
+        arrival.supersedes = Some(first);
+        self.supersede(arrival, stranded).await?;
+        self.is_readable(message, unreadable)
     }
 
     /// Closes the first copy and keeps the second, in one write.
@@ -91,6 +102,7 @@ impl Line {
         match self.store.keep(vec![arrival]).await {
             Ok(_) => {
                 self.arrivals.leave(first.message.id);
+                self.recovery.forget(first.message.identity);
                 self.recovery.open_gate();
                 Ok(())
             }

@@ -103,6 +103,7 @@ impl Line {
         tracing::warn!(channel = %self.channel, %error, "cannot write; what is kept goes on when the store does");
         self.observer.ended(&self.channel, message.as_ref().map(|message| message.id), Outcome::Unavailable);
         if let Some(message) = message {
+            self.recovery.disappoint(&message);
             self.recovery.strand(Stranded { message, starts: 0, marks: 0, kept });
         }
         Reply::because(Outcome::Unavailable, "the message store cannot write")

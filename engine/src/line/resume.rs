@@ -68,6 +68,7 @@ impl Line {
                 return Ok(());
             }
             None if stranded.kept == IsKept::Perhaps => {
+                self.recovery.forget(stranded.message.identity);
                 self.arrivals.leave(id);
                 return Ok(());
             }

@@ -24,11 +24,14 @@ const STORE_PAUSE: Duration = Duration::from_millis(200);
 impl Outlet {
     /// Sends one delivery once, and writes down how it went.
     pub(super) async fn attempt(&self, position: Position, conduct: &Conduct, stop: &Stop) {
-        let Some(delivery) = self.load(position).await else {
+        let Some(mut delivery) = self.load(position).await else {
             return self.rest_for(position, STORE_PAUSE);
         };
-        if self.was_cut(position) && conduct.when_unsure() != WhenUnsure::Resend {
-            return self.leave_in_doubt(position, delivery.tally, conduct, stop).await;
+        if self.was_cut(position) {
+            delivery.tally.doubts += 1;
+            if conduct.when_unsure() != WhenUnsure::Resend || delivery.tally.doubts > DOUBTS {
+                return self.leave_in_doubt(position, delivery.tally, conduct, stop).await;
+            }
         }
         let Some(delivery) = self.completed(position, delivery, conduct, stop).await else { return };
         let Some((outbound, body)) = outbound(&delivery) else {
@@ -184,7 +187,6 @@ impl Outlet {
     /// A crash cut the attempt before: what `when_unsure` says, without another send.
     async fn leave_in_doubt(&self, position: Position, mut tally: Tally, conduct: &Conduct, stop: &Stop) {
         let why = "a crash cut the last attempt; it may have arrived".to_owned();
-        tally.doubts += 1;
         tally.why = Some(why.clone());
         let verdict = match conduct.when_unsure() {
             WhenUnsure::Stop | WhenUnsure::Resend => {
