@@ -61,6 +61,9 @@ impl Line {
         let arrival = self.arrival(id, received, seat.as_ref());
         let mut message = arrival.message.clone();
         if let Some(first) = self.recovery.first_copy(message.identity) {
+            if let Some(seat) = &seat {
+                seat.pass(self.store.as_ref()).await;
+            }
             return self.stand_for(first, arrival, unreadable).await;
         }
         let kept = match &seat {

@@ -9,9 +9,14 @@ use crate::{Arrival, Hash, Kept, MessageId, Store, StoreError};
 type Slot = (Arrival, oneshot::Sender<Result<Kept, StoreError>>);
 
 /// Gathers the arrivals of a batch; the last one to come writes them all.
-pub(crate) struct Together {
-    expected: usize,
-    gathered: Mutex<Vec<Slot>>,
+struct Together {
+    gathered: Mutex<Gathered>,
+}
+
+struct Gathered {
+    /// How many have neither joined nor passed.
+    missing: usize,
+    slots: Vec<Slot>,
 }
 
 /// One message's place in a batch, taken before any of them starts: they arrive in the batch's order.
@@ -25,7 +30,9 @@ impl Seat {
     /// Takes the seats of a whole batch.
     pub(crate) fn row(ids: &[MessageId]) -> Vec<Self> {
         let Some(first) = ids.first() else { return Vec::new() };
-        let together = Arc::new(Together { expected: ids.len(), gathered: Mutex::default() });
+        let together = Arc::new(Together {
+            gathered: Mutex::new(Gathered { missing: ids.len(), slots: Vec::with_capacity(ids.len()) }),
+        });
         let batch = Hash::of(&[b"batch", &first.0.to_be_bytes()]);
         let seat = |(place, id): (u32, &MessageId)| Self {
             id: *id,
@@ -38,15 +45,25 @@ impl Seat {
     /// Joins the write of the whole batch.
     pub(super) async fn keep(&self, store: &dyn Store, arrival: Arrival) -> Result<Kept, StoreError> {
         let (tell, told) = oneshot::channel();
+        self.arrive(store, Some((arrival, tell))).await;
+        told.await.unwrap_or_else(|_| Err(StoreError("the batch was left unfinished".to_owned())))
+    }
+
+    /// Leaves the others to write without this one: it is known already.
+    pub(super) async fn pass(&self, store: &dyn Store) {
+        self.arrive(store, None).await;
+    }
+
+    async fn arrive(&self, store: &dyn Store, slot: Option<Slot>) {
         let complete = {
             let mut gathered = self.together.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-            gathered.push((arrival, tell));
-            (gathered.len() == self.together.expected).then(|| std::mem::take(&mut *gathered))
+            gathered.slots.extend(slot);
+            gathered.missing = gathered.missing.saturating_sub(1);
+            (gathered.missing == 0).then(|| std::mem::take(&mut gathered.slots))
         };
-        if let Some(slots) = complete {
+        if let Some(slots) = complete.filter(|slots| !slots.is_empty()) {
             write(store, slots).await;
         }
-        told.await.unwrap_or_else(|_| Err(StoreError("the batch was left unfinished".to_owned())))
     }
 }
 
