@@ -1,0 +1,52 @@
+//! The store on disk is held to the one in memory: random operations against both must agree.
+
+mod stage;
+mod model {
+    pub(crate) mod compare;
+    pub(crate) mod operation;
+}
+
+use engine::Memory;
+use model::{
+    compare::compare,
+    operation::{Operation, Pair, operations},
+};
+use proptest::prelude::*;
+use store::Sqlite;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_disk_agree(operations in operations()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(operations));
+    }
+}
+
+async fn run(operations: Vec<Operation>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pair = Pair { memory: Memory::new(), disk: Sqlite::open(folder.path()).unwrap() };
+    pair.number_alike();
+    for operation in operations {
+        pair = if matches!(operation, Operation::Restart) {
+            restart(pair, folder.path())
+        } else {
+            pair.apply(&operation).await;
+            pair
+        };
+        compare(&pair, &operation).await;
+    }
+}
+
+/// A store that is opened anew doubts what was begun; the one in memory has no such moment.
+fn restart(pair: Pair, folder: &std::path::Path) -> Pair {
+    let begun = |delivery: &engine::memory::StoredDelivery| delivery.state == engine::DeliveryState::Begun;
+    if pair.memory.snapshot().deliveries.iter().any(begun) {
+        return pair;
+    }
+    drop(pair.disk);
+    let pair = Pair { disk: Sqlite::open(folder).unwrap(), memory: pair.memory };
+    pair.number_alike();
+    pair
+}
