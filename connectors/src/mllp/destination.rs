@@ -1,15 +1,21 @@
 //! Sends HL7 messages to a peer and reads its acknowledgements.
 
+use std::sync::Mutex;
+
 use async_trait::async_trait;
 use engine::{Checks, Claim, Destination, DestinationSettings, Doubt, OpenError, Opening};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Framing, Way};
+use super::{
+    frame::Marks,
+    send::{Meeting, Sender},
+    settings::{Framing, Way},
+};
 use crate::{
     Examine,
     setting::{Address, Listen, Period, Size},
-    tls::Tls,
+    tls::{self, Tls},
 };
 
 /// Sends HL7 v2 messages over MLLP and waits for the acknowledgement of each.
@@ -117,7 +123,40 @@ impl DestinationSettings for Settings {
         Doubt::Resend
     }
 
-    async fn open(&self, _opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
-        Err(OpenError::new("mllp is being written"))
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
+        let meeting = match (&self.connect, &self.listen) {
+            (Some(address), _) => self.connecting(address, opening)?,
+            (None, Some(listen)) => self.listening(*listen, opening).await?,
+            (None, None) => return Err(OpenError::new("needs `connect` or `listen`")),
+        };
+        Ok(Box::new(Sender {
+            meeting,
+            marks: Marks::from(&self.framing),
+            expected: self.answer,
+            max_size: self.max_size.0,
+            timeout: self.timeout.0,
+            idle: self.idle.0,
+            keep_alive: self.keep_alive.0,
+            kept: Mutex::default(),
+        }))
+    }
+}
+
+impl Settings {
+    fn connecting(&self, address: &Address, opening: &Opening) -> Result<Meeting, OpenError> {
+        let tls = self.tls.as_ref().map(|tls| tls::Connector::new(tls, &opening.root)).transpose();
+        let tls = tls.map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))?;
+        Ok(Meeting::Connect { address: address.clone(), tls })
+    }
+
+    async fn listening(&self, listen: Listen, opening: &Opening) -> Result<Meeting, OpenError> {
+        let tls = self.tls.as_ref().map(|tls| tls::Acceptor::new(tls, &opening.root)).transpose();
+        let tls = tls.map_err(|why| OpenError::new(format!("cannot listen on {listen}: {why}")))?;
+        let listener = opening
+            .ports
+            .listen(listen.0)
+            .await
+            .map_err(|error| OpenError::io(format!("cannot listen on {listen}"), error))?;
+        Ok(Meeting::Listen { listener, tls })
     }
 }

@@ -1,7 +1,15 @@
 //! HL7 v2 over MLLP: framed messages on a TCP connection, each answered on the same one.
 
+mod answer;
+mod asked;
+mod connection;
+mod crowd;
 mod destination;
 pub mod frame;
+mod link;
+mod manners;
+mod run;
+mod send;
 mod settings;
 mod source;
 

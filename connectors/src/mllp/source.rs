@@ -1,15 +1,23 @@
 //! Takes HL7 messages from whoever connects, or from a peer it connects to.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use engine::{Checks, Claim, OpenError, Opening, Source, SourceSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::settings::{Framing, Way};
+use super::{
+    answer::Wording,
+    crowd::Crowd,
+    frame::Marks,
+    run::{Calling, Listening, Manner},
+    settings::{Framing, Way},
+};
 use crate::{
     Examine,
     setting::{Address, Listen, Period, Size},
-    tls::Tls,
+    tls::{self, Tls},
 };
 
 /// Takes HL7 v2 messages over MLLP and answers each on the same connection.
@@ -113,7 +121,43 @@ impl SourceSettings for Settings {
         "hl7"
     }
 
-    async fn open(&self, _opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        Err(OpenError::new("mllp is being written"))
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
+        match (&self.listen, &self.connect) {
+            (Some(listen), _) => self.open_listening(*listen, opening).await,
+            (None, Some(address)) => self.open_calling(address, opening),
+            (None, None) => Err(OpenError::new("needs `listen` or `connect`")),
+        }
+    }
+}
+
+impl Settings {
+    async fn open_listening(&self, listen: Listen, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
+        let failed = |why: &str| OpenError::new(format!("cannot listen on {listen}: {why}"));
+        let tls = self.tls.as_ref().map(|tls| tls::Acceptor::new(tls, &opening.root)).transpose();
+        let tls = tls.map_err(|why| failed(&why))?.map(Arc::new);
+        let listener = opening
+            .ports
+            .listen(listen.0)
+            .await
+            .map_err(|error| OpenError::io(format!("cannot listen on {listen}"), error))?;
+        Ok(Box::new(Listening { listener, tls, manner: self.manner(opening) }))
+    }
+
+    fn open_calling(&self, address: &Address, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
+        let tls = self.tls.as_ref().map(|tls| tls::Connector::new(tls, &opening.root)).transpose();
+        let tls = tls.map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))?;
+        Ok(Box::new(Calling { address: address.clone(), tls, manner: self.manner(opening) }))
+    }
+
+    fn manner(&self, opening: &Opening) -> Manner {
+        let open = Arc::clone(&opening.connections);
+        Manner {
+            wording: Wording::new(opening.words.clone(), opening.charset.as_deref()),
+            marks: Marks::from(&self.framing),
+            max_size: self.max_size.0,
+            idle: self.idle.0,
+            keep_alive: self.keep_alive.0,
+            crowd: Crowd::new(self.connections, self.connections_per_address, open),
+        }
     }
 }

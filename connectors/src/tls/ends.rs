@@ -54,10 +54,7 @@ impl Connector {
         let name = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| format!("`{name}` is not a name that a certificate can bear"))?;
-        TlsConnector::from(self.fresh.current())
-            .connect(name, stream)
-            .await
-            .map_err(|error| explain(&error))
+        TlsConnector::from(self.fresh.current()).connect(name, stream).await.map_err(|error| explain(&error))
     }
 }
 
@@ -118,7 +115,9 @@ impl<T> Fresh<T> {
                     info!("certificates changed and are in force");
                     current.1 = Arc::new(built);
                 }
-                Err(why) => warn!(%why, "certificates changed and cannot be used; the ones before stay in force"),
+                Err(why) => {
+                    warn!(%why, "certificates changed and cannot be used; the ones before stay in force")
+                }
             }
             current.0 = now;
         }

@@ -50,7 +50,11 @@ pub(super) fn clients(
 
 fn system() -> Result<Vec<CertificateDer<'static>>, String> {
     let found = rustls_native_certs::load_native_certs().certs;
-    if found.is_empty() { Err("the system trusts no authority: name `authorities`".to_owned()) } else { Ok(found) }
+    if found.is_empty() {
+        Err("the system trusts no authority: name `authorities`".to_owned())
+    } else {
+        Ok(found)
+    }
 }
 
 fn store(known: &[CertificateDer<'static>]) -> Arc<RootCertStore> {

@@ -1,0 +1,225 @@
+//! One attempt at one delivery: a connection, a frame, its answer, all before one deadline.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use engine::{Destination, Outbound, Response, SendError};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, timeout_at},
+};
+use tracing::debug;
+
+use super::{
+    asked::{Asked, Heard},
+    destination::Expected,
+    frame::Marks,
+    link::{Link, Unheard, Unwritten},
+};
+use crate::{
+    setting::Address,
+    tls,
+    wire::{self, Wire},
+};
+
+/// How many connections of peers wait for their turn (server mode).
+const WAITING: usize = 16;
+
+/// How a connection comes about.
+pub(super) enum Meeting {
+    /// We connect.
+    Connect { address: Address, tls: Option<tls::Connector> },
+    /// The peer does.
+    Listen { listener: Arc<TcpListener>, tls: Option<tls::Acceptor> },
+}
+
+/// Sends messages to one peer, over connections that are kept.
+pub(super) struct Sender {
+    pub(super) meeting: Meeting,
+    pub(super) marks: Marks,
+    pub(super) expected: Expected,
+    pub(super) max_size: usize,
+    pub(super) timeout: Duration,
+    pub(super) idle: Duration,
+    pub(super) keep_alive: Duration,
+    /// Connections that nobody uses now, the one used last at the end.
+    pub(super) kept: Mutex<Vec<Link>>,
+}
+
+#[async_trait]
+impl Destination for Sender {
+    async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
+        let body = outbound.body.bytes();
+        if body.is_empty() {
+            return Err(SendError::refused("there is nothing to send: the message is empty"));
+        }
+        if self.marks.are_in(body) {
+            return Err(SendError::refused("the message holds the bytes that end a frame or begin one"));
+        }
+        let asked = Asked::of(body, self.expected);
+        let deadline = Instant::now() + self.timeout;
+        let mut link = self.write(body, deadline).await?;
+        let result = match self.expected {
+            Expected::None => Some(Ok(Response::default())),
+            Expected::Required | Expected::Any => self.hear(&mut link, &asked, deadline).await?,
+        };
+        let Some(result) = result else {
+            return Err(SendError::unknown("the peer answered for another message"));
+        };
+        link.answered(&asked.control_ids);
+        self.keep(link);
+        result
+    }
+}
+
+impl Sender {
+    /// Writes to a kept connection, else to a new one. A kept one that took nothing is opened anew within the attempt.
+    async fn write(&self, body: &Bytes, deadline: Instant) -> Result<Link, SendError> {
+        if let Some(mut link) = self.take().await {
+            match link.write(body.clone(), deadline).await {
+                Ok(()) => return Ok(link),
+                Err(Unwritten::Part(why)) => return Err(SendError::unknown(why)),
+                Err(Unwritten::Nothing(_)) => {}
+            }
+        }
+        let mut link = self.open(deadline).await.map_err(SendError::not_delivered)?;
+        match link.write(body.clone(), deadline).await {
+            Ok(()) => Ok(link),
+            Err(Unwritten::Part(why)) => Err(SendError::unknown(why)),
+            Err(Unwritten::Nothing(why)) => Err(SendError::not_delivered(why)),
+        }
+    }
+
+    /// Waits for the answer to what was asked; `None` where the peer answers for something we never asked.
+    ///
+    /// A link that is not handed on is closed, so that a late answer is never taken for another message's.
+    async fn hear(
+        &self,
+        link: &mut Link,
+        asked: &Asked,
+        deadline: Instant,
+    ) -> Result<Option<Result<Response, SendError>>, SendError> {
+        loop {
+            let answer = link.hear(deadline).await.map_err(|unheard| self.explain(unheard))?;
+            match asked.hear(&answer) {
+                Heard::Answer(result) => return Ok(Some(result)),
+                Heard::Other(control_id) if link.was_earlier(&control_id) => {
+                    debug!("passed over an answer to an earlier message");
+                }
+                Heard::Other(_) => return Ok(None),
+                Heard::Unclear(why) => return Err(SendError::unknown(why)),
+            }
+        }
+    }
+
+    fn explain(&self, unheard: Unheard) -> SendError {
+        match unheard {
+            Unheard::Late => SendError::unknown(format!("no answer came within {:?}", self.timeout)),
+            Unheard::Closed => SendError::unknown("the peer hung up before it answered"),
+            Unheard::Broken(why) => SendError::unknown(why),
+            Unheard::Deaf(why) => SendError::not_delivered(why),
+        }
+    }
+
+    /// A kept connection whose peer is still there.
+    async fn take(&self) -> Option<Link> {
+        self.welcome().await;
+        loop {
+            let mut link = self.lock().pop()?;
+            if link.is_usable(self.longest_idle()).await {
+                return Some(link);
+            }
+        }
+    }
+
+    fn keep(&self, link: Link) {
+        self.lock().push(link);
+    }
+
+    /// A peer that connected to us says itself when it has had enough.
+    fn longest_idle(&self) -> Option<Duration> {
+        matches!(self.meeting, Meeting::Connect { .. }).then_some(self.idle)
+    }
+
+    /// Takes in the peers that connected since (server mode). The newest is used first: a peer that connects
+    /// anew may have left its old connection half dead.
+    async fn welcome(&self) {
+        let Meeting::Listen { listener, tls: None } = &self.meeting else { return };
+        let mut accepted = Vec::new();
+        while let Some(Ok((stream, _))) = futures_util::FutureExt::now_or_never(listener.accept()) {
+            accepted.push(stream);
+        }
+        for stream in accepted {
+            if wire::prepare(&stream, self.keep_alive).is_ok() {
+                self.keep(self.link(Box::new(stream)));
+            }
+        }
+        let mut kept = self.lock();
+        let surplus = kept.len().saturating_sub(WAITING);
+        kept.drain(..surplus);
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Link, String> {
+        let opened = match &self.meeting {
+            Meeting::Connect { address, tls } => {
+                let opening = self.connect(address, tls.as_ref());
+                timeout_at(deadline, opening)
+                    .await
+                    .unwrap_or_else(|_| Err("no answer in time".to_owned()))
+                    .map_err(|why| format!("cannot connect to {address}: {why}"))?
+            }
+            Meeting::Listen { listener, tls } => timeout_at(deadline, self.accept(listener, tls.as_ref()))
+                .await
+                .map_err(|_| "no peer has connected".to_owned())?,
+        };
+        Ok(self.link(opened))
+    }
+
+    async fn connect(&self, address: &Address, tls: Option<&tls::Connector>) -> Result<Wire, String> {
+        let stream = wire::connect(address, self.keep_alive).await.map_err(|error| error.to_string())?;
+        match tls {
+            Some(tls) => Ok(Box::new(tls.connect(stream, &address.host).await?)),
+            None => Ok(Box::new(stream)),
+        }
+    }
+
+    /// Waits for a peer that greets as it should.
+    async fn accept(&self, listener: &TcpListener, tls: Option<&tls::Acceptor>) -> Wire {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            if let Some(wire) = self.greet(stream, tls).await {
+                return wire;
+            }
+        }
+    }
+
+    async fn greet(&self, stream: TcpStream, tls: Option<&tls::Acceptor>) -> Option<Wire> {
+        wire::prepare(&stream, self.keep_alive).ok()?;
+        let wire: Wire = match tls {
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => Box::new(stream),
+                Err(why) => {
+                    tracing::warn!(%why, "a peer's connection could not be opened");
+                    return None;
+                }
+            },
+            None => Box::new(stream),
+        };
+        (wire::look(wire.as_ref()) != wire::Peer::Gone).then_some(wire)
+    }
+
+    fn link(&self, wire: Wire) -> Link {
+        Link::new(wire, self.marks.clone(), self.max_size)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
