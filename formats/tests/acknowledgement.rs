@@ -104,6 +104,12 @@ fn a_message_with_impossible_delimiters_still_hears_its_own_control_id() {
 }
 
 #[test]
+fn a_delimiter_never_stands_unescaped_in_what_we_write() {
+    let answer = answered(b"MSH+^~\\&+A+B+C+D+++ADT^A01+7+P\rPID+1", |_| {});
+    assert_eq!(answer, "MSH+^~\\&+C+D+A+B+20260301080000\\F\\0100++ACK^A01^ACK+N1+P+2.5/MSA+AA+7/");
+}
+
+#[test]
 fn the_control_id_comes_back_whole_and_unchanged() {
     let answer = answered(b"MSH|^~\\&|||||||ADT^A01|a^b~c\\F\\..\\X0D\\|P|2.5\rPID|1", |_| {});
     assert!(answer.ends_with("/MSA|AA|a^b~c\\F\\..\\X0D\\/"), "{answer}");

@@ -39,6 +39,9 @@ fn strange_headers_are_swallowed() {
         "MSH.^~\\&.",
         "MSH\\^~|&\\",
         "MSH|^~&|A",
+        "MSH+^z||2.4\r|",
+        "MSH|^~\\&|\rFHSé|\rBHS\rMSHé",
+        "MSH.^z||2-4\r|",
         "MSH|^~\\&|||||||||||||||||||||||||||||||",
         "FHS",
         "BHS|",
@@ -77,6 +80,7 @@ fn bytes_of_other_charsets_are_swallowed() {
     }
     // A lone surrogate, a mark and nothing else, a mark before eight bit text.
     swallow(b"M\0S\0H\0|\0^\0~\0\\\0&\0|\0\x00\xD8");
+    swallow(b"\0M\0S\0H\0\\");
     swallow(b"\xFF\xFE");
     swallow(b"\xFE\xFFMSH|^~\\&|||||||ADT|1\rPID|1");
     swallow(b"\xEF\xBB\xBFMSH|^~\\&|\xFF||||||ADT|1\rPID|1");

@@ -132,6 +132,10 @@ fn the_delimiters_cannot_be_written() {
         assert_eq!(message.set(&path(at), "x"), Err(EditError::Delimiters));
     }
     assert_eq!(message.set(&path("PID"), "x"), Err(EditError::WholeSegment("PID".into())));
+    let name = Place::field(0);
+    assert!(message.get_at(1, &name).is_empty());
+    assert_eq!(message.set_at(1, &name, "x"), Err(EditError::CountsFromOne("0".into())));
+    assert!(message.set_at(1, &Place::component(5, 0), "x").is_err());
     assert_eq!(message.text(), ORU);
 }
 

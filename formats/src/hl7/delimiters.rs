@@ -51,7 +51,8 @@ impl Delimiters {
                 truncation: others.get(3).copied(),
             },
         };
-        delimiters.check()
+        // What is standard and not declared has no place of its own.
+        delimiters.check().map_err(|(at, why)| (at.min(line.len()), why))
     }
 
     /// The same field delimiter with the standard others, for a message whose MSH-2 is of no use.

@@ -100,8 +100,12 @@ impl Message {
     }
 
     fn write(&mut self, index: usize, place: &Place, raw: &str) -> Result<(), EditError> {
+        let numbers = [Some(place.field), Some(place.repetition), place.component, place.subcomponent];
+        if numbers.contains(&Some(0)) {
+            return Err(EditError::CountsFromOne(place.to_string()));
+        }
         let line = self.segment_text(index).ok_or_else(|| EditError::NoSegment(index.to_string()))?;
-        if pieces::holds_delimiters(line, place) {
+        if pieces::holds_delimiters(line, place, &self.delimiters) {
             return Err(EditError::Delimiters);
         }
         if raw.is_empty() && pieces::at(line, place, &self.delimiters).is_none() {
@@ -114,8 +118,8 @@ impl Message {
 
     /// The cuts that lead to a place: at which delimiter, and which piece from 0.
     fn steps(&self, line: &str, place: &Place) -> Result<Vec<(u8, usize)>, EditError> {
-        let shift = usize::from(pieces::is_header(line.as_bytes()));
-        let from_zero = |number: u16| usize::from(number).saturating_sub(1);
+        let shift = usize::from(pieces::is_header(line.as_bytes(), self.delimiters.field));
+        let from_zero = |number: u16| usize::from(number) - 1;
         let mut steps = vec![
             (self.delimiters.field, usize::from(place.field) - shift),
             (self.delimiters.repetition, from_zero(place.repetition)),

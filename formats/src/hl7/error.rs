@@ -68,6 +68,9 @@ pub enum EditError {
     /// Changing MSH-1 or MSH-2 would change what every other character means.
     #[error("MSH-1 and MSH-2 hold the delimiters and cannot be set")]
     Delimiters,
+    /// A place made with a 0, which no path can say.
+    #[error("`{0}` is no place: fields, repetitions and components count from 1")]
+    CountsFromOne(String),
     /// Text does not replace a segment; a part does.
     #[error("`{0}` is a whole segment: set a field, or a part that begins with its name")]
     WholeSegment(String),

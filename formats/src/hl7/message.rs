@@ -166,7 +166,10 @@ impl Message {
     pub fn get_at(&self, index: usize, place: &Place) -> Cow<'_, str> {
         let Some(raw) = self.raw_at(index, place) else { return Cow::Borrowed("") };
         let escaped = self.delimiters.escape.is_some_and(|escape| memchr(escape, raw.as_bytes()).is_some());
-        if !escaped || self.has_parts(raw, place) || pieces::holds_delimiters(self.content(index), place) {
+        if !escaped
+            || self.has_parts(raw, place)
+            || pieces::holds_delimiters(self.content(index), place, &self.delimiters)
+        {
             return Cow::Borrowed(raw);
         }
         // Only bytes written as `\Xhh\` have a charset of their own.
@@ -183,7 +186,7 @@ impl Message {
     pub fn has_at(&self, index: usize, place: &Place) -> bool {
         let Delimiters { component, subcomponent, .. } = self.delimiters;
         self.raw_at(index, place).is_some_and(|raw| {
-            pieces::holds_delimiters(self.content(index), place)
+            pieces::holds_delimiters(self.content(index), place, &self.delimiters)
                 || raw.bytes().any(|byte| byte != component && Some(byte) != subcomponent)
         })
     }

@@ -18,15 +18,16 @@ pub(super) fn nth(bytes: &[u8], delimiter: u8, number: usize) -> Result<Range<us
 }
 
 /// Whether this line begins with its delimiters, so that its first field is the delimiter itself.
-pub(super) fn is_header(line: &[u8]) -> bool {
-    line.starts_with(b"MSH") || line.starts_with(b"FHS") || line.starts_with(b"BHS")
+pub(super) fn is_header(line: &[u8], delimiter: u8) -> bool {
+    let named = line.starts_with(b"MSH") || line.starts_with(b"FHS") || line.starts_with(b"BHS");
+    named && line.get(3) == Some(&delimiter)
 }
 
 /// A field of a line by its number in the standard, from 1.
 pub(super) fn field(line: &[u8], delimiter: u8, number: usize) -> Option<Range<usize>> {
-    match (is_header(line), number) {
+    match (is_header(line, delimiter), number) {
         (_, 0) => None,
-        (true, 1) => (line.len() > 3).then_some(3..4),
+        (true, 1) => Some(3..4),
         (true, _) => nth(line, delimiter, number - 1).ok(),
         (false, _) => nth(line, delimiter, number).ok(),
     }
@@ -35,7 +36,7 @@ pub(super) fn field(line: &[u8], delimiter: u8, number: usize) -> Option<Range<u
 /// The text at a place of a line, as it stands.
 pub(super) fn at<'a>(line: &'a str, place: &Place, delimiters: &Delimiters) -> Option<&'a str> {
     let field = &line[field(line.as_bytes(), delimiters.field, place.field.into())?];
-    if holds_delimiters(line, place) {
+    if holds_delimiters(line, place, delimiters) {
         return (place.repetition == 1 && place.component.is_none_or(|number| number == 1)).then_some(field);
     }
     let repetition = cut(field, Some(delimiters.repetition), place.repetition)?;
@@ -46,8 +47,8 @@ pub(super) fn at<'a>(line: &'a str, place: &Place, delimiters: &Delimiters) -> O
 }
 
 /// Whether this place is MSH-1 or MSH-2, which is never cut or decoded.
-pub(super) fn holds_delimiters(line: &str, place: &Place) -> bool {
-    place.field <= 2 && is_header(line.as_bytes())
+pub(super) fn holds_delimiters(line: &str, place: &Place, delimiters: &Delimiters) -> bool {
+    place.field <= 2 && is_header(line.as_bytes(), delimiters.field)
 }
 
 /// The piece with this number, from 1; without a delimiter the whole is the first and only one.

@@ -125,7 +125,7 @@ fn header(reply: &Reply<'_>, answer: &Answer<'_>) -> Vec<Vec<u8>> {
         reply.echo(6),
         reply.echo(3),
         reply.echo(4),
-        answer.when.strftime("%Y%m%d%H%M%S%z").to_string().into(),
+        reply.words(&answer.when.strftime("%Y%m%d%H%M%S%z").to_string()),
         Vec::new(),
         message_type(reply),
         reply.words(answer.control_id),

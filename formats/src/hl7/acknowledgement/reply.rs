@@ -48,7 +48,7 @@ impl<'a> Reply<'a> {
 
     /// A field of the message's header as it stands, or this where it is empty.
     pub(super) fn echo_or(&self, number: usize, otherwise: &str) -> Vec<u8> {
-        Some(self.echo(number)).filter(|field| !field.is_empty()).unwrap_or_else(|| otherwise.into())
+        Some(self.echo(number)).filter(|field| !field.is_empty()).unwrap_or_else(|| self.words(otherwise))
     }
 
     /// MSH-18 as it stands; empty if it says UTF-16 and the message is not, since the answer is not either.
