@@ -94,12 +94,16 @@ fn from(name: &str, sent: &Sent) -> Reply {
 
 /// Refused if one was refused or given up; queued counts as accepted.
 fn delivered(sent: &Sent) -> Reply {
-    let refused = sent.tried.iter().find_map(|(name, tried)| match tried {
-        Tried::GivenUp { code, .. } => Some((name, code)),
-        Tried::Sent(_) | Tried::Queued | Tried::Dropped => None,
-    });
-    match refused {
-        Some((name, code)) => given_up(name, code.as_deref()),
+    let refused = || {
+        sent.tried.iter().filter_map(|(name, tried)| match tried {
+            Tried::GivenUp { code, .. } => Some((name, code.as_deref())),
+            Tried::Sent(_) | Tried::Queued | Tried::Dropped => None,
+        })
+    };
+    // One that gave a code says more than one that followed it and was set aside.
+    let telling = refused().find(|(_, code)| code.is_some()).or_else(|| refused().next());
+    match telling {
+        Some((name, code)) => given_up(name, code),
         None => Reply::of(sent.outcome),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::{Conduct, Fresh, Outlet, Tried};
+use super::{Conduct, Fresh, Outlet, STORE_PAUSE, Tried};
 use crate::{
     AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Inputs, Judged, OnNack,
     OnResponse, Outbound, Position, QueueMode, Response, SendError, Settlement, Stop, Tally, WhenUnsure,
@@ -17,9 +17,6 @@ use crate::{
 
 /// So often in a row a delivery may end in doubt and be sent again; then a person decides.
 const DOUBTS: u32 = 5;
-
-/// How long to wait before asking a store that failed.
-const STORE_PAUSE: Duration = Duration::from_millis(200);
 
 impl Outlet {
     /// Sends one delivery once, and writes down how it went.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Conduct, Outlet, Tried};
+use super::{Conduct, Outlet, STORE_PAUSE, Tried};
 use crate::{
     Answered, AttemptEnd, Context, Delivery, DeliveryState, Filling, Halt, Inputs, Leaving, Position, Route,
     Settlement, Sibling, Stop,
@@ -21,7 +21,7 @@ impl Outlet {
             return Some(delivery);
         };
         let Ok(sibling) = self.store.sibling(delivery.id, &after).await else {
-            self.rest_for(position, std::time::Duration::from_millis(200));
+            self.rest_for(position, STORE_PAUSE);
             return None;
         };
         match sibling {
@@ -76,7 +76,7 @@ impl Outlet {
                 let body = body.unwrap_or_else(|| delivery.piece.body.clone());
                 let filling = Filling { body: Some(body.clone()), texts: texts.clone(), inputs };
                 if self.store.fill(delivery.id, filling).await.is_err() {
-                    self.rest_for(position, std::time::Duration::from_millis(200));
+                    self.rest_for(position, STORE_PAUSE);
                     return None;
                 }
                 delivery.body = Some(body);
@@ -134,23 +134,30 @@ impl Outlet {
             return;
         }
         if sent {
-            let names: Vec<String> = followers.iter().map(|follower| follower.name.clone()).collect();
-            match self.store.take_up(position.delivery, &names).await {
-                Ok(taken) => {
-                    for (name, waiting) in taken {
-                        for follower in followers.iter().filter(|follower| follower.name == name) {
-                            follower.lanes().insert(waiting.clone(), None, None);
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(channel = %self.channel, %error, "cannot take up what was set aside; a person can resend it");
-                }
-            }
+            self.take_up(position, &followers).await;
         }
         for follower in followers {
             follower.lanes().nudge(position.message, position.part);
             follower.wake.notify_one();
+        }
+    }
+
+    /// Brings back what was set aside because of this delivery, however long the store takes to write it.
+    async fn take_up(&self, position: Position, followers: &[Arc<Outlet>]) {
+        let names: Vec<String> = followers.iter().map(|follower| follower.name.clone()).collect();
+        let taken = loop {
+            match self.store.take_up(position.delivery, &names).await {
+                Ok(taken) => break taken,
+                Err(error) => {
+                    tracing::warn!(channel = %self.channel, %error, "cannot take up what was set aside; will try again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        };
+        for (name, waiting) in taken {
+            for follower in followers.iter().filter(|follower| follower.name == name) {
+                follower.lanes().insert(waiting.clone(), None, None);
+            }
         }
     }
 }

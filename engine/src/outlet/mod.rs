@@ -31,6 +31,9 @@ use crate::{
 /// How many fresh payloads an outlet keeps in memory; the rest is read back from the store.
 const FRESH: usize = 256;
 
+/// How long to wait before asking a store that failed.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
 /// How many waiting deliveries are read from the store at once.
 const PAGE: usize = 10_000;
 
