@@ -179,6 +179,7 @@ fn a_message_without_escape_character_takes_only_plain_text() {
     let mut message = message("MSH|^~|\rPID|1");
     assert_eq!(message.set(&path("PID-2"), "a|b"), Err(EditError::NoEscape));
     assert_eq!(message.set(&path("PID-2.1.2"), "a"), Err(EditError::NoSubcomponent));
+    assert_eq!(message.set(&path("ZZZ-2.1.2"), "a"), Err(EditError::NoSubcomponent));
     message.set(&path("PID-2"), "a&b").unwrap();
     assert_eq!(message.text(), "MSH|^~|\rPID|1|a&b");
 }

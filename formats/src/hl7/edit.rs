@@ -79,8 +79,12 @@ impl Message {
             None if raw.is_empty() => Ok(()),
             None => {
                 self.check_next(path)?;
-                let index = self.append(path.segment())?;
-                self.write(index, place, raw)
+                // A copy, so that a place that cannot be written leaves no empty segment behind.
+                let mut grown = self.clone();
+                let index = grown.append(path.segment())?;
+                grown.write(index, place, raw)?;
+                *self = grown;
+                Ok(())
             }
         }
     }
@@ -127,7 +131,7 @@ impl Message {
         if let Some(number) = place.component {
             steps.push((self.delimiters.component, from_zero(number)));
         }
-        match (place.subcomponent, self.delimiters.subcomponent) {
+        match (place.component.and(place.subcomponent), self.delimiters.subcomponent) {
             (Some(number), Some(delimiter)) => steps.push((delimiter, from_zero(number))),
             (Some(2..), None) => return Err(EditError::NoSubcomponent),
             _ => {}
