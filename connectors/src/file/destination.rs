@@ -1,10 +1,19 @@
 //! Writes each message to a file of its own, or adds it to one.
 
 use async_trait::async_trait;
-use engine::{Checks, Destination, DestinationSettings, Doubt, OpenError, Opening};
+use engine::{
+    Checks, Destination, DestinationSettings, Doubt, Facts, Note, OpenError, Opening, Outbound, Response,
+    SendError,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    append::{self, Turn, Turns},
+    folder::Folder,
+    name::Name,
+    place::Placing,
+};
 use crate::Examine;
 
 /// Writes messages to files. A file counts as sent once it is durable and in place.
@@ -58,7 +67,114 @@ impl DestinationSettings for Settings {
         Doubt::Resend
     }
 
-    async fn open(&self, _opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
-        Err(OpenError::new("file is being written"))
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
+        let files = Files {
+            folder: Folder::new(&opening.root, &self.dir),
+            name: self.name.clone(),
+            existing: self.existing,
+        };
+        if self.append {
+            Ok(Box::new(Appender { files, turns: Turns::default() }))
+        } else {
+            Ok(Box::new(files))
+        }
+    }
+}
+
+/// Writes each message to a file of its own.
+struct Files {
+    folder: Folder,
+    name: Option<String>,
+    existing: Existing,
+}
+
+impl Files {
+    fn name(&self, outbound: &Outbound) -> Result<Name, SendError> {
+        let usual = || format!("{}-{:.8}.msg", outbound.message, outbound.effect.to_string());
+        let written = self.name.clone().unwrap_or_else(usual);
+        Name::read(outbound.text("name", &written)).map_err(SendError::refused)
+    }
+
+    fn response(&self, name: &str) -> Response {
+        let path = format!("{}/{name}", self.folder.shown().trim_end_matches('/'));
+        let mut facts = Facts::new();
+        facts.insert("name".to_owned(), name.into());
+        facts.insert("path".to_owned(), path.into());
+        Response { body: None, facts }
+    }
+}
+
+#[async_trait]
+impl Destination for Files {
+    async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
+        let name = self.name(outbound)?;
+        let (folder, existing) = (self.folder.clone(), self.existing);
+        let (bytes, hidden) =
+            (outbound.body.bytes().clone(), format!(".{:.32}.tmp", outbound.effect.to_string()));
+        let placed = blocking(move || {
+            let opened = folder.open(&name)?;
+            let placing = Placing {
+                folder: &folder,
+                opened: &opened,
+                hidden,
+                file: &name.file,
+                bytes: &bytes,
+                existing,
+            };
+            placing.run().map(|file| name.with(&file))
+        });
+        placed.await.map(|name| self.response(&name))
+    }
+}
+
+/// Adds each message to the end of a file.
+struct Appender {
+    files: Files,
+    turns: Turns,
+}
+
+impl Appender {
+    async fn turn(&self, outbound: &Outbound) -> Result<Turn, SendError> {
+        let name = self.files.name(outbound)?;
+        let mut turn = append::open(&self.files.folder, &name).await?;
+        let (previous, body) = (outbound.previous.clone(), outbound.body.bytes().clone());
+        blocking(move || {
+            turn.recall(previous.as_ref(), &body)?;
+            Ok(turn)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Destination for Appender {
+    async fn prepare(&self, outbound: &Outbound) -> Option<Note> {
+        // A turn of this delivery that was never used would keep the file from itself.
+        drop(self.turns.take(&outbound.effect));
+        let turn = self.turn(outbound).await;
+        let note = turn.as_ref().ok().and_then(Turn::note);
+        self.turns.put(outbound.effect, turn);
+        note
+    }
+
+    async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
+        let turn = match self.turns.take(&outbound.effect) {
+            Some(turn) => turn?,
+            None => self.turn(outbound).await?,
+        };
+        let name = self.files.name(outbound)?;
+        let body = outbound.body.bytes().clone();
+        blocking(move || turn.write(&body)).await?;
+        Ok(self.files.response(&name.with(&name.file)))
+    }
+}
+
+/// Work on the disk leaves the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SendError> + Send + 'static,
+) -> Result<T, SendError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(SendError::unknown(format!("the work on the disk did not end: {error}"))),
     }
 }

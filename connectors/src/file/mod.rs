@@ -1,6 +1,10 @@
 //! Files in a folder of this machine.
 
+mod append;
 mod destination;
+mod folder;
+mod name;
+mod place;
 
 use crate::{Connector, DestinationKind};
 

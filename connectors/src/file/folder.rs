@@ -1,0 +1,107 @@
+//! The folder that files go to, opened step by step so that no link leads out of it.
+
+use std::{
+    os::fd::OwnedFd,
+    path::{Component, Path, PathBuf},
+};
+
+use engine::SendError;
+use rustix::{
+    fs::{CWD, Mode, OFlags, fsync, mkdirat, openat},
+    io::Errno,
+};
+
+use super::name::Name;
+
+/// What new folders and files may be, before the system's mask takes from it.
+pub(super) const FOLDER: Mode = Mode::from_raw_mode(0o777);
+pub(super) const FILE: Mode = Mode::from_raw_mode(0o666);
+
+const OPEN: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+
+/// Where a destination writes.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    root: PathBuf,
+    /// As it is written in the settings.
+    written: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(root: &Path, written: &str) -> Self {
+        Self { root: root.to_owned(), written: written.into() }
+    }
+
+    /// How people call it.
+    pub(super) fn shown(&self) -> String {
+        self.written.display().to_string()
+    }
+
+    /// Opens the folder of a file. Folders below are made as needed; the folder itself only inside the project:
+    /// elsewhere a missing one may be a disk that is not there.
+    pub(super) fn open(&self, name: &Name) -> Result<OwnedFd, SendError> {
+        let mut folder = self.open_itself()?;
+        for part in &name.folders {
+            folder = step(&folder, part).map_err(|error| match error {
+                Errno::LOOP | Errno::NOTDIR => {
+                    SendError::refused("a part of the file's name is a link or a file, not a folder")
+                }
+                error => self.failed("open a folder in", error),
+            })?;
+        }
+        Ok(folder)
+    }
+
+    fn open_itself(&self) -> Result<OwnedFd, SendError> {
+        match openat(CWD, self.root.join(&self.written), OPEN, Mode::empty()) {
+            Err(Errno::NOENT) if self.is_inside() => self.make().map_err(|error| self.failed("make", error)),
+            opened => opened.map_err(|error| self.failed("open", error)),
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.written.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    }
+
+    fn make(&self) -> Result<OwnedFd, Errno> {
+        let mut folder = openat(CWD, &self.root, OPEN, Mode::empty())?;
+        for part in self.written.components() {
+            if let Component::Normal(part) = part {
+                make_in(&folder, part)?;
+                folder = openat(&folder, part, OPEN, Mode::empty())?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The folder cannot be written to now; nothing is wrong with the message.
+    pub(super) fn failed(&self, doing: &str, error: Errno) -> SendError {
+        SendError::not_delivered(format!("cannot {doing} `{}`: {}", self.shown(), words(error)))
+    }
+}
+
+/// Opens a folder in another one, made if it is missing, and never through a link.
+fn step(folder: &OwnedFd, part: &str) -> Result<OwnedFd, Errno> {
+    let open = || openat(folder, part, OPEN | OFlags::NOFOLLOW, Mode::empty());
+    match open() {
+        Err(Errno::NOENT) => {
+            make_in(folder, part.as_ref())?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// Makes a folder that stays after a crash. One that somebody else made meanwhile is as good.
+fn make_in(folder: &OwnedFd, part: &std::ffi::OsStr) -> Result<(), Errno> {
+    match mkdirat(folder, part, FOLDER) {
+        Ok(()) => fsync(folder),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The system's words for an error.
+pub(super) fn words(error: Errno) -> String {
+    std::io::Error::from(error).to_string()
+}
