@@ -44,7 +44,8 @@ impl Line {
             () = tokio::time::sleep_until(caller.deadline) => {}
         }
         if outlet.queue_mode() == QueueMode::Never {
-            outlet.expire(position).await;
+            // The sender need not wait until that is written.
+            self.tasks.spawn(async move { outlet.expire(position).await });
             return Tried::GivenUp { code: None, response: None };
         }
         Tried::Queued

@@ -8,15 +8,14 @@ use std::{
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::{Conduct, Fresh, Outlet, STORE_PAUSE, Tried};
-use crate::{
-    AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Inputs, Judged, OnNack,
-    OnResponse, Outbound, Position, QueueMode, Response, SendError, Settlement, Stop, Tally, WhenUnsure,
-    pace,
+use super::{
+    Conduct, Fresh, Outlet, STORE_PAUSE, Tried,
+    verdict::{DOUBTS, RETRY, TOO_LATE, Verdict, verdict},
 };
-
-/// So often in a row a delivery may end in doubt and be sent again; then a person decides.
-const DOUBTS: u32 = 5;
+use crate::{
+    AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Inputs, Judged,
+    OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, WhenUnsure, pace,
+};
 
 impl Outlet {
     /// Sends one delivery once, and writes down how it went.
@@ -26,7 +25,7 @@ impl Outlet {
         };
         if self.was_cut(position) {
             delivery.tally.doubts += 1;
-            if conduct.when_unsure() != WhenUnsure::Resend || delivery.tally.doubts > DOUBTS {
+            if conduct.when_unsure() != WhenUnsure::Resend || delivery.tally.doubts >= DOUBTS {
                 return self.leave_in_doubt(position, delivery.tally, conduct, stop).await;
             }
         }
@@ -47,11 +46,17 @@ impl Outlet {
         conduct: &Conduct,
     ) -> Result<Result<Response, SendError>, NotBegun> {
         let delivery = outbound.id;
-        let destination = match conduct.destination().await {
-            Ok(destination) => destination,
-            Err(error) => return Ok(Err(error)),
+        let prepared = async {
+            let destination = conduct.destination().await?;
+            let note = destination.prepare(&outbound).await;
+            Ok((destination, note))
         };
-        outbound.note = destination.prepare(&outbound).await;
+        let (destination, note) = match AssertUnwindSafe(prepared).catch_unwind().await {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(error)) => return Ok(Err(error)),
+            Err(panic) => return Ok(Err(SendError::not_delivered(pace::words(panic.as_ref())))),
+        };
+        outbound.note = note;
         if self.store.begin(delivery, outbound.note.clone()).await.is_err() {
             return Err(NotBegun);
         }
@@ -73,6 +78,7 @@ impl Outlet {
         tally.not_before = None;
         tally.why = result.as_ref().err().map(ToString::to_string);
         let verdict = verdict(result, &mut tally, conduct);
+        let verdict = if self.is_last_try(position) { verdict.without_another() } else { verdict };
         let received = delivery.message.received;
         self.settle(position, (verdict, tally), received, (conduct, stop)).await;
     }
@@ -162,11 +168,14 @@ impl Outlet {
 
     /// Takes a delivery whose answer did not come in time out of the queue (`queue: never`).
     pub(crate) async fn expire(&self, position: Position) {
-        if !self.lanes().seize(position) {
-            return;
+        {
+            let mut lanes = self.lanes();
+            if !lanes.seize(position) {
+                return lanes.let_it_be_the_last(&position);
+            }
         }
         let tally = self.lanes().get(&position).map(|entry| entry.waiting.tally.clone()).unwrap_or_default();
-        let why = "it could not be tried within the sender's wait".to_owned();
+        let why = TOO_LATE.to_owned();
         let settlement = Settlement { end: AttemptEnd::GivenUp { why, response: None }, tally };
         if self.write_settlement(position, &settlement, &Stop::default()).await {
             self.ended(position, Tried::GivenUp { code: None, response: None }).await;
@@ -193,6 +202,10 @@ impl Outlet {
             WhenUnsure::Hold => Verdict::SetAside { why },
         };
         self.settle(position, (verdict, tally), SystemTime::now(), (conduct, stop)).await;
+    }
+
+    fn is_last_try(&self, position: Position) -> bool {
+        self.lanes().get(&position).is_some_and(super::lanes::Entry::is_last_try)
     }
 
     /// Whether the attempt before was begun and never settled.
@@ -247,115 +260,8 @@ impl Outlet {
     }
 }
 
-/// Marks a retry that `on_response` asked for; no receiver's code is spelled so.
-const RETRY: &str = "on_response: retry";
-
 /// The store could not write that the attempt begins: nothing was sent.
 struct NotBegun;
-
-/// How one attempt ended.
-enum Verdict {
-    Sent(Response),
-    GivenUp { why: String, code: Option<String>, response: Option<Response> },
-    SetAside { why: String },
-    Waits { pause: Duration, doubt: bool },
-    Stops { doubt: bool },
-}
-
-impl Verdict {
-    fn end(&self) -> AttemptEnd {
-        match self {
-            Self::Sent(response) => AttemptEnd::Sent(response.clone()),
-            Self::GivenUp { why, response, .. } => {
-                AttemptEnd::GivenUp { why: why.clone(), response: response.clone() }
-            }
-            Self::SetAside { why } => AttemptEnd::SetAside { why: why.clone() },
-            Self::Waits { doubt, .. } | Self::Stops { doubt } => AttemptEnd::Waits { doubt: *doubt },
-        }
-    }
-}
-
-/// Says what an attempt's end means, by what it permits.
-fn verdict(result: Result<Response, SendError>, tally: &mut Tally, conduct: &Conduct) -> Verdict {
-    match result {
-        Ok(response) => {
-            tally.doubts = 0;
-            Verdict::Sent(response)
-        }
-        Err(SendError::NotDelivered { why, not_before }) => {
-            tally.doubts = 0;
-            if conduct.plan.queue == QueueMode::Never {
-                return counted(why, None, tally, conduct);
-            }
-            waits(conduct.pause(tally.attempts, not_before), false, tally)
-        }
-        Err(SendError::Unknown { why }) => in_doubt(why, tally, conduct),
-        Err(SendError::Refused { why, code, response }) => {
-            tally.doubts = 0;
-            refused(
-                why,
-                code,
-                response.map(|body| Response { body: Some(body), ..Response::default() }),
-                (tally, conduct),
-            )
-        }
-    }
-}
-
-fn refused(
-    why: String,
-    code: Option<String>,
-    response: Option<Response>,
-    (tally, conduct): (&mut Tally, &Conduct),
-) -> Verdict {
-    let meaning =
-        if code.as_deref() == Some(RETRY) { OnNack::Retry } else { conduct.on_nack(code.as_deref()) };
-    match meaning {
-        OnNack::GiveUp => Verdict::GivenUp { why, code, response },
-        OnNack::Retry => counted(why, response, tally, conduct),
-        OnNack::Stop => {
-            tally.stopped = true;
-            Verdict::Stops { doubt: false }
-        }
-    }
-}
-
-fn in_doubt(why: String, tally: &mut Tally, conduct: &Conduct) -> Verdict {
-    tally.doubts += 1;
-    match conduct.when_unsure() {
-        WhenUnsure::Hold => Verdict::SetAside { why },
-        WhenUnsure::Resend if tally.doubts <= DOUBTS => match counted(why, None, tally, conduct) {
-            // The first doubt is often a connection that went stale: the next attempt starts at once.
-            Verdict::Waits { .. } if tally.doubts == 1 => {
-                tally.not_before = None;
-                Verdict::Waits { pause: Duration::ZERO, doubt: true }
-            }
-            Verdict::Waits { pause, .. } => Verdict::Waits { pause, doubt: true },
-            ended => ended,
-        },
-        WhenUnsure::Resend | WhenUnsure::Stop => {
-            tally.stopped = true;
-            Verdict::Stops { doubt: true }
-        }
-    }
-}
-
-/// One more attempt that counts against the limits.
-fn counted(why: String, response: Option<Response>, tally: &mut Tally, conduct: &Conduct) -> Verdict {
-    tally.counted += 1;
-    let only_once = conduct.plan.queue == QueueMode::Never && conduct.plan.retry.attempts.is_none();
-    if only_once || conduct.is_exhausted(tally) {
-        return Verdict::GivenUp { why, code: None, response };
-    }
-    let pause = conduct.pause(tally.counted, None);
-    tally.spent_ms += pause.as_millis() as u64;
-    waits(pause, false, tally)
-}
-
-fn waits(pause: Duration, doubt: bool, tally: &mut Tally) -> Verdict {
-    tally.not_before = Some(SystemTime::now() + pause);
-    Verdict::Waits { pause, doubt }
-}
 
 fn outbound(delivery: &Delivery) -> Option<(Outbound, Content)> {
     let body = delivery.body.clone()?;

@@ -28,7 +28,23 @@ pub(super) struct Entry {
     pub(super) fresh: Option<Fresh>,
     state: State,
     lanes: Vec<u64>,
-    watcher: Option<oneshot::Sender<Tried>>,
+    watcher: Option<Watcher>,
+    /// Its sender's wait is over (`queue: never`): the attempt under way is the last.
+    is_last_try: bool,
+}
+
+/// Somebody who waits for news of a delivery.
+pub(super) struct Watcher {
+    pub(super) tell: oneshot::Sender<Tried>,
+    pub(super) until: Until,
+}
+
+/// How long a watcher waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To be queued is news enough.
+    FirstTry,
+    End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +95,7 @@ impl Lanes {
     }
 
     /// Adds a delivery. With `watch`, tells of its first try, at once if it stands behind one that waits.
-    pub(super) fn insert(
-        &mut self,
-        waiting: Waiting,
-        fresh: Option<Fresh>,
-        watcher: Option<oneshot::Sender<Tried>>,
-    ) {
+    pub(super) fn insert(&mut self, waiting: Waiting, fresh: Option<Fresh>, watcher: Option<Watcher>) {
         let position = waiting.position;
         if self.contains(&position) {
             return;
@@ -94,9 +105,9 @@ impl Lanes {
             self.by_key.entry(*lane).or_default().insert(position);
         }
         let state = if waiting.tally.stopped { State::Stopped } else { State::Waits };
-        let mut entry = Entry { waiting, fresh, state, lanes, watcher };
+        let mut entry = Entry { waiting, fresh, state, lanes, watcher, is_last_try: false };
         if self.stands_behind_one_that_waits(&position, &entry.lanes) {
-            entry.tell(Tried::Queued);
+            entry.tell_queued();
         }
         let (not_before, lanes) = (entry.waiting.tally.not_before, entry.lanes.clone());
         self.entries.insert(position, entry);
@@ -117,6 +128,13 @@ impl Lanes {
         self.ready.remove(&position);
         self.entries.get_mut(&position)?.state = State::Busy { nudged: false };
         Some(position)
+    }
+
+    /// The attempt under way is the last, if there is one.
+    pub(super) fn let_it_be_the_last(&mut self, position: &Position) {
+        if let Some(entry) = self.entries.get_mut(position) {
+            entry.is_last_try = true;
+        }
     }
 
     /// Takes one particular delivery, if no worker has it.
@@ -231,7 +249,7 @@ impl Lanes {
     pub(super) fn tell_all_queued(&mut self) {
         for entry in self.entries.values_mut() {
             if !matches!(entry.state, State::Busy { .. }) {
-                entry.tell(Tried::Queued);
+                entry.tell_queued();
             }
         }
     }
@@ -277,7 +295,7 @@ impl Lanes {
             self.resting.remove(&(when, position));
         }
         entry.state = state;
-        entry.tell(Tried::Queued);
+        entry.tell_queued();
         self.ready.remove(&position);
         let lanes = self.entries.get(&position).map(|entry| entry.lanes.clone()).unwrap_or_default();
         for lane in lanes {
@@ -288,7 +306,7 @@ impl Lanes {
                 .unwrap_or_default();
             for position in behind {
                 if let Some(entry) = self.entries.get_mut(&position) {
-                    entry.tell(Tried::Queued);
+                    entry.tell_queued();
                 }
             }
         }
@@ -359,8 +377,18 @@ impl Entry {
     fn tell(&mut self, tried: Tried) {
         if let Some(watcher) = self.watcher.take() {
             // A sender that no longer waits has its answer.
-            let _ = watcher.send(tried);
+            let _ = watcher.tell.send(tried);
         }
+    }
+
+    fn tell_queued(&mut self) {
+        if self.watcher.as_ref().is_some_and(|watcher| watcher.until == Until::FirstTry) {
+            self.tell(Tried::Queued);
+        }
+    }
+
+    pub(super) fn is_last_try(&self) -> bool {
+        self.is_last_try
     }
 
     pub(super) fn is_stopped(&self) -> bool {

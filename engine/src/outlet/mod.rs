@@ -5,6 +5,7 @@ mod conduct;
 mod follow;
 mod lanes;
 mod person;
+mod verdict;
 mod view;
 
 use std::{
@@ -25,7 +26,9 @@ pub use view::{HeadView, OutletView};
 
 use crate::{
     Content, Hash, Message, Observer, Order, Piece, Position, QueueMode, Response, Stop, Store, StoreError,
-    Texts, Waiting, arrivals::Arrivals, outlet::lanes::Lanes,
+    Texts, Waiting,
+    arrivals::Arrivals,
+    outlet::lanes::{Lanes, Until, Watcher},
 };
 
 /// How many fresh payloads an outlet keeps in memory; the rest is read back from the store.
@@ -157,9 +160,10 @@ impl Outlet {
         fresh: Fresh,
         watch: bool,
     ) -> Option<oneshot::Receiver<Tried>> {
+        let until = if self.queue_mode() == QueueMode::Never { Until::End } else { Until::FirstTry };
         let (watcher, tried) = if watch {
             let (tell, told) = oneshot::channel();
-            (Some(tell), Some(told))
+            (Some(Watcher { tell, until }), Some(told))
         } else {
             (None, None)
         };

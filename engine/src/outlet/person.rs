@@ -4,14 +4,15 @@ use super::{Outlet, Tried};
 use crate::{Act, DeliveryId, Intervention, Position, StoreError, Waiting};
 
 impl Outlet {
-    /// Takes a delivery that a person put back into the queue.
+    /// Takes a delivery that a person put back into the queue, from where [`Self::withdraw`] left it.
     pub(crate) fn revive(&self, waiting: Waiting) {
         let mut lanes = self.lanes();
-        if lanes.contains(&waiting.position) {
-            lanes.note(&waiting.position, waiting.tally.clone());
-            if lanes.seize(waiting.position) {
-                lanes.back(waiting.position);
-            }
+        let position = waiting.position;
+        if lanes.contains(&position) {
+            // The person may have edited it: what memory has is old.
+            lanes.take_fresh(&position);
+            lanes.note(&position, waiting.tally);
+            lanes.back(position);
         } else {
             lanes.insert(waiting, None, None);
         }
