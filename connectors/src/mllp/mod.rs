@@ -8,6 +8,7 @@ mod destination;
 pub mod frame;
 mod link;
 mod manners;
+pub mod peer;
 mod run;
 mod send;
 mod settings;

@@ -84,6 +84,14 @@ pub(crate) fn explain(error: &io::Error) -> String {
     }
 }
 
+/// Says in words why nothing more can be read.
+pub(crate) fn explain_reading(error: &io::Error) -> String {
+    match tls_error(error) {
+        Some(_) => explain(error),
+        None => format!("cannot read: {error}"),
+    }
+}
+
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
