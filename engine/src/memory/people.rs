@@ -102,11 +102,13 @@ impl State {
         by: &str,
     ) -> Result<&mut StoredDelivery, StoreError> {
         let stored = self.stored(id)?;
-        if matches!(stored.state, DeliveryState::Sent | DeliveryState::Dropped) {
-            return Err(StoreError(format!("delivery {} has ended", id.0)));
+        if stored.state == DeliveryState::Sent {
+            return Err(StoreError(format!("delivery {} was sent", id.0)));
         }
-        stored.state = state;
-        stored.why = Some(format!("by {by}"));
+        if stored.state != state {
+            stored.state = state;
+            stored.why = Some(format!("by {by}"));
+        }
         Ok(stored)
     }
 }

@@ -29,6 +29,8 @@ pub enum Fault {
     Once(u32, When),
     /// This one and all that follow.
     From(u32, When),
+    /// Every one of this name.
+    Named(&'static str, When),
 }
 
 /// One process's hold on the memory. Once dead, nothing it does takes effect.
@@ -36,25 +38,35 @@ pub struct Flaky {
     memory: Arc<Memory>,
     news: News,
     state: Mutex<State>,
-    /// A write of this name waits at the door while it is shut.
-    door: watch::Sender<Option<&'static str>>,
+    /// A write that was caught waits until it is open.
+    door: watch::Sender<bool>,
 }
 
 struct State {
     writes: Vec<&'static str>,
     fault: Fault,
+    caught: Option<&'static str>,
     dead: bool,
 }
 
 impl Flaky {
-    pub fn new(memory: Arc<Memory>, news: News, fault: Fault) -> Self {
-        let state = Mutex::new(State { writes: Vec::new(), fault, dead: false });
-        Self { memory, news, state, door: watch::Sender::new(None) }
+    pub fn new(memory: Arc<Memory>, news: News) -> Self {
+        let state =
+            Mutex::new(State { writes: Vec::new(), fault: Fault::Nothing, caught: None, dead: false });
+        Self { memory, news, state, door: watch::Sender::new(true) }
+    }
+
+    pub fn set(&self, fault: Fault) {
+        self.state.lock().unwrap().fault = fault;
     }
 
     /// The process has died: what its tasks still do is lost.
     pub fn die(&self) {
         self.state.lock().unwrap().dead = true;
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.state.lock().unwrap().dead
     }
 
     /// Every write fails from here on, until [`Self::mend`].
@@ -64,11 +76,9 @@ impl Flaky {
         state.fault = Fault::From(next, when);
     }
 
-    /// The next write fails, and no other.
-    pub fn fail_once(&self, when: When) {
-        let mut state = self.state.lock().unwrap();
-        let next = state.writes.len() as u32 + 1;
-        state.fault = Fault::Once(next, when);
+    /// Every write of this name fails, until [`Self::mend`].
+    pub fn fail_each(&self, write: &'static str, when: When) {
+        self.state.lock().unwrap().fault = Fault::Named(write, when);
     }
 
     pub fn mend(&self) {
@@ -76,13 +86,19 @@ impl Flaky {
         self.news.tell();
     }
 
-    /// Writes of this name wait until [`Self::open`].
-    pub fn shut(&self, write: &'static str) {
-        self.door.send_replace(Some(write));
+    /// The next write of this name waits until [`Self::let_go`]; those after it do not.
+    pub fn catch(&self, write: &'static str) {
+        self.state.lock().unwrap().caught = Some(write);
+        self.door.send_replace(false);
     }
 
-    pub fn open(&self) {
-        self.door.send_replace(None);
+    /// Whether the write has come and waits.
+    pub fn has_caught(&self) -> bool {
+        self.state.lock().unwrap().caught.is_none() && !*self.door.borrow()
+    }
+
+    pub fn let_go(&self) {
+        self.door.send_replace(true);
     }
 
     /// The names of the writes so far, those that failed with them.
@@ -95,9 +111,11 @@ impl Flaky {
         name: &'static str,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let fate = self.fate(name);
+        let (fate, is_caught) = self.enter(name);
         self.news.tell();
-        let _ = self.door.subscribe().wait_for(|shut| *shut != Some(name)).await;
+        if is_caught {
+            let _ = self.door.subscribe().wait_for(|open| *open).await;
+        }
         if fate == Some(When::Before) || self.state.lock().unwrap().dead {
             return Err(broken());
         }
@@ -110,15 +128,21 @@ impl Flaky {
         if self.state.lock().unwrap().dead { Err(broken()) } else { work.await }
     }
 
-    fn fate(&self, name: &'static str) -> Option<When> {
+    fn enter(&self, name: &'static str) -> (Option<When>, bool) {
         let mut state = self.state.lock().unwrap();
         state.writes.push(name);
         let number = state.writes.len() as u32;
-        match state.fault {
+        let is_caught = state.caught == Some(name);
+        if is_caught {
+            state.caught = None;
+        }
+        let fate = match state.fault {
             Fault::Once(failing, when) if failing == number => Some(when),
             Fault::From(failing, when) if failing <= number => Some(when),
-            Fault::Nothing | Fault::Once(..) | Fault::From(..) => None,
-        }
+            Fault::Named(failing, when) if failing == name => Some(when),
+            Fault::Nothing | Fault::Once(..) | Fault::From(..) | Fault::Named(..) => None,
+        };
+        (fate, is_caught)
     }
 }
 

@@ -22,7 +22,7 @@ use engine::{
     Surroundings, Unobserved,
     memory::{Snapshot, StoredDelivery, StoredMessage},
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 pub use flaky::{Fault, Flaky, When};
 pub use peer::{Answer, Peer, PeerSettings, Sent, text};
@@ -31,20 +31,32 @@ pub use steps::Steps;
 /// Longer than anything a test waits for; the clock is paused, so it passes at once.
 const PATIENCE: Duration = Duration::from_hours(48);
 
-/// Wakes whoever waits for something to happen on the stage.
+/// Wakes whoever waits for something to happen on the stage, and knows the process that runs now.
 #[derive(Clone, Default)]
-pub struct News(Arc<Notify>);
+pub struct News(Arc<(Notify, Mutex<Option<Arc<Flaky>>>)>);
 
 impl News {
     pub fn tell(&self) {
-        self.0.notify_waiters();
+        self.0.0.notify_waiters();
+    }
+
+    /// The process that runs now dies.
+    pub fn kill(&self) {
+        if let Some(store) = &*self.0.1.lock().unwrap() {
+            store.die();
+        }
+        self.tell();
+    }
+
+    fn runs(&self, store: &Arc<Flaky>) {
+        *self.0.1.lock().unwrap() = Some(Arc::clone(store));
     }
 
     /// Waits until `holds`, looking again at each event.
     pub async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let watch = async {
             loop {
-                let news = self.0.notified();
+                let news = self.0.0.notified();
                 tokio::pin!(news);
                 news.as_mut().enable();
                 if holds() {
@@ -70,12 +82,15 @@ pub struct Stage {
 impl Stage {
     /// Starts a channel on an empty store.
     pub async fn start(news: &News, plan: Plan) -> Self {
-        Self::start_with(news, plan, Fault::Nothing).await
+        Self::start_with(news, plan, |_| {}).await
     }
 
-    pub async fn start_with(news: &News, plan: Plan, fault: Fault) -> Self {
+    /// Starts a channel on an empty store that was told how to behave before.
+    pub async fn start_with(news: &News, plan: Plan, prepare: impl FnOnce(&Flaky)) -> Self {
         let memory = Arc::new(Memory::new());
-        let store = Arc::new(Flaky::new(Arc::clone(&memory), news.clone(), fault));
+        let store = Arc::new(Flaky::new(Arc::clone(&memory), news.clone()));
+        prepare(&store);
+        news.runs(&store);
         let channel = start(&plan, &store, &memory).await;
         Self { news: news.clone(), memory, store, channel, plan }
     }
@@ -87,10 +102,15 @@ impl Stage {
 
     /// The process dies at this instant, and another one starts on the same store. Says what was begun and not settled.
     pub async fn crash(&mut self) -> Vec<DeliveryId> {
+        self.crash_with(|_| {}).await
+    }
+
+    /// The same; the next process finds a store that was told how to behave.
+    pub async fn crash_with(&mut self, prepare: impl FnOnce(&Flaky)) -> Vec<DeliveryId> {
         self.store.die();
         let begun = self.deliveries(DeliveryState::Begun);
         self.channel.stop(Duration::ZERO).await;
-        self.start_again().await;
+        self.start_again(prepare).await;
         begun
     }
 
@@ -98,12 +118,21 @@ impl Stage {
     pub async fn restart(&mut self) {
         self.channel.stop(Duration::from_secs(10)).await;
         self.store.die();
-        self.start_again().await;
+        self.start_again(|_| {}).await;
     }
 
-    async fn start_again(&mut self) {
-        self.store = Arc::new(Flaky::new(Arc::clone(&self.memory), self.news.clone(), Fault::Nothing));
+    async fn start_again(&mut self, prepare: impl FnOnce(&Flaky)) {
+        self.store = Arc::new(Flaky::new(Arc::clone(&self.memory), self.news.clone()));
+        prepare(&self.store);
+        self.news.runs(&self.store);
         self.channel = start(&self.plan, &self.store, &self.memory).await;
+    }
+
+    /// Sends a message in a task of its own: its answer comes later.
+    pub fn send(&self, message: &str) -> JoinHandle<Reply> {
+        let inlet = self.channel.inlet();
+        let message = message.to_owned();
+        tokio::spawn(async move { receive(inlet, &message).await })
     }
 
     pub async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) {

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ pub enum Answer {
     Take,
     /// Cannot take anything now.
     Away,
+    /// The same, and says for how many seconds.
+    AwayFor(u64),
     /// Took it, perhaps: the line was cut.
     Doubt,
     /// Refuses it with this code.
@@ -176,6 +179,10 @@ impl Destination for Link {
         match answer {
             Answer::Take => Ok(Response { body: answered, ..Response::default() }),
             Answer::Away => Err(SendError::not_delivered("nobody is there")),
+            Answer::AwayFor(seconds) => Err(SendError::NotDelivered {
+                why: "too many requests".to_owned(),
+                not_before: Some(Duration::from_secs(seconds)),
+            }),
             Answer::Doubt => Err(SendError::unknown("cut before the answer")),
             Answer::Nack(code) => Err(SendError::Refused {
                 why: "no".to_owned(),

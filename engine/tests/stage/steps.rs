@@ -5,34 +5,37 @@
 //! `filter-at:NAME`, `break-at:NAME`, `left-later` (an `after:` destination filters it),
 //! `split:N` with `bad:N` (a part that fails), `skip:N` (a part that is filtered) and `each`.
 
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
 use engine::{
     Bond, CameBack, Content, Context, Ended, Halt, Inbound, Judged, Leaving, Message, OutletPlan, Piece,
     Reading, Route, Script, Unreadable,
 };
 
-use super::peer::text;
+use super::{News, peer::text};
 
 pub struct Steps {
     /// Each outlet's name, and whether it waits for another.
     outlets: Vec<(String, bool)>,
     /// Put behind each body, so that a test sees which version made it.
-    pub mark: &'static str,
-    /// What a message with the word `die` does to the process.
-    pub death: Arc<Mutex<Option<Box<dyn Fn() + Send>>>>,
+    mark: &'static str,
+    /// The process that a message with the word `die` ends.
+    dying: Option<News>,
 }
 
 impl Steps {
     pub fn new(outlets: &[OutletPlan]) -> Self {
         let outlets = outlets.iter().map(|outlet| (outlet.name.clone(), outlet.after.is_some())).collect();
-        Self { outlets, mark: "", death: Arc::default() }
+        Self { outlets, mark: "", dying: None }
     }
 
     /// The same, with a mark behind each body.
     pub fn marked(self, mark: &'static str) -> Self {
         Self { mark, ..self }
+    }
+
+    /// The same; now a message can end the process.
+    pub fn dying(self, news: &News) -> Self {
+        Self { dying: Some(news.clone()), ..self }
     }
 
     fn leaving(&self, piece: &Piece) -> Leaving {
@@ -57,9 +60,9 @@ impl Script for Steps {
     fn transform(&self, message: &Message, _context: &Context) -> Result<Vec<Piece>, Halt> {
         let piece = Piece::whole(message);
         if has(&piece, "die")
-            && let Some(death) = &*self.death.lock().unwrap()
+            && let Some(process) = &self.dying
         {
-            death();
+            process.kill();
         }
         assert!(!has(&piece, "panic"), "told to panic");
         if has(&piece, "filter") {

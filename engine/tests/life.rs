@@ -1,0 +1,380 @@
+//! Crash, restart, pause, stop and reload.
+
+mod stage;
+
+use std::{sync::Arc, time::Duration};
+
+use engine::{
+    ChannelState, DeliveryState, MessageState, Order, Outcome, OutletPlan, Plan, ReplyWhen, WhenUnsure,
+};
+use stage::{Answer, News, Peer, Stage, Steps, When, marked, outlet, plan, replying};
+use tokio::time::Instant;
+
+async fn one(set: impl FnOnce(&mut OutletPlan)) -> (Stage, Arc<Peer>) {
+    let news = News::default();
+    let peer = Peer::new("record", &news);
+    let mut outlet = outlet(&peer);
+    set(&mut outlet);
+    (Stage::start(&news, plan(vec![outlet])).await, peer)
+}
+
+/// A channel in which the word `die` ends the process.
+async fn deadly() -> (Stage, Arc<Peer>) {
+    let news = News::default();
+    let peer = Peer::new("record", &news);
+    let plan = plan(vec![outlet(&peer)]);
+    let steps = Steps::new(&plan.outlets).dying(&news);
+    let plan = Plan { script: Arc::new(steps), ..plan };
+    (Stage::start(&news, plan).await, peer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_a_crash_cut_is_made_again_with_the_same_effect() {
+    let (mut stage, peer) = one(|_| {}).await;
+    peer.shut();
+    stage.receive("A").await;
+    stage.news.until("A is sent", || peer.tried().len() == 1).await;
+    assert_eq!(stage.crash().await.len(), 1);
+    peer.open();
+    stage.quiet().await;
+    let sends = peer.sends();
+    assert_eq!(sends.len(), 2);
+    assert_eq!(sends[0].effect, sends[1].effect);
+    assert_eq!(sends[1].previous, Some(1.into()), "it gets the note of the attempt that was cut");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_a_crash_cut_waits_for_a_person_where_it_must_not_be_repeated() {
+    for (when_unsure, state) in
+        [(WhenUnsure::Hold, DeliveryState::SetAside), (WhenUnsure::Stop, DeliveryState::Waiting)]
+    {
+        let (mut stage, peer) = one(|outlet| outlet.when_unsure = Some(when_unsure)).await;
+        peer.shut();
+        stage.receive("A").await;
+        stage.news.until("A is sent", || peer.tried().len() == 1).await;
+        stage.crash().await;
+        peer.open();
+        stage.until("it is settled", |snapshot| snapshot.deliveries[0].state != DeliveryState::Begun).await;
+        let delivery = stage.delivery("A", "record");
+        assert_eq!(delivery.state, state, "{when_unsure:?}");
+        assert_eq!(delivery.tally.stopped, when_unsure == WhenUnsure::Stop);
+        assert_eq!(peer.tried(), ["A"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_ends_the_process_at_each_send_is_stopped_at_last() {
+    let (mut stage, peer) = one(|_| {}).await;
+    peer.shut();
+    stage.receive("A").await;
+    for _ in 0..10 {
+        stage
+            .news
+            .until("it is sent or stopped", || {
+                let snapshot = stage.memory.snapshot();
+                let delivery = &snapshot.deliveries[0];
+                delivery.tally.stopped || delivery.state == DeliveryState::Begun
+            })
+            .await;
+        stage.crash().await;
+    }
+    stage.until("its lane is stopped", |snapshot| snapshot.deliveries[0].tally.stopped).await;
+    assert!(peer.tried().len() <= 5, "it was sent {} times", peer.tried().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_crash_left_open_goes_before_anything_newer() {
+    let (mut stage, peer) = one(|_| {}).await;
+    stage.store.fail_each("queue", When::Before);
+    stage.receive("A").await;
+    stage.crash().await;
+    assert_eq!(stage.receive("B").await.outcome, Outcome::Accepted);
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A", "B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_while_the_start_still_looks_is_carried_once() {
+    let (mut stage, peer) = one(|_| {}).await;
+    stage.crash_with(|store| store.catch("interrupted")).await;
+    stage.news.until("the start looks", || stage.store.has_caught()).await;
+    let answer = stage.send("A");
+    stage.until("A is kept", |snapshot| snapshot.messages.len() == 1).await;
+    stage.store.let_go();
+    assert_eq!(answer.await.unwrap().outcome, Outcome::Accepted);
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A"]);
+    assert_eq!(stage.store.writes().iter().filter(|write| **write == "queue").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_ends_the_process_each_time_is_closed_at_last() {
+    let (mut stage, peer) = deadly().await;
+    stage.receive("A").await;
+    stage.quiet().await;
+    let _ = stage.receive("X die").await;
+    for _ in 0..8 {
+        stage
+            .news
+            .until("it died or was closed", || {
+                stage.store.is_dead() || stage.message("X").state == MessageState::Failed
+            })
+            .await;
+        stage.crash().await;
+    }
+    stage.quiet().await;
+    let closed = stage.message("X");
+    assert_eq!((closed.state, closed.outcome), (MessageState::Failed, Some(Outcome::Failed)));
+    assert!(closed.why.unwrap().contains("twice"));
+    assert!(closed.starts <= 5, "it took {} starts", closed.starts);
+    stage.receive("B").await;
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A", "B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_suspected_because_the_store_could_not_write_it() {
+    let (mut stage, peer) = one(|_| {}).await;
+    stage.store.fail_each("queue", When::Before);
+    stage.receive("A").await;
+    for _ in 0..2 {
+        stage.crash_with(|store| store.fail_each("queue", When::Before)).await;
+        stage
+            .news
+            .until("it was tried a few times", || {
+                stage.store.writes().iter().filter(|write| **write == "queue").count() > 3
+            })
+            .await;
+    }
+    stage.crash().await;
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_behind_a_message_that_ends_the_process_go_on_when_it_is_closed() {
+    let (mut stage, peer) = deadly().await;
+    let _ = stage.receive("X die").await;
+    for _ in 0..8 {
+        stage.crash().await;
+        let _ = stage.receive("B").await;
+        stage
+            .news
+            .until("it died or was closed", || {
+                stage.store.is_dead() || stage.message("X").state == MessageState::Failed
+            })
+            .await;
+    }
+    stage.quiet().await;
+    assert_eq!(stage.message("X").state, MessageState::Failed);
+    assert!(!peer.took().is_empty());
+    assert!(stage.messages("B").iter().all(|stored| stored.state != MessageState::Failed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_never_hangs_and_leaves_the_rest_to_the_next_start() {
+    let (mut stage, peer) = one(|_| {}).await;
+    peer.shut();
+    stage.receive("A").await;
+    stage.receive("B").await;
+    stage.news.until("A is sent", || peer.tried().len() == 1).await;
+    let before = Instant::now();
+    stage.restart().await;
+    assert!(before.elapsed() <= Duration::from_secs(11), "{:?}", before.elapsed());
+    peer.open();
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A", "A", "B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_does_not_hang_on_a_broken_store() {
+    let (stage, peer) = one(|_| {}).await;
+    stage.store.fail_each("settle", When::Before);
+    stage.receive("A").await;
+    stage.news.until("A is sent", || peer.tried().len() == 1).await;
+    let stopped = tokio::time::timeout(Duration::from_secs(25), stage.channel.stop(Duration::from_secs(10)));
+    assert!(stopped.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_ends_the_sends_under_way_first() {
+    let (stage, peer) = one(|_| {}).await;
+    peer.shut();
+    stage.receive("A").await;
+    stage.news.until("A is sent", || peer.tried().len() == 1).await;
+    let channel = Arc::clone(&stage.channel);
+    let stopping = tokio::spawn(async move { channel.stop(Duration::from_secs(10)).await });
+    tokio::task::yield_now().await;
+    peer.open();
+    stopping.await.unwrap();
+    assert_eq!(stage.delivery("A", "record").state, DeliveryState::Sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_channel_sends_nothing_until_it_is_started_also_after_a_restart() {
+    let (mut stage, peer) = one(|_| {}).await;
+    peer.answers([Answer::AwayFor(60)]);
+    stage.receive("A").await;
+    stage.until("A rests", |snapshot| snapshot.deliveries[0].tally.not_before.is_some()).await;
+    stage.channel.halt("anna").await.unwrap();
+    stage.crash().await;
+    assert_eq!(stage.channel.view().state, ChannelState::Stopped);
+    tokio::time::advance(Duration::from_hours(1)).await;
+    assert_eq!(peer.tried(), ["A"]);
+    stage.channel.resume("anna").await.unwrap();
+    assert_eq!(stage.channel.view().state, ChannelState::Running);
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A", "A"]);
+    stage.receive("B").await;
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A", "B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_channel_still_sends_and_stays_paused() {
+    let (mut stage, peer) = one(|_| {}).await;
+    peer.answers([Answer::Away; 3]);
+    stage.receive("A").await;
+    stage.channel.pause("anna").await.unwrap();
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A"]);
+    stage.restart().await;
+    assert_eq!(stage.channel.view().state, ChannelState::Paused);
+    stage.channel.resume("anna").await.unwrap();
+    stage.restart().await;
+    assert_eq!(stage.channel.view().state, ChannelState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_a_stop_cut_is_made_again_when_the_channel_is_started() {
+    let (stage, peer) = one(|_| {}).await;
+    peer.shut();
+    stage.receive("A").await;
+    stage.news.until("A is sent", || peer.tried().len() == 1).await;
+    stage.channel.halt("anna").await.unwrap();
+    peer.open();
+    stage.channel.resume("anna").await.unwrap();
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A", "A"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_while_messages_flow_loses_none_repeats_none_and_keeps_the_order() {
+    let (stage, peer) = one(|_| {}).await;
+    peer.answers_to("7", [Answer::Away; 2]);
+    let mut answers = Vec::new();
+    for number in 0..40 {
+        answers.push(stage.send(&number.to_string()));
+        if number % 10 == 9 {
+            let mark = ["a", "b", "c", "d"][number / 10];
+            stage.channel.reload(marked(mark, stage.plan.clone())).await;
+        }
+    }
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().outcome, Outcome::Accepted);
+    }
+    stage.quiet().await;
+    let took: Vec<u32> =
+        peer.took().iter().map(|body| body.trim_end_matches(char::is_alphabetic).parse().unwrap()).collect();
+    assert_eq!(took, (0..40).collect::<Vec<u32>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_leaves_waiting_payloads_as_they_are() {
+    let (stage, peer) = one(|_| {}).await;
+    peer.shut();
+    stage.receive("A").await;
+    stage.receive("B").await;
+    stage.channel.reload(marked("!", stage.plan.clone())).await;
+    stage.receive("C").await;
+    peer.open();
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A", "B", "C!"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_may_change_the_order_of_what_waits() {
+    let (stage, peer) = one(|_| {}).await;
+    peer.answers_to("A", [Answer::AwayFor(3600)]);
+    stage.receive("A key:1").await;
+    stage.receive("B key:2").await;
+    stage.until("A rests", |snapshot| snapshot.deliveries[0].tally.not_before.is_some()).await;
+    let mut by_key = stage.plan.clone();
+    by_key.outlets[0].order = Order::Key;
+    by_key.outlets[0].workers = 2;
+    stage.channel.reload(by_key).await;
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["B key:2", "A key:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_left_the_file_keeps_what_waits_until_its_name_returns() {
+    let news = News::default();
+    let [archive, record] = ["archive", "record"].map(|name| Peer::new(name, &news));
+    let both = plan(vec![outlet(&archive), outlet(&record)]);
+    let without = plan(vec![outlet(&archive)]);
+    let mut stage = Stage::start(&news, both.clone()).await;
+    record.answers([Answer::AwayFor(60)]);
+    stage.receive("A").await;
+    stage.receive("B").await;
+    stage
+        .until("A rests", |snapshot| {
+            snapshot.deliveries.iter().any(|delivery| delivery.tally.not_before.is_some())
+        })
+        .await;
+    stage.channel.reload(without.clone()).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
+    stage.plan = without;
+    stage.restart().await;
+    stage.receive("C").await;
+    stage.until("the archive has all", |_| archive.took().len() == 3).await;
+    let view = stage.channel.view();
+    let detached = view.destinations.iter().find(|outlet| outlet.name == "record").unwrap();
+    assert_eq!((detached.state, detached.depth), ("detached", 2));
+    assert_eq!(record.tried(), ["A"]);
+    stage.channel.reload(both).await;
+    stage.quiet().await;
+    assert_eq!(record.took(), ["A", "B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_destination_that_left_can_be_moved() {
+    let news = News::default();
+    let [archive, record] = ["archive", "record"].map(|name| Peer::new(name, &news));
+    let mut stage = Stage::start(&news, plan(vec![outlet(&archive), outlet(&record)])).await;
+    record.usually(Answer::AwayFor(60));
+    stage.receive("A to:record").await;
+    stage.until("A rests", |snapshot| snapshot.deliveries[0].tally.not_before.is_some()).await;
+    stage.plan = plan(vec![outlet(&archive)]);
+    stage.crash().await;
+    let id = stage.delivery("A", "record").id;
+    stage.channel.resend(id, Some("archive".to_owned()), None, "anna").await.unwrap();
+    stage.quiet().await;
+    assert_eq!(archive.took(), ["A to:record"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_under_way_ends_on_the_version_that_took_it() {
+    let (stage, peer) = one(|_| {}).await;
+    stage.store.catch("queue");
+    let answer = stage.send("A");
+    stage.news.until("A is at its queue", || stage.store.has_caught()).await;
+    stage.channel.reload(marked("!", replying(ReplyWhen::Stored, stage.plan.clone()))).await;
+    stage.receive("B").await;
+    stage.store.let_go();
+    assert_eq!(answer.await.unwrap().outcome, Outcome::Accepted);
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A", "B!"]);
+    let versions = stage.memory.snapshot().versions.len();
+    assert_eq!(versions, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_went_away_is_untold_and_its_message_goes_on() {
+    let (stage, peer) = one(|_| {}).await;
+    let answer = stage.channel.inlet().receive(stage::inbound("A")).await;
+    drop(answer);
+    assert_eq!(stage.message("A").answer, engine::AnswerState::Untold);
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A"]);
+}
