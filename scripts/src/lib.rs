@@ -3,14 +3,37 @@
 //! A step has no effect on the outside. It sees the message, what its source knew, and what it asks of
 //! [`engine::Context`], which records the answers; so it may be run again at will.
 
+mod answers;
+mod assemble;
+mod code;
+mod compile;
+mod ending;
 mod fault;
 mod file;
+mod form;
+mod functions;
+mod given;
+mod handle;
+mod json;
+mod keys;
+mod language;
 mod library;
+mod lint;
+mod nearest;
+mod part;
+mod paths;
 mod program;
+mod read;
+mod run;
+mod shape;
+mod step;
+mod table;
+mod template;
+mod tree;
 
+pub use assemble::compile;
 pub use fault::{CODES, Fault, FileDiagnostic};
 pub use file::{At, Format, Limits, OutletFile, ProgramFile, SplitFile, StepFile, Whereabouts};
 pub use library::{Library, Uses};
-pub use program::{Program, compile};
+pub use program::Program;
 pub use template::{is_template, unescape};
-mod template;

@@ -1,12 +1,41 @@
 //! Everything that a project's code may use: its scripts, its tables, and what Relais ships.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::FileDiagnostic;
+use engine::Diagnostic;
+use rhai::{AST, Engine, Position};
 
-/// Loaded once for a project and shared by its channels.
+use crate::{
+    FileDiagnostic, fault, language,
+    lint::{self, Names, Surroundings},
+    shape::Shape,
+    table::{Table, Tables},
+};
+
+mod files;
+mod imports;
+mod shelf;
+
+pub(crate) use shelf::{Shelf, WITHHELD};
+
+use imports::Imports;
+
+/// Loaded once for a project and shared by its channels; a clone is the same library.
 #[derive(Clone)]
-pub struct Library {}
+pub struct Library(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) tables: Arc<Tables>,
+    /// What is wrong with its files, as [`Library::load`] told.
+    pub(crate) faults: Vec<FileDiagnostic>,
+}
 
 /// The scripts and tables that one channel uses, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,14 +48,123 @@ pub struct Uses {
 
 impl Library {
     /// Reads `scripts/*.rhai` and `tables/*.csv` of a project; says everything that is wrong with them.
+    ///
+    /// A file with a fault is there all the same: a channel that uses it does not compile.
     pub fn load(root: &Path) -> (Library, Vec<FileDiagnostic>) {
-        let _ = root;
-        unimplemented!()
+        let mut faults = Vec::new();
+        let tables = load_tables(root, &mut faults);
+        let mut engine = language::new();
+        let mut shelf = Shelf::new(&engine);
+        for (name, text) in files::read(root, "scripts", "rhai", &mut faults) {
+            let name = name.to_string_lossy().replace('\\', "/");
+            match String::from_utf8(text) {
+                Ok(text) => shelf.put(name, text),
+                Err(_) => faults.push(fault::in_file(&name, "script-syntax", "the file is not UTF-8")),
+            }
+        }
+        let shelf = Arc::new(shelf);
+        engine.set_module_resolver(Imports::new(Arc::clone(&shelf)));
+        for name in shelf.names() {
+            let (_, found) = compile_script(&engine, &shelf, &tables, &Purpose::unknown(name));
+            faults.extend(found);
+        }
+        let library = Library(Arc::new(Shared { engine, shelf, tables: Arc::new(tables), faults }));
+        let faults = library.0.faults.clone();
+        (library, faults)
     }
 
     /// The texts of these scripts and tables, each under its name: part of what makes a channel's version.
     pub fn version_text(&self, uses: &Uses) -> String {
-        let _ = uses;
-        unimplemented!()
+        let scripts = uses.scripts.iter().filter_map(|name| Some((name, self.0.shelf.text(name)?)));
+        let tables = uses.tables.iter().filter_map(|name| Some((name, &*self.0.tables.get(name)?.text)));
+        scripts.chain(tables).fold(String::new(), |mut all, (name, text)| {
+            write!(all, "\n# {name}, {} bytes\n{text}", text.len())
+                .expect("a string takes all that is written");
+            all
+        })
     }
+}
+
+/// What a script is compiled for.
+pub(crate) struct Purpose<'a> {
+    pub(crate) script: &'a str,
+    pub(crate) names: Names,
+    pub(crate) shape: Shape,
+    pub(crate) judges: bool,
+    pub(crate) destinations: Option<&'a [String]>,
+}
+
+impl<'a> Purpose<'a> {
+    /// Nothing is known of who will use it.
+    fn unknown(script: &'a str) -> Self {
+        Self { script, names: Names::ALL, shape: Shape::Unknown, judges: true, destinations: None }
+    }
+}
+
+/// Compiles a script by its full name, and looks through it.
+pub(crate) fn compile_script(
+    engine: &Engine,
+    shelf: &Shelf,
+    tables: &Tables,
+    purpose: &Purpose<'_>,
+) -> (Option<(AST, lint::Seen)>, Vec<FileDiagnostic>) {
+    let name = purpose.script;
+    let text = shelf.text(name).unwrap_or_default();
+    let mut ast = match engine.compile_with_scope(&purpose.names.scope(), text) {
+        Ok(ast) => ast,
+        Err(error) => {
+            let (code, message, help) = fault::syntax(&error, purpose.names);
+            return (None, vec![at(name, error.position(), code, message, help)]);
+        }
+    };
+    ast.set_source(name);
+    let around = Surroundings {
+        shelf,
+        tables,
+        shape: purpose.shape,
+        judges: purpose.judges,
+        destinations: purpose.destinations,
+    };
+    let seen = lint::look(&ast, &around);
+    let faults = seen
+        .found
+        .iter()
+        .map(|found| at(name, found.position, found.code, found.message.clone(), found.help.clone()));
+    let faults = faults.collect();
+    (Some((ast, seen)), faults)
+}
+
+/// A complaint about a place in a script.
+pub(crate) fn at(
+    file: &str,
+    position: Position,
+    code: &'static str,
+    message: String,
+    help: Option<String>,
+) -> FileDiagnostic {
+    let mut diagnostic = Diagnostic::error(code, engine::Path::default(), message);
+    diagnostic.help = help;
+    FileDiagnostic {
+        file: PathBuf::from(file),
+        line: position.line().unwrap_or(1),
+        column: position.position().unwrap_or(1).max(1),
+        diagnostic,
+    }
+}
+
+fn load_tables(root: &Path, faults: &mut Vec<FileDiagnostic>) -> Tables {
+    let mut tables = Tables::default();
+    for (name, bytes) in files::read(root, "tables", "csv", faults) {
+        let short = name.strip_prefix("tables").unwrap_or(&name).with_extension("");
+        match Table::read(&bytes) {
+            Ok(table) => {
+                tables.0.insert(short.to_string_lossy().replace('\\', "/"), table);
+            }
+            Err(wrong) => faults.push(FileDiagnostic {
+                line: wrong.line,
+                ..fault::in_file(&name.to_string_lossy(), "table-broken", wrong.why)
+            }),
+        }
+    }
+    tables
 }

@@ -1,0 +1,206 @@
+//! A message between two steps: what it is, and the bytes it is written in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::{Content, Unreadable};
+use formats::{
+    charset::{self, Charset, Decoded, Flag},
+    hl7,
+};
+use rhai::{Blob, Dynamic, ImmutableString};
+use serde_json::Value;
+
+use crate::{Format, handle::Hl7, json, paths, tree::Tree};
+
+/// The shape that steps see.
+#[derive(Clone)]
+pub(crate) enum Form {
+    Hl7(hl7::Message),
+    Json(Arc<Value>),
+    Text(Arc<str>),
+    Binary,
+}
+
+/// A message as it now is. `content` always says the same as `form`.
+#[derive(Clone)]
+pub(crate) struct Body {
+    pub(crate) form: Form,
+    pub(crate) charset: Charset,
+    pub(crate) content: Content,
+}
+
+/// What was odd about the bytes.
+pub(crate) type Flags = Vec<Flag>;
+
+impl Body {
+    /// Reads bytes of a format; `fallback` is the charset of those that do not say.
+    pub(crate) fn read(
+        content: &Content,
+        format: Format,
+        fallback: Option<&Charset>,
+    ) -> Result<(Self, Flags), Unreadable> {
+        if format == Format::Binary {
+            return Ok((Self::binary(content.clone()), Flags::new()));
+        }
+        let decoded = match format {
+            Format::Hl7 => charset::decode_hl7(content.bytes(), fallback),
+            _ => charset::decode_text(content.bytes(), fallback),
+        };
+        let Decoded { text, charset, flags, .. } = decoded.map_err(unreadable)?;
+        let form = match format {
+            Format::Hl7 => Form::Hl7(hl7::Message::parse(text).map_err(unreadable)?.in_charset(charset)),
+            Format::Json => Form::Json(Arc::new(json::read(&text).map_err(unreadable)?)),
+            Format::Text | Format::Binary => Form::Text(text),
+        };
+        Ok((Self { form, charset, content: content.clone() }, flags))
+    }
+
+    /// Reads bytes whose format nobody wrote down: as HL7, else as JSON, else as text, else as they are.
+    pub(crate) fn guess(content: &Content, fallback: Option<&Charset>) -> Self {
+        let start = content.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
+        let structured = match start {
+            Some(b'{' | b'[') => Self::read(content, Format::Json, fallback),
+            _ => Self::read(content, Format::Hl7, fallback),
+        };
+        structured
+            .or_else(|_| Self::read(content, Format::Text, fallback))
+            .map_or_else(|_| Self::binary(content.clone()), |(body, _)| body)
+    }
+
+    fn binary(content: Content) -> Self {
+        Self { form: Form::Binary, charset: Charset::UTF_8, content }
+    }
+
+    /// As a script sees it in `msg`.
+    pub(crate) fn value(&self) -> Dynamic {
+        match &self.form {
+            Form::Hl7(message) => Dynamic::from(Hl7::new(message.clone())),
+            Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value))),
+            Form::Text(text) => Dynamic::from(ImmutableString::from(&**text)),
+            Form::Binary => Dynamic::from_blob(self.content.bytes().to_vec()),
+        }
+    }
+
+    /// What goes on after a script whose last value is `value` and whose `msg` is left as `left`.
+    pub(crate) fn after(&self, value: Dynamic, left: Dynamic, text: TextMay) -> Result<Self, String> {
+        let value = if value.is_unit() { left } else { value };
+        let value = match value.try_cast_result::<Hl7>() {
+            Ok(handle) => return self.with_hl7(handle.message()),
+            Err(value) => value,
+        };
+        if let Some(value) = json::of_document(&value)? {
+            return self.with_json(value);
+        }
+        if value.is_blob() {
+            return Ok(self.with_bytes(value.cast::<Blob>()));
+        }
+        match value.try_cast_result::<ImmutableString>() {
+            Ok(written) => self.with_text(&written, text),
+            Err(other) => Err(format!(
+                "its last value is {}: a message, a map, a list, text, bytes or `()` goes on",
+                named(&other)
+            )),
+        }
+    }
+
+    /// The same message, changed.
+    pub(crate) fn with_hl7(&self, message: hl7::Message) -> Result<Self, String> {
+        if let Form::Hl7(before) = &self.form
+            && before.text() == message.text()
+        {
+            return Ok(self.clone());
+        }
+        let charset = self.charset_of(&message);
+        let content = charset.encode(message.text()).map_err(|lacks| lacks.to_string())?;
+        Ok(Self { form: Form::Hl7(message), charset, content: content.into() })
+    }
+
+    /// The charset that a changed message leaves in: its own MSH-18 where a step wrote another one.
+    fn charset_of(&self, message: &hl7::Message) -> Charset {
+        let declared = message.get(&paths::CHARSET);
+        let before = match &self.form {
+            Form::Hl7(before) => before.get(&paths::CHARSET),
+            _ => "".into(),
+        };
+        if declared == before {
+            return self.charset;
+        }
+        Charset::named(&declared).unwrap_or(self.charset)
+    }
+
+    pub(crate) fn with_json(&self, value: Value) -> Result<Self, String> {
+        let Form::Json(before) = &self.form else {
+            let content = Bytes::from(value.to_string());
+            return Ok(Self {
+                form: Form::Json(Arc::new(value)),
+                charset: Charset::UTF_8,
+                content: content.into(),
+            });
+        };
+        if **before == value {
+            return Ok(self.clone());
+        }
+        let value = json::ordered_like(before, value);
+        let content = self.charset.encode(&value.to_string()).map_err(|lacks| lacks.to_string())?;
+        Ok(Self { form: Form::Json(Arc::new(value)), charset: self.charset, content: content.into() })
+    }
+
+    fn with_bytes(&self, bytes: Blob) -> Self {
+        if matches!(self.form, Form::Binary) && self.content.bytes() == &bytes {
+            return self.clone();
+        }
+        Self::binary(bytes.into())
+    }
+
+    fn with_text(&self, text: &str, may: TextMay) -> Result<Self, String> {
+        if may == TextMay::BeHl7
+            && !matches!(self.form, Form::Text(_))
+            && let Ok(message) = hl7::Message::parse(text)
+        {
+            return self.with_hl7(message.in_charset(self.charset));
+        }
+        if may == TextMay::BeHl7 && !matches!(self.form, Form::Text(_)) {
+            return Err("its last value is text and not HL7: `as: text` lets it leave so".to_owned());
+        }
+        if let Form::Text(before) = &self.form
+            && **before == *text
+        {
+            return Ok(self.clone());
+        }
+        let content = self.charset.encode(text).map_err(|lacks| lacks.to_string())?;
+        Ok(Self { form: Form::Text(text.into()), charset: self.charset, content: content.into() })
+    }
+}
+
+/// What a script's text may be, where the message was not text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextMay {
+    /// HL7 again.
+    BeHl7,
+    /// Any text (`as: text`).
+    BeText,
+}
+
+fn unreadable(error: impl ToString) -> Unreadable {
+    Unreadable { why: error.to_string() }
+}
+
+/// A value's kind, for a person.
+pub(crate) fn named(value: &Dynamic) -> &'static str {
+    match value.type_name() {
+        "i64" => "a number",
+        "string" => "text",
+        "bool" => "true or false",
+        "()" => "nothing",
+        "array" => "a list",
+        "map" => "a map",
+        "blob" => "bytes",
+        "Fn" => "a function",
+        name if name.ends_with("Decimal") || name == "decimal" => "a number",
+        name if name.ends_with("Segment") => "a segment",
+        name if name.ends_with("Part") => "a part",
+        name if name.ends_with("Time") => "a time",
+        _ => "something else",
+    }
+}

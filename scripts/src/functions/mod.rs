@@ -1,0 +1,51 @@
+//! What scripts can call beside Rhai's own: one file for each area, documented where it is written.
+
+// What a script may call is what is `pub` in these modules.
+#![allow(unreachable_pub)]
+
+use rhai::{Engine, exported_module};
+
+mod context;
+mod encoding;
+mod endings;
+mod json;
+mod message;
+mod number;
+mod regex;
+mod segment;
+mod table;
+mod text;
+pub(crate) mod time;
+
+pub(crate) use context::{Asks, Responses};
+
+/// The areas as the reference page shows them: a heading, and the functions beneath it.
+pub(crate) fn areas() -> Vec<(&'static str, rhai::Module)> {
+    vec![
+        ("The message (HL7)", exported_module!(message::functions)),
+        ("Segments", exported_module!(segment::functions)),
+        ("Ending a message", exported_module!(endings::functions)),
+        ("Code tables", exported_module!(table::functions)),
+        ("What is not in the message", exported_module!(context::functions)),
+        ("Dates and times", exported_module!(time::functions)),
+        ("Text", exported_module!(text::functions)),
+        ("Patterns", exported_module!(regex::functions)),
+        ("Numbers", exported_module!(number::functions)),
+        ("JSON", exported_module!(json::functions)),
+        ("Encodings", exported_module!(encoding::functions)),
+    ]
+}
+
+pub(crate) fn register(engine: &mut Engine) {
+    for (_, module) in areas() {
+        engine.register_global_module(module.into());
+    }
+}
+
+/// What a function that can fail gives back.
+pub(crate) type Outcome<T> = Result<T, Box<rhai::EvalAltResult>>;
+
+/// An error in words.
+pub(crate) fn broke<T>(error: impl ToString) -> Outcome<T> {
+    Err(error.to_string().into())
+}

@@ -1,0 +1,203 @@
+//! `msg` of an HL7 channel: a handle on one message, and handles on its segments.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use formats::hl7::{Message, Path, Place};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString};
+
+use crate::{
+    functions::Outcome,
+    part::{self, ScriptPart},
+    paths::Written,
+};
+
+/// A message that scripts read and change. Its copies are the same message; `copy()` makes another.
+#[derive(Clone)]
+pub(crate) struct Hl7(Arc<Mutex<Editing>>);
+
+struct Editing {
+    message: Message,
+    /// What moved segments since the message was taken, so that handles on them find theirs again.
+    shifts: Vec<Shift>,
+}
+
+#[derive(Clone, Copy)]
+enum Shift {
+    Inserted(usize),
+    Removed(usize),
+}
+
+/// One segment of a message.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    message: Hl7,
+    index: usize,
+    /// How many shifts the index knows of.
+    since: usize,
+}
+
+impl Hl7 {
+    pub(crate) fn new(message: Message) -> Self {
+        Self(Arc::new(Mutex::new(Editing { message, shifts: Vec::new() })))
+    }
+
+    /// The message as it now is.
+    pub(crate) fn message(&self) -> Message {
+        self.lock().message.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Editing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Outcome<ImmutableString> {
+        let path = read_path(path)?;
+        Ok(self.lock().message.get(&path).as_ref().into())
+    }
+
+    pub(crate) fn set(&mut self, path: &str, value: &Dynamic) -> Outcome<()> {
+        let path = read_path(path)?;
+        let written = part::for_field(value)?;
+        let message = &mut self.lock().message;
+        match written {
+            Written::Part(part) => message.set_part(&path, &part),
+            other => message.set(&path, &other.into_text()),
+        }
+        .map_err(broke)
+    }
+
+    pub(crate) fn has(&mut self, path: &str) -> Outcome<bool> {
+        let path = read_path(path)?;
+        Ok(self.lock().message.has(&path))
+    }
+
+    pub(crate) fn part(&mut self, path: &str) -> Outcome<ScriptPart> {
+        let path = read_path(path)?;
+        Ok(ScriptPart(self.lock().message.part(&path)))
+    }
+
+    /// How many repetitions a field has.
+    pub(crate) fn repetitions(&mut self, path: &str) -> Outcome<INT> {
+        let path = read_path(path)?;
+        let place = path.place().ok_or_else(|| format!("`{path}` is a segment and has no repetitions"))?;
+        let editing = self.lock();
+        let index = editing.message.segments(path.segment()).into_iter().nth(path.occurrence() as usize - 1);
+        let Some(index) = index else { return Ok(0) };
+        let there = |repetition: &u16| {
+            let place = Place { repetition: *repetition, ..Place::field(place.field) };
+            editing.message.raw_at(index, &place).is_some()
+        };
+        Ok((1..u16::MAX).take_while(there).count() as INT)
+    }
+
+    pub(crate) fn insert(&mut self, name: &str, after: &str) -> Outcome<()> {
+        let editing = &mut *self.lock();
+        let index = editing.message.insert(name, after).map_err(broke)?;
+        editing.shifts.push(Shift::Inserted(index));
+        Ok(())
+    }
+
+    pub(crate) fn append(&mut self, segment: &str) -> Outcome<()> {
+        self.lock().message.append(segment).map(|_| ()).map_err(broke)
+    }
+
+    pub(crate) fn segments(&mut self, name: Option<&str>) -> Array {
+        let editing = self.lock();
+        let indices = match name {
+            Some(name) => editing.message.segments(name),
+            None => (0..editing.message.segment_count()).collect(),
+        };
+        let since = editing.shifts.len();
+        let handle = |index| Dynamic::from(Segment { message: self.clone(), index, since });
+        indices.into_iter().map(handle).collect()
+    }
+
+    pub(crate) fn groups(&mut self, of: &str) -> Array {
+        self.lock().message.groups(of).into_iter().map(|group| Dynamic::from(Self::new(group))).collect()
+    }
+
+    pub(crate) fn copy(&mut self) -> Self {
+        Self::new(self.message())
+    }
+
+    pub(crate) fn text(&mut self) -> ImmutableString {
+        self.lock().message.text().into()
+    }
+}
+
+impl Segment {
+    /// Does something with the message and where this segment now stands in it.
+    fn with<T>(&self, work: impl FnOnce(&mut Editing, usize) -> Outcome<T>) -> Outcome<T> {
+        let editing = &mut *self.message.lock();
+        let mut index = self.index;
+        for shift in &editing.shifts[self.since..] {
+            match *shift {
+                Shift::Inserted(at) if at <= index => index += 1,
+                Shift::Removed(at) if at == index => return Err("the segment was removed".into()),
+                Shift::Removed(at) if at < index => index -= 1,
+                Shift::Inserted(_) | Shift::Removed(_) => {}
+            }
+        }
+        work(editing, index)
+    }
+
+    pub(crate) fn get(&mut self, place: &str) -> Outcome<ImmutableString> {
+        let place = read_place(place)?;
+        self.with(|editing, index| Ok(editing.message.get_at(index, &place).as_ref().into()))
+    }
+
+    pub(crate) fn set(&mut self, place: &str, value: &Dynamic) -> Outcome<()> {
+        let place = read_place(place)?;
+        let written = part::for_field(value)?;
+        self.with(|editing, index| {
+            match written {
+                Written::Part(part) => editing.message.set_part_at(index, &place, &part),
+                other => editing.message.set_at(index, &place, &other.into_text()),
+            }
+            .map_err(broke)
+        })
+    }
+
+    pub(crate) fn has(&mut self, place: &str) -> Outcome<bool> {
+        let place = read_place(place)?;
+        self.with(|editing, index| Ok(editing.message.has_at(index, &place)))
+    }
+
+    pub(crate) fn part(&mut self, place: &str) -> Outcome<ScriptPart> {
+        let place = read_place(place)?;
+        self.with(|editing, index| Ok(ScriptPart(editing.message.part_at(index, &place))))
+    }
+
+    pub(crate) fn name(&mut self) -> Outcome<ImmutableString> {
+        self.with(|editing, index| Ok(editing.message.segment_name(index).into()))
+    }
+
+    pub(crate) fn text(&mut self) -> Outcome<ImmutableString> {
+        self.with(|editing, index| Ok(editing.message.segment_text(index).unwrap_or_default().into()))
+    }
+
+    pub(crate) fn remove(&mut self) -> Outcome<()> {
+        self.with(|editing, index| {
+            editing.message.remove_segment(index).map_err(broke)?;
+            editing.shifts.push(Shift::Removed(index));
+            Ok(())
+        })
+    }
+}
+
+/// Names both types for error messages.
+pub(crate) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<Hl7>("message").register_type_with_name::<Segment>("segment");
+}
+
+fn read_path(path: &str) -> Outcome<Path> {
+    Path::parse(path).map_err(broke)
+}
+
+fn read_place(place: &str) -> Outcome<Place> {
+    Place::parse(place).map_err(broke)
+}
+
+fn broke(error: impl ToString) -> Box<EvalAltResult> {
+    error.to_string().into()
+}

@@ -1,0 +1,138 @@
+//! JSON to Rhai's values and back, with every digit of every number.
+
+use std::str::FromStr;
+
+use rhai::{Array, Dynamic, ImmutableString, Map};
+use rust_decimal::Decimal;
+use serde_json::{Number, Value};
+
+use crate::{functions::time::Time, part::ScriptPart, tree::Tree};
+
+/// As deep as JSON is read, and as deep as it is written.
+const DEEPEST: usize = 128;
+
+/// A number that no integer and no decimal of Rhai's can hold without losing a digit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digits(pub(crate) String);
+
+/// Reads JSON text; a byte order mark before it is passed over.
+pub(crate) fn read(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))
+        .map_err(|error| format!("it is not JSON: {error}"))
+}
+
+pub(crate) fn to_dynamic(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => number_to_dynamic(number),
+        Value::String(text) => text.as_str().into(),
+        Value::Array(list) => Dynamic::from_array(list.iter().map(to_dynamic).collect()),
+        Value::Object(map) => map_to_dynamic(map),
+    }
+}
+
+/// A JSON object as a Rhai map.
+pub(crate) fn map_to_dynamic(map: &serde_json::Map<String, Value>) -> Dynamic {
+    Dynamic::from_map(map.iter().map(|(key, value)| (key.as_str().into(), to_dynamic(value))).collect())
+}
+
+fn number_to_dynamic(number: &Number) -> Dynamic {
+    let digits = number.to_string();
+    if let Ok(integer) = digits.parse::<i64>()
+        && integer.to_string() == digits
+    {
+        return integer.into();
+    }
+    match Decimal::from_str_exact(&digits) {
+        Ok(decimal) if decimal.to_string() == digits => Dynamic::from_decimal(decimal),
+        _ => Dynamic::from(Digits(digits)),
+    }
+}
+
+/// A map, a list or a JSON `msg` as JSON; none for any other value.
+pub(crate) fn of_document(value: &Dynamic) -> Result<Option<Value>, String> {
+    if value.is_map() || value.is_array() || value.is::<Tree>() {
+        return from_dynamic(value).map(Some);
+    }
+    Ok(None)
+}
+
+/// A value as JSON; fails for what JSON cannot say.
+pub(crate) fn from_dynamic(value: &Dynamic) -> Result<Value, String> {
+    at_depth(value, DEEPEST)
+}
+
+fn at_depth(value: &Dynamic, left: usize) -> Result<Value, String> {
+    if left == 0 {
+        return Err(format!("JSON cannot be nested deeper than {DEEPEST}"));
+    }
+    if let Some(tree) = value.read_lock::<Tree>() {
+        return tree.with(|root| at_depth(root, left));
+    }
+    if let Some(list) = value.read_lock::<Array>() {
+        return list.iter().map(|item| at_depth(item, left - 1)).collect::<Result<_, _>>().map(Value::Array);
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let members = map.iter().map(|(key, item)| Ok((key.to_string(), at_depth(item, left - 1)?)));
+        return members.collect::<Result<_, String>>().map(Value::Object);
+    }
+    scalar(value).ok_or_else(|| format!("JSON cannot hold {}", crate::form::named(value)))
+}
+
+fn scalar(value: &Dynamic) -> Option<Value> {
+    if value.is_unit() {
+        return Some(Value::Null);
+    }
+    if let Ok(flag) = value.as_bool() {
+        return Some(flag.into());
+    }
+    if let Ok(integer) = value.as_int() {
+        return Some(integer.into());
+    }
+    if let Ok(decimal) = value.as_decimal() {
+        return number(&decimal.to_string());
+    }
+    if let Some(text) = value.read_lock::<ImmutableString>() {
+        return Some(text.as_str().into());
+    }
+    if let Some(digits) = value.read_lock::<Digits>() {
+        return number(&digits.0);
+    }
+    if let Ok(character) = value.as_char() {
+        return Some(character.to_string().into());
+    }
+    if let Some(part) = value.read_lock::<ScriptPart>() {
+        return Some(part.0.as_str().into());
+    }
+    value.read_lock::<Time>().map(|time| time.iso().into())
+}
+
+fn number(digits: &str) -> Option<Value> {
+    Number::from_str(digits).ok().map(Value::Number)
+}
+
+/// The same value with the members that were there before in the order they stood in.
+pub(crate) fn ordered_like(before: &Value, after: Value) -> Value {
+    match (before, after) {
+        (Value::Object(before), Value::Object(mut after)) => {
+            let mut ordered = serde_json::Map::new();
+            for (key, old) in before {
+                if let Some(new) = after.remove(key) {
+                    ordered.insert(key.clone(), ordered_like(old, new));
+                }
+            }
+            ordered.extend(after);
+            Value::Object(ordered)
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            let mut old = before.iter();
+            let ordered = after.into_iter().map(|new| match old.next() {
+                Some(old) => ordered_like(old, new),
+                None => new,
+            });
+            Value::Array(ordered.collect())
+        }
+        (_, after) => after,
+    }
+}

@@ -1,0 +1,73 @@
+//! The Rhai that scripts run in: what it can do, what it cannot, and how far it may go.
+
+use rhai::{
+    Engine, INT,
+    packages::{
+        ArithmeticPackage, BasicArrayPackage, BasicBlobPackage, BasicFnPackage, BasicIteratorPackage,
+        BasicMapPackage, BasicMathPackage, BasicStringPackage, BitFieldPackage, LanguageCorePackage,
+        LogicPackage, MoreStringPackage, Package,
+    },
+};
+
+use crate::{functions, handle, library::WITHHELD, part, run, tree};
+
+/// The longest text that a script may make: a message of 64 MB, and no more.
+pub(crate) const LONGEST_TEXT: usize = 64 << 20;
+
+/// The most elements that a list may have, those of the lists in it counted.
+const LARGEST_LIST: usize = 100_000;
+
+/// The most members that a map may have, those of the maps in it counted.
+const LARGEST_MAP: usize = 100_000;
+
+/// Functions that call each other may stand so deep.
+const DEEPEST_CALL: usize = 64;
+
+/// A language without files, clock, printing or evaluation of text.
+pub(crate) fn new() -> Engine {
+    let mut engine = Engine::new_raw();
+    register_packages(&mut engine);
+    limit(&mut engine);
+    engine.set_strict_variables(true);
+    for word in ["eval", "print", "debug"] {
+        engine.disable_symbol(word);
+    }
+    engine.on_progress(run::progress);
+    handle::register(&mut engine);
+    tree::register(&mut engine);
+    part::register(&mut engine);
+    functions::register(&mut engine);
+    for name in WITHHELD {
+        engine.register_fn(*name, |_: INT| functions::broke::<()>("a step never waits"));
+    }
+    engine
+}
+
+/// Rhai's own packages, without its clock.
+fn register_packages(engine: &mut Engine) {
+    let _ = engine
+        .register_global_module(LanguageCorePackage::new().as_shared_module())
+        .register_global_module(ArithmeticPackage::new().as_shared_module())
+        .register_global_module(LogicPackage::new().as_shared_module())
+        .register_global_module(BitFieldPackage::new().as_shared_module())
+        .register_global_module(BasicMathPackage::new().as_shared_module())
+        .register_global_module(BasicFnPackage::new().as_shared_module())
+        .register_global_module(BasicIteratorPackage::new().as_shared_module())
+        .register_global_module(BasicStringPackage::new().as_shared_module())
+        .register_global_module(MoreStringPackage::new().as_shared_module())
+        .register_global_module(BasicArrayPackage::new().as_shared_module())
+        .register_global_module(BasicBlobPackage::new().as_shared_module())
+        .register_global_module(BasicMapPackage::new().as_shared_module());
+}
+
+fn limit(engine: &mut Engine) {
+    engine
+        .set_max_call_levels(DEEPEST_CALL)
+        .set_max_expr_depths(64, 32)
+        .set_max_string_size(LONGEST_TEXT)
+        .set_max_array_size(LARGEST_LIST)
+        .set_max_map_size(LARGEST_MAP)
+        .set_max_variables(1000)
+        .set_max_functions(1000)
+        .set_max_modules(100);
+}

@@ -1,0 +1,117 @@
+//! The texts of all scripts, and the names of all functions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::Engine;
+use serde_json::Value;
+
+/// What Relais ships: name and text.
+const SHIPPED: &[(&str, &str)] = &[("relais/hl7", include_str!("../../hl7.rhai"))];
+
+/// Functions that Rhai knows without having them registered; 0 stands for any number of arguments.
+const BUILT_IN: &[(&str, usize)] = &[
+    ("Fn", 1),
+    ("call", 0),
+    ("curry", 0),
+    ("is_def_fn", 2),
+    ("is_def_var", 1),
+    ("is_shared", 1),
+    ("type_of", 1),
+];
+
+/// Functions of Rhai's that no step may call.
+pub(crate) const WITHHELD: &[&str] = &["sleep"];
+
+/// Scripts by full name (`scripts/clean.rhai`, `relais/hl7`), and Rhai's own functions.
+pub(crate) struct Shelf {
+    scripts: BTreeMap<String, Script>,
+    natives: BTreeMap<String, BTreeSet<usize>>,
+    /// What can be read off a value: `name` of a segment.
+    counts_any: BTreeSet<&'static str>,
+}
+
+struct Script {
+    text: String,
+    functions: BTreeSet<(String, usize)>,
+}
+
+impl Shelf {
+    pub(crate) fn new(engine: &Engine) -> Self {
+        let mut shelf = Self {
+            scripts: BTreeMap::new(),
+            natives: natives(engine),
+            counts_any: BUILT_IN.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect(),
+        };
+        for (name, text) in SHIPPED {
+            shelf.put((*name).to_owned(), (*text).to_owned());
+        }
+        shelf
+    }
+
+    pub(crate) fn put(&mut self, name: String, text: String) {
+        let functions = functions_of(&text);
+        self.scripts.insert(name, Script { text, functions });
+    }
+
+    /// The full name of a script as it was written: `clean`, `clean.rhai`, `scripts/clean.rhai`, `relais/hl7`.
+    pub(crate) fn find(&self, written: &str) -> Option<String> {
+        let bare = written.strip_prefix("./").unwrap_or(written);
+        [bare.to_owned(), format!("scripts/{bare}"), format!("scripts/{bare}.rhai")]
+            .into_iter()
+            .find(|name| self.scripts.contains_key(name))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.scripts.keys()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.scripts.get(name).map(|script| script.text.as_str())
+    }
+
+    /// Whether a script has a function of so many parameters.
+    pub(crate) fn has_function(&self, script: &str, name: &str, parameters: usize) -> bool {
+        self.scripts
+            .get(script)
+            .is_some_and(|script| script.functions.contains(&(name.to_owned(), parameters)))
+    }
+
+    pub(crate) fn natives(&self) -> impl Iterator<Item = &str> + Clone {
+        self.natives.keys().map(String::as_str)
+    }
+
+    /// Whether the language has a function of so many parameters.
+    pub(crate) fn has_native(&self, name: &str, parameters: usize) -> bool {
+        self.counts_any.contains(name)
+            || self.natives.get(name).is_some_and(|counts| counts.contains(&parameters))
+    }
+}
+
+/// The functions a script defines for others, found without the rest of the project.
+fn functions_of(text: &str) -> BTreeSet<(String, usize)> {
+    let mut lenient = Engine::new_raw();
+    lenient.set_strict_variables(false);
+    let Ok(ast) = lenient.compile(text) else { return BTreeSet::new() };
+    ast.iter_functions()
+        .filter(|function| function.access == rhai::FnAccess::Public)
+        .map(|function| (function.name.to_owned(), function.params.len()))
+        .collect()
+}
+
+fn natives(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
+    let mut natives: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let listed = engine.gen_fn_metadata_to_json(true).unwrap_or_default();
+    let listed: Value = serde_json::from_str(&listed).unwrap_or_default();
+    for function in listed["functions"].as_array().into_iter().flatten() {
+        let (Some(name), Some(count)) = (function["name"].as_str(), function["numParams"].as_u64()) else {
+            continue;
+        };
+        if !WITHHELD.contains(&name) {
+            natives.entry(name.to_owned()).or_default().insert(count as usize);
+        }
+    }
+    for (name, count) in BUILT_IN {
+        natives.entry((*name).to_owned()).or_default().insert(*count);
+    }
+    natives
+}

@@ -1,0 +1,75 @@
+//! What the code that runs on this thread may ask, and how long it may take.
+//!
+//! Rhai's callbacks are shared by all messages and outlive each, while a step's [`Context`] is borrowed
+//! for one run: the two meet here, and nowhere else.
+
+use std::{sync::Arc, time::Instant};
+
+use engine::Context;
+use jiff::tz::TimeZone;
+use rhai::{Dynamic, EvalAltResult, Position};
+use scoped_tls::scoped_thread_local;
+
+use crate::{Limits, ending::Ending, table::Tables};
+
+scoped_thread_local!(static CONTEXT: Context);
+scoped_thread_local!(static RUN: Run);
+
+/// One message's way through code.
+pub(crate) struct Run {
+    pub(crate) zone: TimeZone,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) limits: Limits,
+    pub(crate) started: Instant,
+}
+
+impl Run {
+    /// Does `work`, whose code asks `context`.
+    pub(crate) fn with<T>(&self, context: &Context, work: impl FnOnce() -> T) -> T {
+        CONTEXT.set(context, || RUN.set(self, work))
+    }
+}
+
+/// Asks the running step's context.
+pub(crate) fn ask<T>(question: impl FnOnce(&Context) -> T) -> Result<T, Box<EvalAltResult>> {
+    if CONTEXT.is_set() {
+        return Ok(CONTEXT.with(question));
+    }
+    Err("only a step that runs on a message may ask this".into())
+}
+
+/// The project's tables.
+pub(crate) fn tables() -> Result<Arc<Tables>, Box<EvalAltResult>> {
+    if RUN.is_set() {
+        return Ok(RUN.with(|run| Arc::clone(&run.tables)));
+    }
+    Err("only a step that runs on a message may look into a table".into())
+}
+
+/// The zone of times without an offset.
+pub(crate) fn zone() -> TimeZone {
+    if RUN.is_set() { RUN.with(|run| run.zone.clone()) } else { TimeZone::UTC }
+}
+
+/// Called by Rhai at each operation: ends what has used up its share.
+pub(crate) fn progress(operations: u64) -> Option<Dynamic> {
+    if !RUN.is_set() {
+        return bound(operations > Limits::default().operations, "it took too many operations");
+    }
+    RUN.with(|run| {
+        if operations > run.limits.operations {
+            return bound(true, "it took too many operations");
+        }
+        let look_at_the_clock = operations.is_multiple_of(256);
+        bound(look_at_the_clock && run.started.elapsed() > run.limits.time, "it took too long")
+    })
+}
+
+fn bound(reached: bool, why: &str) -> Option<Dynamic> {
+    reached.then(|| Dynamic::from(Ending::Bound(why.to_owned())))
+}
+
+/// Ends a native function that would take or make too much.
+pub(crate) fn too_large(what: &str) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE).into()
+}
