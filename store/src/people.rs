@@ -129,10 +129,13 @@ fn take_out(
     then: DeliveryState,
     by: &str,
 ) -> Result<(), Failure> {
-    if matches!(now, DeliveryState::Sent | DeliveryState::Dropped) {
-        return Err(Failure::Refused(format!("delivery {} has ended", id.0)));
+    if now == DeliveryState::Sent {
+        return Err(Failure::Refused(format!("delivery {} was sent", id.0)));
     }
-    Ok(end(tables, id, then, &format!("by {by}"))?)
+    if now != then {
+        end(tables, id, then, &format!("by {by}"))?;
+    }
+    Ok(())
 }
 
 fn end(tables: &Tables, id: DeliveryId, state: DeliveryState, why: &str) -> rusqlite::Result<()> {

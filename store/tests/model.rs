@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use store::Sqlite;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn memory_and_disk_agree(operations in operations()) {

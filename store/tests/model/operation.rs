@@ -53,14 +53,14 @@ pub(crate) struct Coming {
 }
 
 pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
-    prop::collection::vec(operation(), 1..60)
+    prop::collection::vec(operation(), 1..100)
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let message = || 1..12_u64;
-    let delivery = || prop_oneof![1..20_u64, 1001..1006_u64];
+    let message = || 0..4_u64;
+    let delivery = || 0..5_u64;
     prop_oneof![
-        5 => prop::collection::vec(coming(), 1..4).prop_map(Operation::Keep),
+        4 => prop::collection::vec(coming(), 1..3).prop_map(Operation::Keep),
         6 => (message(), 0..6_u8).prop_map(|(message, shape)| Operation::Queue { message, shape }),
         2 => message().prop_map(|message| Operation::Close { message }),
         4 => (delivery(), any::<bool>()).prop_map(|(delivery, noted)| Operation::Begin { delivery, noted }),
@@ -72,8 +72,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => (delivery(), prop::option::of(0..3_usize), any::<bool>())
             .prop_map(|(delivery, to, edited)| Operation::Resend { delivery, to, edited }),
         1 => delivery().prop_map(|delivery| Operation::Drop { delivery }),
-        1 => delivery().prop_map(|delivery| Operation::Park { delivery }),
-        2 => delivery().prop_map(|delivery| Operation::TakeUp { delivery }),
+        2 => delivery().prop_map(|delivery| Operation::Park { delivery }),
+        5 => delivery().prop_map(|delivery| Operation::TakeUp { delivery }),
         1 => (0..2_usize, any::<bool>()).prop_map(|(name, on)| Operation::Switch { name, on }),
         1 => Just(Operation::Restart),
     ]
@@ -82,7 +82,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 fn coming() -> impl Strategy<Value = Coming> {
     let place = (0..2_usize, 0..3_u8, 0..2_u8, any::<bool>(), 0..100_u64);
     let rest = (
-        prop::option::weighted(0.2, 1..12_u64),
+        prop::option::weighted(0.2, 0..4_u64),
         prop::option::weighted(0.1, 0..2_u8),
         prop::bool::weighted(0.1),
     );
@@ -131,9 +131,11 @@ impl Coming {
 impl Pair {
     /// Asks both, and holds their answers together.
     pub(crate) async fn apply(&self, operation: &Operation) {
-        let (one, other) = match operation {
+        let mut operation = operation.clone();
+        self.choose(&mut operation);
+        let (one, other) = match &operation {
             Operation::Keep(coming) => self.keep(coming).await,
-            _ => (ask(&self.memory, operation).await, ask(&self.disk, operation).await),
+            _ => (ask(&self.memory, &operation).await, ask(&self.disk, &operation).await),
         };
         assert_eq!(one, other, "{operation:?}");
     }
@@ -149,6 +151,33 @@ impl Pair {
         (told(kept.0), told(kept.1))
     }
 
+    /// Makes a number mean one of the messages or deliveries that there are, the youngest first.
+    fn choose(&self, operation: &mut Operation) {
+        let snapshot = self.memory.snapshot();
+        let messages: Vec<u64> = snapshot.messages.iter().map(|message| message.message.id.0).collect();
+        let deliveries: Vec<u64> = snapshot.deliveries.iter().map(|delivery| delivery.id.0).collect();
+        match operation {
+            Operation::Queue { message, .. }
+            | Operation::Close { message }
+            | Operation::Told { message, .. }
+            | Operation::Mark { message } => pick(message, &messages),
+            Operation::Begin { delivery, .. }
+            | Operation::Settle { delivery, .. }
+            | Operation::Fill { delivery, .. }
+            | Operation::Resend { delivery, .. }
+            | Operation::Drop { delivery }
+            | Operation::Park { delivery }
+            | Operation::TakeUp { delivery } => pick(delivery, &deliveries),
+            Operation::Keep(coming) => {
+                coming
+                    .iter_mut()
+                    .filter_map(|one| one.supersedes.as_mut())
+                    .for_each(|id| pick(id, &messages));
+            }
+            Operation::Interrupted { .. } | Operation::Switch { .. } | Operation::Restart => {}
+        }
+    }
+
     /// Brings both to the same next ids: a store that was opened anew may give one again that nothing was kept under.
     /// Those of new deliveries are above those that [`processed`] gives itself.
     pub(crate) fn number_alike(&self) {
@@ -161,6 +190,11 @@ impl Pair {
         raise(reached[0], highest, || self.memory.next_message());
         raise(reached[1], highest, || self.disk.next_message());
     }
+}
+
+/// Past the last, it is one that nobody knows.
+fn pick(number: &mut u64, ids: &[u64]) {
+    *number = ids.iter().rev().nth(*number as usize).copied().unwrap_or(999_999);
 }
 
 fn raise<T: Ord>(mut reached: T, highest: T, next: impl Fn() -> T) {
@@ -233,7 +267,11 @@ fn processed(message: u64, shape: u8) -> Processed {
         2 => vec![whole(vec![delivery(first, 0, None), delivery(first + 1, 1, Some(0))])],
         3 => vec![Part {
             body: Some(Content::from("changed")),
-            ..whole(vec![delivery(first, 2, Some(1)), delivery(first + 1, 0, None)])
+            ..whole(vec![
+                delivery(first, 2, Some(0)),
+                delivery(first + 1, 1, Some(0)),
+                delivery(first + 2, 0, None),
+            ])
         }],
         _ => (1..4)
             .map(|place| Part {
