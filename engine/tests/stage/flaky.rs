@@ -164,7 +164,7 @@ impl Store for Flaky {
         self.write("keep", self.memory.keep(arrivals)).await
     }
 
-    async fn queue(&self, processed: Processed) -> Result<(), StoreError> {
+    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
         self.write("queue", self.memory.queue(processed)).await
     }
 

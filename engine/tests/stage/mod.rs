@@ -114,11 +114,13 @@ impl Stage {
         begun
     }
 
-    /// Stops as an operator would, and starts again.
-    pub async fn restart(&mut self) {
+    /// Stops as an operator would, and starts again. Says what was cut because it took too long.
+    pub async fn restart(&mut self) -> Vec<DeliveryId> {
         self.channel.stop(Duration::from_secs(10)).await;
         self.store.die();
+        let begun = self.deliveries(DeliveryState::Begun);
         self.start_again(|_| {}).await;
+        begun
     }
 
     async fn start_again(&mut self, prepare: impl FnOnce(&Flaky)) {
