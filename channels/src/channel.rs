@@ -1,8 +1,10 @@
 //! One channel of a project, as its file describes it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use engine::{Ages, Hash, Plan};
+
+use crate::trial::Trial;
 
 /// What was found in one file of `channels/`.
 pub struct Channel {
@@ -23,11 +25,32 @@ pub struct Channel {
     pub warnings: usize,
     /// The names of its `tests:`.
     pub tests: Vec<String>,
+    /// What runs them; `None` where the steps do not compile.
+    pub(crate) trial: Option<Trial>,
 }
 
 impl Channel {
     /// Whether nothing is wrong with it. Warnings do not count.
     pub fn is_sound(&self) -> bool {
         self.faults == 0
+    }
+
+    /// A file that is not even YAML.
+    pub(crate) fn unread(file: PathBuf, (faults, warnings): (usize, usize)) -> Self {
+        let days = |days: u64| Duration::from_hours(24 * days);
+        Self {
+            name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            file,
+            enabled: true,
+            description: None,
+            tags: Vec::new(),
+            plan: None,
+            ages: Ages { content: days(30), errors: days(90), metadata: days(365) },
+            version: Hash::of(&[]),
+            faults,
+            warnings,
+            tests: Vec::new(),
+            trial: None,
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! A folder with channels, scripts, tables and settings, read as a whole.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::{Channel, Fault, ServerSettings};
 
@@ -59,10 +62,4 @@ impl Project {
     pub fn is_sound(&self) -> bool {
         !self.faults.iter().any(Fault::is_error)
     }
-}
-
-/// Reads the project in `root`. Never fails: what is wrong is in [`Project::faults`], all of it.
-pub fn load(root: &Path, options: &Options) -> Project {
-    let _ = (root, options);
-    unimplemented!("being written")
 }

@@ -1,8 +1,16 @@
 //! The server's settings: `relais.yaml`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
+use engine::{Diagnostic, Path};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::values::Zone;
 
 /// What `relais.yaml` says, with a default for everything.
 #[derive(Debug, Clone)]
@@ -18,26 +26,63 @@ pub struct ServerSettings {
     pub reload: Reload,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The settings of a Relais server, all with a default.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "The settings of a Relais server")]
+pub(crate) struct SettingsFile {
+    /// Where console, REST, metrics and health listen (`127.0.0.1:8600`).
+    #[schemars(with = "Option<String>", extend("examples" = ["127.0.0.1:8600"]))]
+    listen: Option<SocketAddr>,
+    /// Lets `listen` be an address that other machines reach. Without it only this machine is let in.
+    #[serde(default)]
+    allow_remote: bool,
+    /// Where messages are kept.
+    #[serde(default)]
+    store: StoreSettings,
+    /// What is logged, and how.
+    #[serde(default)]
+    log: LogSettings,
+    /// For times without an offset; else the machine's.
+    zone: Option<Zone>,
+    /// When an edited file takes effect.
+    #[serde(default)]
+    reload: Reload,
+}
+
+/// Where messages are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct StoreSettings {
-    /// Relative to the project.
+    /// A folder, from the project's own (`data`).
+    #[serde(default = "data")]
     pub path: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LogSettings {
+    /// For people, or for programs.
+    #[serde(default)]
     pub format: LogFormat,
+    /// The least that is logged.
+    #[serde(default)]
     pub level: LogLevel,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     #[default]
     Text,
     Json,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The least that is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     Error,
     Warn,
@@ -48,9 +93,68 @@ pub enum LogLevel {
 }
 
 /// When an edited file takes effect.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Reload {
+    /// When the files have been still for a second and the whole project is sound.
     #[default]
     OnChange,
+    /// With `relais deploy`, or SIGHUP.
     OnCommand,
+}
+
+impl LogLevel {
+    /// The word that stands in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { path: data() }
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        SettingsFile::default().into()
+    }
+}
+
+impl From<SettingsFile> for ServerSettings {
+    fn from(file: SettingsFile) -> Self {
+        Self {
+            listen: file.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8600))),
+            allow_remote: file.allow_remote,
+            store: file.store,
+            log: file.log,
+            zone: file.zone.map_or_else(TimeZone::system, |zone| zone.0),
+            reload: file.reload,
+        }
+    }
+}
+
+impl ServerSettings {
+    /// What is wrong beyond what the schema says.
+    pub(crate) fn check(&self) -> Option<Diagnostic> {
+        if self.listen.ip().is_loopback() || self.allow_remote {
+            return None;
+        }
+        let message = format!("`{}` can be reached from other machines", self.listen);
+        Some(
+            Diagnostic::error("listen-remote", Path::parse("listen"), message)
+                .help("say `allow_remote: true` if that is meant; what listens there is not encrypted"),
+        )
+    }
+}
+
+fn data() -> PathBuf {
+    "data".into()
 }

@@ -1,8 +1,22 @@
 //! Runs the `tests:` of channels: the steps alone, with nothing behind them.
 
-use std::{path::PathBuf, time::Duration};
+mod code;
+mod diff;
+mod expect;
+mod junit;
+mod run;
 
-use crate::Project;
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use engine::{OnResponse, ReplyPolicy, ReplyWords, Script};
+
+pub use junit::junit;
+
+use crate::{Project, reading::ChannelRead, tests_file::TestFile};
 
 /// What to do with expected files that differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +53,66 @@ impl TestResult {
     }
 }
 
-/// Runs the tests of every channel whose steps compile. `names` picks channels or tests; empty means all.
-pub fn run_tests(project: &Project, names: &[String], expected: Expected) -> Vec<TestResult> {
-    let _ = (project, names, expected);
-    unimplemented!("being written")
+impl Problem {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), diff: None }
+    }
 }
 
-/// The results as JUnit XML.
-pub fn junit(results: &[TestResult]) -> String {
-    let _ = results;
-    unimplemented!("being written")
+/// What is needed of a channel to run its tests.
+pub(crate) struct Trial {
+    channel: Arc<str>,
+    script: Arc<dyn Script>,
+    reply: ReplyPolicy,
+    words: ReplyWords,
+    /// In the order of the file.
+    outlets: Vec<TrialOutlet>,
+    tests: Vec<TestFile>,
+}
+
+struct TrialOutlet {
+    name: String,
+    after: Option<String>,
+    on_response: OnResponse,
+}
+
+impl Trial {
+    pub(crate) fn new(read: &ChannelRead, script: Arc<dyn Script>) -> Self {
+        let outlets = read.destinations.iter().map(|destination| TrialOutlet {
+            name: destination.name.clone(),
+            after: destination.outlet.after.clone(),
+            on_response: match destination.outlet.on_response.is_empty() {
+                true => OnResponse::Nothing,
+                false => OnResponse::Judges,
+            },
+        });
+        Self {
+            channel: read.name.as_str().into(),
+            script,
+            reply: read.reply.policy.clone(),
+            words: read.reply.words.clone(),
+            outlets: outlets.collect(),
+            tests: read.tests.clone(),
+        }
+    }
+}
+
+/// Runs the tests of every channel whose steps compile. `names` picks channels or tests; empty means all.
+pub fn run_tests(project: &Project, names: &[String], expected: Expected) -> Vec<TestResult> {
+    let mut results = Vec::new();
+    for trial in project.channels.iter().filter_map(|channel| channel.trial.as_ref()) {
+        let of_channel = names.is_empty() || names.iter().any(|name| **name == *trial.channel);
+        for test in trial.tests.iter().filter(|test| of_channel || names.contains(&test.name)) {
+            let begun = Instant::now();
+            let (problems, rewritten) = expect::check(trial, test, &project.root, expected);
+            results.push(TestResult {
+                channel: trial.channel.to_string(),
+                test: test.name.clone(),
+                problems,
+                rewritten,
+                took: begun.elapsed(),
+            });
+        }
+    }
+    results
 }

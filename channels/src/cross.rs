@@ -1,0 +1,146 @@
+//! What is wrong between the channels of a project: names, ports and folders, channels that feed one another.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use engine::{Claim, Diagnostic, Path};
+
+use crate::{near::nearest, reading::Draft, variables};
+
+/// A complaint about one of the drafts.
+pub(crate) type About = (usize, Diagnostic);
+
+/// Looks at all channels together. `listen` is the server's own address.
+pub(crate) fn check(drafts: &[Draft], listen: SocketAddr) -> Vec<About> {
+    let mut found = Vec::new();
+    names(drafts, &mut found);
+    claims(drafts, listen, &mut found);
+    feeds(drafts, &mut found);
+    found
+}
+
+fn names(drafts: &[Draft], found: &mut Vec<About>) {
+    for (place, draft) in drafts.iter().enumerate() {
+        if drafts[..place].iter().any(|earlier| earlier.name == draft.name) {
+            let message = format!("another channel is called `{}` too", draft.name);
+            found.push((place, Diagnostic::error("name-taken", Path::parse("name"), message)));
+        }
+    }
+}
+
+/// Of two that claim the same, the second hears it. What is not enabled claims nothing.
+fn claims(drafts: &[Draft], listen: SocketAddr, found: &mut Vec<About>) {
+    let mut taken: Vec<(&Claim, &str)> = Vec::new();
+    let server = Claim::Port(listen);
+    taken.push((&server, ""));
+    for (place, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.enabled) {
+        for (claim, at) in &draft.claims {
+            match taken.iter().find(|(other, _)| collide(claim, other)) {
+                Some((_, owner)) => found.push((place, taken_by(claim, owner, draft, at))),
+                None => taken.push((claim, &draft.name)),
+            }
+        }
+    }
+}
+
+fn collide(one: &Claim, other: &Claim) -> bool {
+    match (one, other) {
+        (Claim::Port(one), Claim::Port(other)) => {
+            let any = one.ip().is_unspecified() || other.ip().is_unspecified() || one.ip() == other.ip();
+            any && one.port() == other.port() && one.port() != 0
+        }
+        (Claim::Folder(one), Claim::Folder(other)) => one.components().eq(other.components()),
+        _ => false,
+    }
+}
+
+fn taken_by(claim: &Claim, owner: &str, draft: &Draft, at: &Path) -> Diagnostic {
+    let owner = match owner {
+        "" => "the server itself (`listen` of `relais.yaml`)".to_owned(),
+        name if name == draft.name => "this channel already".to_owned(),
+        name => format!("the channel `{name}`"),
+    };
+    match claim {
+        Claim::Port(address) => {
+            let message = format!("port {} is taken by {owner}", address.port());
+            Diagnostic::error("port-taken", at.clone(), message)
+        }
+        Claim::Folder(folder) => {
+            let message = format!("the folder `{}` is read by {owner}", folder.display());
+            Diagnostic::error("folder-taken", at.clone(), message)
+        }
+    }
+}
+
+/// A destination that feeds another channel, and where it names it.
+struct Feed<'d> {
+    place: usize,
+    from: &'d str,
+    to: &'d str,
+    at: Path,
+}
+
+/// Channels feed channels that are there and that take it, and never themselves by a way around.
+fn feeds(drafts: &[Draft], found: &mut Vec<About>) {
+    let feeds: Vec<Feed<'_>> =
+        drafts.iter().enumerate().flat_map(|(place, draft)| fed_by(place, draft)).collect();
+    for feed in &feeds {
+        if let Some(fault) = unfit(drafts, feed) {
+            found.push((feed.place, fault));
+        }
+    }
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for feed in &feeds {
+        next.entry(feed.from).or_default().push(feed.to);
+    }
+    for feed in feeds.iter().filter(|feed| reaches(&next, feed.to, feed.from)) {
+        let message = format!(
+            "messages from `{}` come back to `{}`: they would go round for ever",
+            feed.from, feed.from
+        );
+        found.push((feed.place, Diagnostic::error("feed-circle", feed.at.clone(), message)));
+    }
+}
+
+fn fed_by(place: usize, draft: &Draft) -> Vec<Feed<'_>> {
+    let count = draft.tree.get("destinations").map_or(0, |list| list.items().len());
+    let feed = |n: usize| {
+        let at = Path::parse(&format!("destinations.{n}.to.channel.name"));
+        let to = draft.tree.at(&at)?.scalar().filter(|scalar| !scalar.unknown)?;
+        (!variables::has_expression(&to.text)).then(|| Feed { place, from: &draft.name, to: &to.text, at })
+    };
+    (0..count).filter_map(feed).collect()
+}
+
+fn unfit(drafts: &[Draft], feed: &Feed<'_>) -> Option<Diagnostic> {
+    let Some(target) = drafts.iter().find(|draft| draft.name == feed.to) else {
+        let message = format!("there is no channel `{}`", feed.to);
+        let fault = Diagnostic::error("unknown-channel", feed.at.clone(), message);
+        return Some(match nearest(feed.to, drafts.iter().map(|draft| draft.name.as_str())) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault,
+        });
+    };
+    let takes = target.tree.at(&Path::parse("source.channel")).is_some();
+    (!takes).then(|| {
+        let message = format!("the channel `{}` has another source and takes nothing from channels", feed.to);
+        Diagnostic::error("unknown-channel", feed.at.clone(), message)
+            .help("a channel that others feed has `source: { channel: {} }`")
+    })
+}
+
+fn reaches<'d>(next: &BTreeMap<&'d str, Vec<&'d str>>, from: &'d str, to: &str) -> bool {
+    let mut seen = vec![from];
+    let mut at = 0;
+    while let Some(name) = seen.get(at).copied() {
+        if name == to {
+            return true;
+        }
+        for step in next.get(name).into_iter().flatten() {
+            if !seen.contains(step) {
+                seen.push(step);
+            }
+        }
+        at += 1;
+    }
+    false
+}

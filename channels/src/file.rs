@@ -1,0 +1,492 @@
+//! What may stand in a channel file: its fields, with their documentation, defaults and schema.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    schema,
+    tests_file::TestFile,
+    values::{PartOfDay, PerTime, Period, Zone},
+};
+
+/// One way for messages: where they come from, what is done to them, where they go.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "A Relais channel")]
+#[expect(
+    dead_code,
+    reason = "the schema is made of it; the fields are read one by one, so that one hides no other"
+)]
+pub(crate) struct ChannelFile {
+    /// Names the channel: in the console, in metrics, on the command line. No other channel has it.
+    #[schemars(schema_with = "name")]
+    name: String,
+    /// What it is for, in a sentence.
+    #[serde(default)]
+    description: Option<String>,
+    /// Words to find it by.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// With `false` it is checked and not started.
+    #[serde(default = "yes")]
+    enabled: bool,
+    /// Where messages come from: one protocol with its settings, or `use: NAME` for `sources/NAME.yaml`.
+    #[schemars(schema_with = "schema::source")]
+    source: Map<String, Value>,
+    /// What the messages are; the source's usual format by default.
+    #[serde(default)]
+    format: Option<Format>,
+    /// The charset of messages that do not say: `windows-1252`, `iso-8859-15`, `utf-8`.
+    #[serde(default)]
+    charset: Option<String>,
+    /// For times without an offset; else the zone of `relais.yaml`, else the machine's.
+    #[serde(default)]
+    zone: Option<Zone>,
+    /// When the sender is answered, and with what.
+    #[serde(default)]
+    reply: Option<ReplyFile>,
+    /// What a second copy of a message means: same sender, same control id, same bytes.
+    #[serde(default)]
+    repeats: Option<RepeatsFile>,
+    /// What is done to every message, in order.
+    #[serde(default)]
+    steps: Vec<StepFile>,
+    /// Where messages go. `[]`: the message is kept and answered.
+    destinations: Vec<DestinationFile>,
+    /// How long what is kept.
+    #[serde(default)]
+    keep: Option<KeepFile>,
+    /// More search keys than the usual ones: a name, and a path into the message.
+    #[serde(default)]
+    index: BTreeMap<String, String>,
+    /// Messages with what shall become of them, run by `relais test`.
+    #[serde(default)]
+    tests: Vec<TestFile>,
+}
+
+/// What a channel's messages are.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// HL7 version 2.
+    Hl7,
+    /// JSON, FHIR resources among it.
+    Json,
+    /// Text without a shape.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+/// `reply:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ReplyFile {
+    Short(ReplyWord),
+    Long(LongReply),
+}
+
+/// When the sender is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReplyWord {
+    /// As soon as the message is durable.
+    Stored,
+    /// When the steps have run and the deliveries are durable.
+    Processed,
+    /// When the deliveries have been tried.
+    Delivered,
+    /// Not at all.
+    Never,
+}
+
+/// When the sender is answered, and with what.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LongReply {
+    /// When the answer is written (`processed`).
+    pub(crate) when: Option<ReplyWord>,
+    /// In place of `when`: the answer of this destination is passed back.
+    pub(crate) from: Option<String>,
+    /// In place of `when`: a script makes the answer, when the deliveries have been tried.
+    #[schemars(extend("x-code" = true))]
+    pub(crate) script: Option<String>,
+    /// Bounds every wait of the sender (`30s`).
+    pub(crate) within: Option<Period>,
+    /// What is heard of a message that was filtered, or that no destination wanted.
+    #[serde(default)]
+    pub(crate) filtered: FilteredFile,
+    /// HL7: which acknowledgement mode.
+    #[serde(default)]
+    pub(crate) mode: ModeFile,
+    /// Codes that differ from the usual ones, by outcome: `codes: { failed: AR }`.
+    #[serde(default)]
+    pub(crate) codes: CodesFile,
+}
+
+/// What is heard of a filtered message.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FilteredFile {
+    /// A positive answer: the message was not wanted, which is nobody's fault.
+    #[default]
+    Accept,
+    /// A negative one, as Mirth does.
+    Refuse,
+}
+
+/// Which acknowledgements a sender of HL7 hears.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ModeFile {
+    /// As MSH-15 and MSH-16 ask, and never silent.
+    #[default]
+    Auto,
+    /// The standard's enhanced mode to the letter, with a second message for the application's answer.
+    Enhanced,
+    /// Always AA, AE or AR.
+    Original,
+}
+
+/// The code of each outcome.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodesFile {
+    pub(crate) accepted: Option<String>,
+    pub(crate) filtered: Option<String>,
+    pub(crate) unrouted: Option<String>,
+    pub(crate) unreadable: Option<String>,
+    pub(crate) refused: Option<String>,
+    pub(crate) failed: Option<String>,
+    pub(crate) unavailable: Option<String>,
+}
+
+/// `repeats:`
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum RepeatsFile {
+    Short(RepeatsWord),
+    Long(LongRepeats),
+}
+
+/// What becomes of a second copy.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RepeatsWord {
+    /// It is processed as a message of its own, and flagged.
+    #[default]
+    Accept,
+    /// It gets the answer of the first, and has no second effect.
+    AnswerAgain,
+}
+
+/// What becomes of a second copy, and for how long copies are known.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LongRepeats {
+    /// What becomes of a second copy.
+    #[serde(default, rename = "do")]
+    pub(crate) what: RepeatsWord,
+    /// How long a copy counts as one (`24h`).
+    #[serde(default)]
+    pub(crate) window: Option<Period>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum StepFile {
+    Filter(FilterStep),
+    Require(RequireStep),
+    Set(SetStep),
+    Script(ScriptStep),
+    Split(SplitStep),
+}
+
+/// Lets a message go on, or filters it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilterStep {
+    /// An expression; where it is false the message is filtered, and the steps that follow do not run.
+    #[schemars(extend("x-code" = true))]
+    pub(crate) filter: String,
+}
+
+/// Refuses a message that lacks something.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequireStep {
+    /// Paths; the first that is missing refuses the message.
+    pub(crate) require: Vec<String>,
+}
+
+/// Writes into a message.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetStep {
+    /// What is written at each path, in order: a text, in which `${…}` is an expression. `''` empties, `'""'` is
+    /// the null of HL7.
+    #[schemars(schema_with = "texts")]
+    pub(crate) set: Map<String, Value>,
+}
+
+/// Runs a script on a message.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScriptStep {
+    /// `relais/NAME`, a path that ends in `.rhai`, or code. Its last value goes on.
+    #[schemars(extend("x-code" = true))]
+    pub(crate) script: String,
+    /// Lets a text go on that is not HL7 again.
+    #[serde(default, rename = "as")]
+    pub(crate) kind: Option<AsText>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AsText {
+    /// The script's text is the message from here on.
+    Text,
+}
+
+/// Makes several messages of one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SplitStep {
+    /// An expression that gives the list of messages.
+    #[schemars(extend("x-code" = true))]
+    pub(crate) split: String,
+    /// With `true` a part that fails lets the others go; with `false` it fails the message. `true` by default where
+    /// the source reads files.
+    #[serde(default)]
+    pub(crate) each: Option<bool>,
+    /// What each part is called in MSH-10.
+    #[serde(default)]
+    pub(crate) control_id: ControlId,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ControlId {
+    /// `<MSH-10>.<n>`, the same whenever it is run again.
+    #[default]
+    Number,
+    /// What stands there.
+    Keep,
+}
+
+/// One place that messages go to.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the schema is made of it; the fields are read one by one, so that one hides no other"
+)]
+pub(crate) struct DestinationFile {
+    /// Names it within the channel.
+    #[schemars(schema_with = "name")]
+    name: String,
+    /// An expression: where it is false this destination is left out.
+    #[serde(default)]
+    #[schemars(extend("x-code" = true))]
+    when: Option<String>,
+    /// What is done to what leaves here, and to nothing else.
+    #[serde(default)]
+    steps: Vec<StepFile>,
+    /// Where it goes: one protocol with its settings.
+    #[schemars(schema_with = "schema::destination")]
+    to: Map<String, Value>,
+    /// Whether deliveries wait in a queue.
+    #[serde(default)]
+    queue: QueueFile,
+    /// How a delivery is tried again.
+    #[serde(default)]
+    retry: Option<RetryFile>,
+    /// What may overtake what.
+    #[serde(default)]
+    order: Option<OrderFile>,
+    /// How many deliveries are sent at once (1). Needs `order: none` or a key.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 256))]
+    workers: Option<u32>,
+    /// What to do with a delivery that may have arrived; the connector's own by default.
+    #[serde(default)]
+    when_unsure: Option<WhenUnsureFile>,
+    /// What a receiver's negative code means.
+    #[serde(default)]
+    nack: Option<NackFile>,
+    /// The destination that this one waits for; its steps may read `responses["NAME"]`.
+    #[serde(default)]
+    after: Option<String>,
+    /// Steps on what came back: they may turn it into sent, a retry or a refusal.
+    #[serde(default)]
+    on_response: Vec<ScriptStep>,
+    /// At most so many sends in so much time.
+    #[serde(default)]
+    rate: Option<PerTime>,
+    /// The part of the day in which it sends, in the channel's zone.
+    #[serde(default)]
+    hours: Option<PartOfDay>,
+}
+
+/// Whether deliveries wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum QueueFile {
+    /// Tried at once, and from the queue when that fails.
+    #[default]
+    OnFailure,
+    /// Always from the queue.
+    Always,
+    /// Tried at once, and given up when that fails.
+    Never,
+}
+
+/// How a delivery is tried again.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryFile {
+    /// The first pause (`1s`).
+    pub(crate) first: Option<Period>,
+    /// The longest pause (`5m`).
+    pub(crate) longest: Option<Period>,
+    /// By how much a pause is longer than the one before (2).
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) factor: Option<f64>,
+    /// With `false` every pause is exact; with `true` (the default) it is up to half shorter, so that many do not
+    /// come at once.
+    pub(crate) jitter: Option<bool>,
+    /// How many attempts (`unlimited`). The time in which the endpoint takes nothing does not count.
+    pub(crate) attempts: Option<Attempts>,
+    /// For how long (`unlimited`), from its own first attempt.
+    #[serde(rename = "for")]
+    pub(crate) lasting: Option<Lasting>,
+}
+
+/// A number, or `unlimited`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Attempts {
+    Number(#[schemars(range(min = 1))] u32),
+    Unlimited(Unlimited),
+}
+
+/// A length of time, or `unlimited`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Lasting {
+    Period(Period),
+    Unlimited(Unlimited),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unlimited {
+    /// Until it is sent.
+    Unlimited,
+}
+
+/// `order:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum OrderFile {
+    Short(OrderWord),
+    Long(OrderKey),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OrderWord {
+    /// One after the other, as they came.
+    Arrival,
+    /// Any may overtake any.
+    None,
+}
+
+/// Strict within a key, parallel across.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderKey {
+    /// A path, several paths, or an expression.
+    pub(crate) key: KeyFile,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum KeyFile {
+    One(#[schemars(extend("x-code" = true))] String),
+    Several(#[schemars(length(min = 1))] Vec<String>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenUnsureFile {
+    /// Sent again.
+    Resend,
+    /// Set aside for a person; those behind go on.
+    Hold,
+    /// The lane waits for a person.
+    Stop,
+}
+
+/// What a receiver's negative code means.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NackFile {
+    #[serde(rename = "AE")]
+    pub(crate) error: Option<OnNackFile>,
+    #[serde(rename = "AR")]
+    pub(crate) reject: Option<OnNackFile>,
+    #[serde(rename = "CE")]
+    pub(crate) commit_error: Option<OnNackFile>,
+    #[serde(rename = "CR")]
+    pub(crate) commit_reject: Option<OnNackFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnNackFile {
+    /// This message stands given up; the next goes on.
+    GiveUp,
+    /// Tried again.
+    Retry,
+    /// The lane waits for a person.
+    Stop,
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeepFile {
+    /// Messages, payloads and answers, with their search keys (`30d`).
+    pub(crate) content: Option<Period>,
+    /// The same of what failed or was given up (`90d`).
+    pub(crate) errors: Option<Period>,
+    /// That there was a message, without anything of a patient (`1y`).
+    pub(crate) metadata: Option<Period>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Names stand in addresses and on the command line: no `/`, no blank at an end.
+fn name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "title": "a name: no `/`, and no blank at its ends",
+        "pattern": "^[^\\s/]([^/\\x00-\\x1f]{0,98}[^\\s/])?$",
+        "examples": ["lab-results"],
+    })
+}
+
+fn texts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "type": "string", "x-template": "always" },
+        "examples": [{ "PID-3.4": "HOP" }],
+    })
+}

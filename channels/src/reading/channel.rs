@@ -1,0 +1,178 @@
+//! Everything that stands in a channel file, read part by part.
+
+use std::path::Path as FilePath;
+
+use engine::{Ages, Claim, Hash, Path, Plan, Repeats};
+use jiff::tz::TimeZone;
+use scripts::{At, OutletFile, ProgramFile, Whereabouts};
+
+use super::{
+    Around,
+    destination::{DestinationRead, destination},
+    names,
+    reader::Reader,
+    reply::{ReplyRead, repeats, reply},
+    source::{SourceRead, protocol, source},
+    steps::{Parts, steps},
+};
+use crate::{
+    file::{Format, KeepFile},
+    tests_file::TestFile,
+    values::{Period, Zone},
+};
+
+/// The parts of a channel, those that could be read.
+pub(crate) struct ChannelRead {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) enabled: bool,
+    pub(crate) ages: Ages,
+    pub(crate) tests: Vec<TestFile>,
+    pub(crate) reply: ReplyRead,
+    pub(crate) destinations: Vec<DestinationRead>,
+    source: Option<SourceRead>,
+    format: scripts::Format,
+    charset: Option<String>,
+    zone: TimeZone,
+    repeats: Repeats,
+    steps: Vec<At<scripts::StepFile>>,
+    index: Vec<(String, At<String>)>,
+}
+
+impl ChannelRead {
+    pub(crate) fn read(reader: &mut Reader<'_>, stem: &str, around: &Around<'_>) -> Self {
+        let top = Path::parse;
+        let zone = reader.read::<Zone>(&top("zone")).map_or_else(|| around.zone.clone(), |zone| zone.0);
+        let reply = reply(reader);
+        let source = source(reader, around.root, &reply.words);
+        let places = reader.items(&top("destinations"));
+        let destinations: Vec<_> =
+            places.into_iter().map(|at| destination(reader, at, (around.root, &zone))).collect();
+        names::check(reader, &destinations);
+        Self {
+            name: reader.read(&top("name")).unwrap_or_else(|| stem.to_owned()),
+            description: reader.read(&top("description")),
+            tags: reader.read_or_default(&top("tags")),
+            enabled: reader.read(&top("enabled")).unwrap_or(true),
+            ages: ages(reader.read_or_default(&top("keep"))),
+            tests: tests(reader, around.root),
+            format: format(reader, source.as_ref()),
+            charset: reader.read(&top("charset")),
+            repeats: repeats(reader),
+            steps: steps(reader, &top("steps"), parts(reader)),
+            index: index(reader),
+            reply,
+            destinations,
+            source,
+            zone,
+        }
+    }
+
+    /// Its code, for the compiler.
+    pub(crate) fn program(&self, whereabouts: Whereabouts) -> ProgramFile {
+        let at = Path::parse("reply.script");
+        ProgramFile {
+            format: self.format,
+            charset: self.charset.clone(),
+            zone: self.zone.clone(),
+            steps: self.steps.clone(),
+            outlets: self
+                .destinations
+                .iter()
+                .map(|destination| destination.outlet.clone())
+                .collect::<Vec<OutletFile>>(),
+            reply: self.reply.script.clone().map(|code| At::new(at, code)),
+            index: self.index.clone(),
+            whereabouts,
+        }
+    }
+
+    /// What two channels cannot both have, and where it is claimed.
+    pub(crate) fn claims(&self) -> Vec<(Claim, Path)> {
+        let source = self.source.iter().flat_map(|source| source.claims.iter());
+        source.chain(self.destinations.iter().flat_map(|destination| &destination.claims)).cloned().collect()
+    }
+
+    /// The plan of a channel in which nothing is wrong.
+    pub(crate) fn plan(
+        &self,
+        script: std::sync::Arc<dyn engine::Script>,
+        version: Hash,
+        text: &str,
+    ) -> Option<Plan> {
+        let source = self.source.as_ref()?;
+        let opened_with = [&source.version.0[..], self.charset.as_deref().unwrap_or_default().as_bytes()];
+        Some(Plan {
+            name: self.name.as_str().into(),
+            version,
+            text: text.into(),
+            source: source.settings.clone(),
+            source_version: Hash::of(&opened_with),
+            charset: self.charset.clone(),
+            reply: self.reply.policy.clone(),
+            words: self.reply.words.clone(),
+            repeats: self.repeats,
+            script,
+            outlets: self.destinations.iter().map(|read| read.plan.clone()).collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Where a source reads files, one bad part does not hold back the file's others.
+fn parts(reader: &Reader<'_>) -> Parts {
+    match protocol(reader.tree, &Path::parse("source")).as_deref() {
+        Some("file" | "sftp") => Parts::Each,
+        _ => Parts::Together,
+    }
+}
+
+fn format(reader: &mut Reader<'_>, source: Option<&SourceRead>) -> scripts::Format {
+    match reader.read(&Path::parse("format")) {
+        Some(Format::Hl7) => scripts::Format::Hl7,
+        Some(Format::Json) => scripts::Format::Json,
+        Some(Format::Text) => scripts::Format::Text,
+        Some(Format::Binary) => scripts::Format::Binary,
+        None => match source.map(|source| source.settings.usual_format()) {
+            Some("json") => scripts::Format::Json,
+            Some("text") => scripts::Format::Text,
+            Some("binary") => scripts::Format::Binary,
+            _ => scripts::Format::Hl7,
+        },
+    }
+}
+
+fn ages(keep: KeepFile) -> Ages {
+    let days = |period: Option<Period>, usual: u64| {
+        period.map_or(std::time::Duration::from_hours(24 * usual), |period| period.0)
+    };
+    Ages {
+        content: days(keep.content, 30),
+        errors: days(keep.errors, 90),
+        metadata: days(keep.metadata, 365),
+    }
+}
+
+fn index(reader: &Reader<'_>) -> Vec<(String, At<String>)> {
+    let at = Path::parse("index");
+    let entries = reader.tree.at(&at).map_or(&[][..], |node| node.entries());
+    let key = |entry: &crate::yaml::Entry| {
+        let path = entry.value.scalar()?.text.clone();
+        Some((entry.key.clone(), At::new(at.join(&entry.key), path)))
+    };
+    entries.iter().filter_map(key).collect()
+}
+
+/// The tests, and whether their messages are there.
+fn tests(reader: &mut Reader<'_>, root: &FilePath) -> Vec<TestFile> {
+    let mut tests = Vec::new();
+    for at in reader.items(&Path::parse("tests")) {
+        let Some(test) = reader.read::<TestFile>(&at) else { continue };
+        if !root.join(&test.message).is_file() {
+            let message = format!("there is no file `{}` in the project", test.message);
+            reader.error("test-message-missing", &at.join("message"), message);
+        }
+        tests.push(test);
+    }
+    tests
+}

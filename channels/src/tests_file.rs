@@ -1,0 +1,115 @@
+//! What may stand under `tests:` of a channel file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::values::Instant;
+
+/// A message, and what shall become of it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestFile {
+    /// What is shown by it, in a sentence.
+    pub(crate) name: String,
+    /// The file with the message, from the project's folder.
+    pub(crate) message: String,
+    /// Pins the time, the ids and the random numbers.
+    pub(crate) at: Option<Instant>,
+    /// The code that the sender hears: `AA`.
+    pub(crate) reply: Option<String>,
+    /// How the message fares, for any source.
+    pub(crate) outcome: Option<OutcomeFile>,
+    /// What each destination gets; one that is not named is not looked at.
+    #[serde(default)]
+    pub(crate) expect: BTreeMap<String, ExpectFile>,
+    /// What each destination answers; sent, with no answer, by default.
+    #[serde(default)]
+    pub(crate) responses: BTreeMap<String, ResponseFile>,
+    /// What the source knows beside the message: `{ name: a.hl7 }`.
+    #[serde(default)]
+    pub(crate) source: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OutcomeFile {
+    Accepted,
+    Filtered,
+    Unrouted,
+    Unreadable,
+    Refused,
+    Failed,
+}
+
+/// What a destination gets.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ExpectFile {
+    Nothing(NothingWord),
+    Several(Vec<ExpectedPayload>),
+    One(ExpectedPayload),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NothingWord {
+    /// It is left out.
+    Nothing,
+}
+
+/// One payload.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectedPayload {
+    /// The file that it is equal to, byte for byte; `relais test --update` writes it.
+    pub(crate) file: Option<String>,
+    /// What stands at some paths of it.
+    #[serde(default)]
+    pub(crate) paths: BTreeMap<String, String>,
+    /// `message`: the file of `message:`, byte for byte.
+    pub(crate) same_as: Option<SameAs>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SameAs {
+    /// The file of `message:`.
+    Message,
+}
+
+/// What a destination answers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResponseFile {
+    /// How the attempt ended (`sent`).
+    #[serde(default)]
+    pub(crate) state: ResponseState,
+    /// The receiver's own code: `AE`.
+    pub(crate) code: Option<String>,
+    /// Why it was not sent.
+    pub(crate) why: Option<String>,
+    /// The answer, as text.
+    pub(crate) body: Option<String>,
+    /// The file with the answer, from the project's folder.
+    pub(crate) file: Option<String>,
+    /// What the connector tells beside it: a status, headers.
+    #[serde(default)]
+    pub(crate) facts: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ResponseState {
+    /// It was taken.
+    #[default]
+    Sent,
+    /// This message was refused.
+    Refused,
+    /// The endpoint takes nothing now.
+    NotDelivered,
+    /// Nobody can tell.
+    Unknown,
+}

@@ -1,0 +1,170 @@
+//! What a test expects, beside what came out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use engine::Content;
+use formats::{charset, hl7};
+use serde_json::Value;
+
+use super::{
+    Expected, Problem, Trial,
+    diff::diff,
+    run::{Ran, run},
+};
+use crate::tests_file::{ExpectFile, ExpectedPayload, OutcomeFile, TestFile};
+
+/// Runs a test: its problems, and the files that were rewritten.
+pub(super) fn check(
+    trial: &Trial,
+    test: &TestFile,
+    root: &Path,
+    expected: Expected,
+) -> (Vec<Problem>, Vec<PathBuf>) {
+    let ran = match run(trial, test, root) {
+        Ok(ran) => ran,
+        Err(why) => return (vec![Problem::new(why)], Vec::new()),
+    };
+    let mut comparison = Comparison { test, root, expected, problems: Vec::new(), rewritten: Vec::new() };
+    comparison.whole(&ran);
+    for (destination, expectation) in &test.expect {
+        let left = ran.left.iter().filter(|left| left.destination == *destination);
+        comparison.destination(destination, expectation, &left.map(|left| &left.body).collect::<Vec<_>>());
+    }
+    if let (false, Some(why)) = (comparison.problems.is_empty(), &ran.why) {
+        comparison.problems.push(Problem::new(format!("the message was {}: {why}", ran.outcome.name())));
+    }
+    (comparison.problems, comparison.rewritten)
+}
+
+struct Comparison<'t> {
+    test: &'t TestFile,
+    root: &'t Path,
+    expected: Expected,
+    problems: Vec<Problem>,
+    rewritten: Vec<PathBuf>,
+}
+
+impl Comparison<'_> {
+    fn whole(&mut self, ran: &Ran) {
+        if let Some(reply) = self.test.reply.as_ref().filter(|reply| **reply != ran.code) {
+            self.say(format!("the sender hears `{}`, not `{reply}`", ran.code));
+        }
+        if let Some(outcome) = self.test.outcome.map(name_of).filter(|outcome| *outcome != ran.outcome.name())
+        {
+            self.say(format!("the outcome is `{}`, not `{outcome}`", ran.outcome.name()));
+        }
+    }
+
+    fn destination(&mut self, name: &str, expectation: &ExpectFile, got: &[&Content]) {
+        let wanted: &[ExpectedPayload] = match expectation {
+            ExpectFile::Nothing(_) => &[],
+            ExpectFile::One(one) => std::slice::from_ref(one),
+            ExpectFile::Several(several) => several,
+        };
+        if wanted.len() != got.len() {
+            self.say(format!("`{name}` gets {}, not {}", messages(got.len()), messages(wanted.len())));
+        }
+        for (place, (wanted, got)) in wanted.iter().zip(got).enumerate() {
+            let which = if wanted_is_one(expectation) { name.to_owned() } else { format!("{name}[{place}]") };
+            self.payload(&which, wanted, got);
+        }
+    }
+
+    fn payload(&mut self, name: &str, wanted: &ExpectedPayload, got: &Content) {
+        if let Some(file) = &wanted.file {
+            self.file(name, file, got);
+        }
+        if wanted.same_as.is_some() {
+            let message = fs::read(self.root.join(&self.test.message)).unwrap_or_default();
+            self.bytes(name, &self.test.message, &message, got.bytes());
+        }
+        for (path, text) in &wanted.paths {
+            match at(got.bytes(), path) {
+                Ok(found) if found == *text => {}
+                Ok(found) => self.say(format!("`{path}` of what `{name}` gets is `{found}`, not `{text}`")),
+                Err(why) => self.say(format!("`{path}` of what `{name}` gets cannot be read: {why}")),
+            }
+        }
+    }
+
+    fn file(&mut self, name: &str, file: &str, got: &Content) {
+        let path = self.root.join(file);
+        let wanted = fs::read(&path);
+        if wanted.as_ref().is_ok_and(|wanted| wanted == got.bytes()) {
+            return;
+        }
+        match (self.expected, wanted) {
+            (Expected::Rewrite, _) => match rewrite(&path, got.bytes()) {
+                Ok(()) => self.rewritten.push(file.into()),
+                Err(error) => self.say(format!("cannot write `{file}`: {error}")),
+            },
+            (Expected::Compare, Ok(wanted)) => self.bytes(name, file, &wanted, got.bytes()),
+            (Expected::Compare, Err(error)) => self.say(format!("cannot read `{file}`: {error}")),
+        }
+    }
+
+    fn bytes(&mut self, name: &str, file: &str, wanted: &[u8], got: &[u8]) {
+        if wanted != got {
+            let what = format!("what `{name}` gets is not `{file}`");
+            self.problems.push(Problem { what, diff: Some(diff(wanted, got)) });
+        }
+    }
+
+    fn say(&mut self, what: String) {
+        self.problems.push(Problem::new(what));
+    }
+}
+
+fn wanted_is_one(expectation: &ExpectFile) -> bool {
+    matches!(expectation, ExpectFile::One(_))
+}
+
+fn messages(count: usize) -> String {
+    match count {
+        0 => "nothing".into(),
+        1 => "one message".into(),
+        count => format!("{count} messages"),
+    }
+}
+
+fn name_of(outcome: OutcomeFile) -> &'static str {
+    match outcome {
+        OutcomeFile::Accepted => "accepted",
+        OutcomeFile::Filtered => "filtered",
+        OutcomeFile::Unrouted => "unrouted",
+        OutcomeFile::Unreadable => "unreadable",
+        OutcomeFile::Refused => "refused",
+        OutcomeFile::Failed => "failed",
+    }
+}
+
+fn rewrite(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, bytes)
+}
+
+/// What stands at a path of an HL7 message, or of JSON.
+fn at(payload: &[u8], path: &str) -> Result<String, String> {
+    if let Ok(path) = hl7::Path::parse(path) {
+        let decoded = charset::decode_hl7(payload, None).map_err(|error| error.to_string())?;
+        let message = hl7::Message::parse(decoded.text).map_err(|error| error.to_string())?;
+        return Ok(message.get(&path).into_owned());
+    }
+    let value: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+    let plain = path.replace('[', ".").replace(']', "");
+    let found =
+        plain.split('.').filter(|part| !part.is_empty()).try_fold(&value, |value, part| match value {
+            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+            other => other.get(part),
+        });
+    Ok(match found {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    })
+}

@@ -1,0 +1,347 @@
+//! Carries one message through the steps of a channel, with destinations that answer what the test says.
+
+use std::{path::Path, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use engine::{
+    Answered, Bond, CameBack, Content, Context, Ended, Facts, Halt, Hash, Inbound, Inputs, Judged, Message,
+    MessageId, OnResponse, Outcome, Piece, Reply, ReplyWhen, Response, Route, SendError,
+};
+
+use super::{Trial, TrialOutlet, code};
+use crate::tests_file::{ResponseFile, ResponseState, TestFile};
+
+/// What became of a message.
+pub(super) struct Ran {
+    pub(super) outcome: Outcome,
+    /// Why it is not accepted.
+    pub(super) why: Option<String>,
+    /// What the sender hears; `none` where nothing.
+    pub(super) code: String,
+    pub(super) left: Vec<Left>,
+}
+
+/// One payload that left for a destination.
+pub(super) struct Left {
+    pub(super) destination: String,
+    pub(super) body: Content,
+    end: End,
+}
+
+/// How a delivery ended.
+enum End {
+    Sent(Response),
+    Queued,
+    GivenUp { code: Option<String>, response: Option<Response> },
+}
+
+/// Runs a test's message. An error says why the test cannot run at all.
+pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, String> {
+    let body = Content::from(read(root, &test.message)?);
+    let inbound = Inbound { body: body.clone(), facts: test.source.clone(), ..Inbound::default() };
+    let reading = match trial.script.read(&inbound) {
+        Ok(reading) => reading,
+        Err(unreadable) => {
+            let reply = Reply::because(Outcome::Unreadable, unreadable.why.clone());
+            let code = code::code(&trial.words, &reply, body.bytes());
+            let why = Some(unreadable.why);
+            return Ok(Ran { outcome: Outcome::Unreadable, why, code, left: Vec::new() });
+        }
+    };
+    let message = Message {
+        id: MessageId(1),
+        identity: Hash::of(&[body.bytes()]),
+        body,
+        facts: Arc::new(test.source.clone()),
+        control_id: reading.control_id,
+        received: test.at.map_or_else(SystemTime::now, |at| at.0.into()),
+    };
+    let way = Way { trial, test, root, message, context: None };
+    way.go()
+}
+
+/// One message on its way.
+struct Way<'t> {
+    trial: &'t Trial,
+    test: &'t TestFile,
+    root: &'t Path,
+    message: Message,
+    context: Option<Context>,
+}
+
+/// A piece, and the outlets that want it.
+struct Routed {
+    piece: Piece,
+    goes: Vec<(usize, Option<Content>)>,
+    filtered: usize,
+}
+
+impl Way<'_> {
+    fn go(mut self) -> Result<Ran, String> {
+        let context = self.new_context();
+        let routed = self.route(&context);
+        self.context = Some(context);
+        match routed {
+            Ok(routed) => {
+                let (outcome, why) = self.outcome(&routed);
+                let mut left = Vec::new();
+                for part in &routed {
+                    self.send(part, &mut left)?;
+                }
+                let reply = self.reply(outcome, &left)?;
+                Ok(self.ran(outcome, why, &reply, left))
+            }
+            Err(halt) => {
+                let outcome = halt.outcome();
+                let said = match &halt {
+                    Halt::Filtered { why } | Halt::Refused { why, .. } => why.clone(),
+                    Halt::Failed { step, .. } => step.clone(),
+                };
+                let reply = Reply::because(outcome, said);
+                Ok(self.ran(outcome, Some(halt.to_string()), &reply, Vec::new()))
+            }
+        }
+    }
+
+    fn ran(&self, outcome: Outcome, why: Option<String>, reply: &Reply, left: Vec<Left>) -> Ran {
+        let code = match self.trial.reply.when {
+            ReplyWhen::Never => "none".to_owned(),
+            ReplyWhen::Stored => {
+                let accepted = Reply::of(Outcome::Accepted);
+                code::code(&self.trial.words, &accepted, self.message.body.bytes())
+            }
+            _ => code::code(&self.trial.words, reply, self.message.body.bytes()),
+        };
+        Ran { outcome, why, code, left }
+    }
+
+    /// With `at` everything a step may ask is pinned.
+    fn new_context(&self) -> Context {
+        let inputs = match self.test.at {
+            Some(at) => Inputs::Pinned { at: at.0.into(), seed: 0 },
+            None => Inputs::Live,
+        };
+        let facts = Arc::clone(&self.message.facts);
+        Context::new(Arc::clone(&self.trial.channel), self.message.id, facts, inputs)
+    }
+
+    fn route(&self, context: &Context) -> Result<Vec<Routed>, Halt> {
+        let pieces = self.trial.script.transform(&self.message, context)?;
+        pieces.into_iter().map(|piece| self.route_piece(piece, context)).collect()
+    }
+
+    fn route_piece(&self, mut piece: Piece, context: &Context) -> Result<Routed, Halt> {
+        let mut routed = Routed { piece: piece.clone(), goes: Vec::new(), filtered: 0 };
+        if piece.halt.is_some() {
+            return Ok(routed);
+        }
+        for outlet in 0..self.trial.outlets.len() {
+            match self.trial.script.route(&piece, outlet, context) {
+                Ok(Route::Left) => {}
+                Ok(Route::Filtered) => routed.filtered += 1,
+                Ok(Route::Goes(leaving)) => {
+                    routed.goes.push((outlet, Some(leaving.body.unwrap_or_else(|| piece.body.clone()))));
+                }
+                Ok(Route::Later(_)) => routed.goes.push((outlet, None)),
+                Err(halt) if piece.bond == Bond::Apart => {
+                    piece.halt = Some(halt);
+                    return Ok(Routed { piece, goes: Vec::new(), filtered: 0 });
+                }
+                Err(halt) => return Err(halt),
+            }
+        }
+        Ok(routed)
+    }
+
+    /// One outcome for the whole message: accepted if anything goes, else why nothing does.
+    fn outcome(&self, routed: &[Routed]) -> (Outcome, Option<String>) {
+        let halts: Vec<&Halt> = routed.iter().filter_map(|part| part.piece.halt.as_ref()).collect();
+        let halted = !routed.is_empty() && halts.len() == routed.len();
+        let worst = halts.iter().find(|halt| !matches!(halt, Halt::Filtered { .. }));
+        if let Some(halt) = worst.filter(|_| halted) {
+            return (halt.outcome(), Some(halt.to_string()));
+        }
+        let goes = routed.iter().any(|part| !part.goes.is_empty());
+        if goes || (self.trial.outlets.is_empty() && !halted) {
+            return (Outcome::Accepted, None);
+        }
+        let filtered = routed.iter().any(|part| part.filtered > 0);
+        if filtered || halted || routed.is_empty() {
+            return (Outcome::Filtered, halts.first().map(|halt| halt.to_string()));
+        }
+        (Outcome::Unrouted, None)
+    }
+
+    /// Sends what goes at once, then what waited for it, for as long as something follows.
+    fn send(&self, part: &Routed, left: &mut Vec<Left>) -> Result<(), String> {
+        let first = left.len();
+        let mut waiting = Vec::new();
+        for (outlet, body) in &part.goes {
+            match body {
+                Some(body) => left.push(self.deliver(*outlet, body.clone())?),
+                None => waiting.push(*outlet),
+            }
+        }
+        while let Some(place) = waiting.iter().position(|outlet| self.may_go(*outlet, &waiting)) {
+            let outlet = waiting.remove(place);
+            if let Some(body) = self.complete(part, outlet, &left[first..])? {
+                left.push(self.deliver(outlet, body)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the one it waits for has had its turn.
+    fn may_go(&self, outlet: usize, waiting: &[usize]) -> bool {
+        let after = self.trial.outlets[outlet].after.as_deref();
+        !waiting.iter().any(|other| Some(self.trial.outlets[*other].name.as_str()) == after)
+    }
+
+    /// What an outlet that waited sends; nothing if the other one was not sent, or its steps filter.
+    fn complete(&self, part: &Routed, outlet: usize, left: &[Left]) -> Result<Option<Content>, String> {
+        let after = self.trial.outlets[outlet].after.clone().unwrap_or_default();
+        let chosen = part.goes.iter().any(|(other, _)| self.trial.outlets[*other].name == after);
+        let mut context = self.new_context();
+        match left.iter().find(|left| left.destination == after).map(|left| &left.end) {
+            Some(End::Sent(response)) => {
+                context.responses.insert(after, answered(response));
+            }
+            Some(_) => return Ok(None),
+            None if chosen => return Ok(None),
+            None => {}
+        }
+        match self.trial.script.complete(&part.piece, outlet, &context) {
+            Ok(Route::Goes(leaving)) => Ok(Some(leaving.body.unwrap_or_else(|| part.piece.body.clone()))),
+            Ok(Route::Left | Route::Filtered | Route::Later(_)) => Ok(None),
+            Err(halt) => Err(format!("`{}`: {halt}", self.trial.outlets[outlet].name)),
+        }
+    }
+
+    /// The answer that the test gives in place of the destination, and what `on_response` makes of it.
+    fn deliver(&self, outlet: usize, body: Content) -> Result<Left, String> {
+        let TrialOutlet { name, on_response, .. } = &self.trial.outlets[outlet];
+        let response = self.test.responses.get(name).cloned().unwrap_or_default();
+        let result = came_back(&response, self.root)?;
+        let end = end(&result);
+        let end = if *on_response == OnResponse::Judges {
+            let context = self.new_context();
+            let came_back = CameBack { payload: &body, result: result.as_ref() };
+            match self.trial.script.judge(&came_back, outlet, &context) {
+                Ok(Some(judged)) => judge(judged, end),
+                Ok(None) => end,
+                Err(halt) => return Err(format!("`on_response` of `{name}`: {halt}")),
+            }
+        } else {
+            end
+        };
+        Ok(Left { destination: name.clone(), body, end })
+    }
+
+    fn reply(&self, outcome: Outcome, left: &[Left]) -> Result<Reply, String> {
+        if !outcome.is_positive() {
+            return Ok(Reply::of(outcome));
+        }
+        match &self.trial.reply.when {
+            ReplyWhen::Stored | ReplyWhen::Processed | ReplyWhen::Never => Ok(Reply::of(outcome)),
+            ReplyWhen::Delivered => Ok(delivered(outcome, left)),
+            ReplyWhen::From(name) => {
+                let one = left.iter().find(|left| left.destination == *name);
+                Ok(one.map_or_else(|| Reply::of(outcome), |left| from(outcome, left)))
+            }
+            ReplyWhen::Script => self.scripted(outcome, left),
+        }
+    }
+
+    fn scripted(&self, outcome: Outcome, left: &[Left]) -> Result<Reply, String> {
+        let ended: Vec<Ended> = left.iter().map(Left::ended).collect();
+        let words = self.trial.script.reply(&self.message, &ended, &self.new_context());
+        let words = words.map_err(|halt| format!("the reply: {halt}"))?;
+        Ok(Reply { body: Some(engine::ReplyBody::Script(words)), ..delivered(outcome, left) })
+    }
+}
+
+impl Left {
+    fn ended(&self) -> Ended {
+        let (state, response) = match &self.end {
+            End::Sent(response) => ("sent", Some(response.clone())),
+            End::Queued => ("queued", None),
+            End::GivenUp { response, .. } => ("given_up", response.clone()),
+        };
+        Ended { destination: self.destination.clone(), state, response }
+    }
+}
+
+fn read(root: &Path, name: &str) -> Result<Vec<u8>, String> {
+    std::fs::read(root.join(name)).map_err(|error| format!("cannot read `{name}`: {error}"))
+}
+
+fn came_back(file: &ResponseFile, root: &Path) -> Result<Result<Response, SendError>, String> {
+    let body = match (&file.body, &file.file) {
+        (Some(body), _) => Some(Bytes::from(body.clone())),
+        (None, Some(name)) => Some(read(root, name)?.into()),
+        (None, None) => None,
+    };
+    let why = file.why.clone().unwrap_or_else(|| "the test says so".into());
+    Ok(match file.state {
+        ResponseState::Sent => Ok(Response { body, facts: file.facts.clone() }),
+        ResponseState::Refused => Err(SendError::Refused { why, code: file.code.clone(), response: body }),
+        ResponseState::NotDelivered => Err(SendError::not_delivered(why)),
+        ResponseState::Unknown => Err(SendError::unknown(why)),
+    })
+}
+
+fn end(result: &Result<Response, SendError>) -> End {
+    match result {
+        Ok(response) => End::Sent(response.clone()),
+        Err(SendError::Refused { code, response, .. }) => End::GivenUp {
+            code: code.clone(),
+            response: response.clone().map(|body| Response { body: Some(body), facts: Facts::new() }),
+        },
+        Err(SendError::NotDelivered { .. } | SendError::Unknown { .. }) => End::Queued,
+    }
+}
+
+fn judge(judged: Judged, end: End) -> End {
+    match (judged, end) {
+        (Judged::Sent, End::Sent(response)) => End::Sent(response),
+        (Judged::Sent, End::GivenUp { response, .. }) => End::Sent(response.unwrap_or_default()),
+        (Judged::Sent, End::Queued) => End::Sent(Response::default()),
+        (Judged::Retry(_), _) => End::Queued,
+        (Judged::Refused(_), End::Sent(response)) => End::GivenUp { code: None, response: Some(response) },
+        (Judged::Refused(_), End::GivenUp { code, response }) => End::GivenUp { code, response },
+        (Judged::Refused(_), End::Queued) => End::GivenUp { code: None, response: None },
+    }
+}
+
+fn answered(response: &Response) -> Answered {
+    let body = response.body.as_ref().and_then(|body| String::from_utf8(body.to_vec()).ok());
+    Answered { body, facts: response.facts.clone() }
+}
+
+fn delivered(outcome: Outcome, left: &[Left]) -> Reply {
+    let refused = left.iter().find_map(|left| match &left.end {
+        End::GivenUp { code, .. } => Some(code.clone()),
+        End::Sent(_) | End::Queued => None,
+    });
+    match refused {
+        Some(code) => given_up(code),
+        None => Reply::of(outcome),
+    }
+}
+
+fn from(outcome: Outcome, left: &Left) -> Reply {
+    let body = |response: &Response| response.body.clone().map(engine::ReplyBody::From);
+    match &left.end {
+        End::Sent(response) => Reply { body: body(response), ..Reply::of(Outcome::Accepted) },
+        End::Queued => Reply::of(outcome),
+        End::GivenUp { code, response } => {
+            Reply { body: response.as_ref().and_then(body), ..given_up(code.clone()) }
+        }
+    }
+}
+
+/// AR says "not for its content": where the receiver said so, so do we.
+fn given_up(code: Option<String>) -> Reply {
+    let code = code.filter(|code| matches!(code.as_str(), "AR" | "CR")).map(|_| "AR".to_owned());
+    Reply { code, ..Reply::of(Outcome::Failed) }
+}

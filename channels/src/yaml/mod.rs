@@ -1,0 +1,9 @@
+//! YAML as a tree that remembers where each key and value stands, every scalar as the characters stand.
+
+mod inside;
+mod node;
+mod parse;
+
+pub(crate) use inside::inside;
+pub(crate) use node::{Entry, Kind, Node, Scalar, Style};
+pub(crate) use parse::{Flaw, parse};
