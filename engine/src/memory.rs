@@ -59,7 +59,7 @@ impl Store for Memory {
         self.lock().keep(arrivals)
     }
 
-    async fn queue(&self, processed: Processed) -> Result<(), StoreError> {
+    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
         self.lock().queue(processed)
     }
 

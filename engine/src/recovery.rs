@@ -118,6 +118,10 @@ impl Recovery {
         lock(&self.disappointed).remove(&identity);
     }
 
+    pub(crate) fn is_underway(&self, id: MessageId) -> bool {
+        lock(&self.underway).contains_key(&id)
+    }
+
     /// Takes the oldest up: from here on it is under way.
     pub(crate) fn next(&self) -> Option<Stranded> {
         let mut all = lock(&self.stranded);

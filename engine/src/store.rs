@@ -29,12 +29,16 @@ pub trait Store: Send + Sync {
 
     /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
     /// A message that is no longer `kept` is left as it stands, and the call fails.
-    async fn queue(&self, processed: Processed) -> Result<(), StoreError>;
+    ///
+    /// Returns the deliveries whose very effect an earlier copy of this message already had (it is processed anew
+    /// because its sender heard that it failed): they are kept as `sent`, and not to be sent again.
+    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError>;
 
     /// Ends a message that left its way early.
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError>;
 
-    /// Opens one attempt. Whatever happens next, the delivery may have arrived.
+    /// Opens one attempt. Whatever happens next, the delivery may have arrived. Opening again what was opened and
+    /// never settled counts one more doubt in its tally.
     async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError>;
 
     /// Ends one attempt.

@@ -63,11 +63,28 @@ pub(crate) fn insert(
         .map(drop)
 }
 
+/// Keeps a delivery as sent where an earlier copy of its message already had this very effect.
+pub(crate) fn had_its_effect(
+    tables: &Tables,
+    message: MessageId,
+    new: &NewDelivery,
+) -> rusqlite::Result<bool> {
+    let changed = tables.run(
+        "UPDATE deliveries SET state = ?2, lane = NULL WHERE id = ?1 AND EXISTS (
+            SELECT 1 FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
+                JOIN deliveries d ON d.message = e.id
+            WHERE m.id = ?3 AND d.effect = ?4 AND d.state = ?2 AND d.id <> ?1)",
+        (new.id.0 as i64, DeliveryState::Sent.code(), message.0 as i64, new.effect.0),
+    )?;
+    Ok(changed == 1)
+}
+
 /// Refuses what left its lane in the meantime: a person may have dropped it.
 pub(crate) fn begin(tables: &Tables, id: DeliveryId, note: Option<&Note>) -> Result<(), Failure> {
     let begun = tables.run(
-        "UPDATE deliveries SET state = ?2, note = ?3 WHERE id = ?1 AND lane IS NOT NULL",
-        (id.0 as i64, DeliveryState::Begun.code(), note.map(json)),
+        "UPDATE deliveries SET doubts = doubts + (state IN (?2, ?4)), state = ?2, note = ?3
+         WHERE id = ?1 AND lane IS NOT NULL",
+        (id.0 as i64, DeliveryState::Begun.code(), note.map(json), DeliveryState::Unsure.code()),
     )?;
     if begun == 1 {
         return Ok(());

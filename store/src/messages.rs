@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use engine::{
-    AnswerState, Closed, Content, Hash, Interrupted, Message, MessageId, MessageState, Outcome, Part,
-    Processed, Reading, Reply, ReplyBody, Standing, StoredReply, Told,
+    AnswerState, Closed, Content, DeliveryId, Hash, Interrupted, Message, MessageId, MessageState, Outcome,
+    Part, Processed, Reading, Reply, ReplyBody, Standing, StoredReply, Told,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -12,19 +12,19 @@ use crate::{
     codes::{self, Coded, NONE, json, parsed, parsed_or_default},
     deliveries,
     failure::Failure,
-    repeats,
+    repeats::{self, ANEW},
     tables::{Tables, first},
 };
 
 /// The columns of a [`Message`], of `messages m LEFT JOIN contents c`.
 pub(crate) const MESSAGE: &str = "m.id, m.received, m.identity, m.copied, m.control_id, c.body, c.facts";
 
-pub(crate) fn queue(tables: &Tables, processed: &Processed) -> Result<(), Failure> {
+pub(crate) fn queue(tables: &Tables, processed: &Processed) -> Result<Vec<DeliveryId>, Failure> {
     let id = processed.message;
     let version = tables.version(processed.version)?;
     let found = tables.first(
         "UPDATE messages SET state = ?2, outcome = ?3, version = ?4, inputs = ?5, marks = 0
-         WHERE id = ?1 AND state = ?6 RETURNING channel, control_id",
+         WHERE id = ?1 AND state = ?6 RETURNING channel, control_id, copied",
         params![
             id.0 as i64,
             processed.state.code(),
@@ -33,16 +33,20 @@ pub(crate) fn queue(tables: &Tables, processed: &Processed) -> Result<(), Failur
             processed.inputs.as_ref().map(json),
             MessageState::Kept.code(),
         ],
-        |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
+        |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?)),
     )?;
-    let (channel, control_id) = found.ok_or_else(|| too_late(id))?;
+    let (channel, control_id, copied) = found.ok_or_else(|| too_late(id))?;
+    let mut done = Vec::new();
     for part in &processed.parts {
         insert_part(tables, id, part, control_id.as_deref())?;
         for delivery in &part.deliveries {
             deliveries::insert(tables, (channel, id, part.place.unwrap_or(0)), delivery)?;
+            if copied & ANEW != 0 && deliveries::had_its_effect(tables, id, delivery)? {
+                done.push(delivery.id);
+            }
         }
     }
-    Ok(())
+    Ok(done)
 }
 
 /// A part that is the whole message as it came needs no row.

@@ -14,6 +14,9 @@ pub(crate) const REPEAT: i64 = 1;
 /// Its sender gave other bytes the same id before.
 pub(crate) const OTHER_BYTES: i64 = 2;
 
+/// An earlier copy failed: this one has the same effects, and does not repeat those that took place.
+pub(crate) const ANEW: i64 = 4;
+
 /// Where to look for copies: what an index can hold of channel, sender and control id.
 pub(crate) fn copy_bits(arrival: &Arrival) -> Option<i64> {
     let reading = &arrival.reading;
@@ -50,8 +53,8 @@ pub(crate) fn judge(
     }
     let mut copied = 0;
     // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
-    if policy == RepeatPolicy::Accept && copies.iter().any(|copy| copy.same) {
-        copied |= REPEAT;
+    if copies.iter().any(|copy| copy.same) {
+        copied |= if policy == RepeatPolicy::Accept { REPEAT } else { ANEW };
     }
     if copies.iter().any(|copy| !copy.same) {
         copied |= OTHER_BYTES;

@@ -23,7 +23,7 @@ impl Store for Sqlite {
         self.writer.write(move |tables| intake::keep(tables, &arrivals)).await
     }
 
-    async fn queue(&self, processed: Processed) -> Result<(), StoreError> {
+    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
         self.writer.write(move |tables| messages::queue(tables, &processed)).await
     }
 

@@ -156,6 +156,9 @@ impl Channel {
         let first_time = !std::mem::replace(&mut self.running().has_looked_back, true);
         if first_time {
             self.line().find_interrupted(&stop).await;
+        } else {
+            // A worker that the stop cut left its delivery begun: the store knows.
+            self.all_outlets().iter().for_each(|outlet| outlet.forget());
         }
         for outlet in self.all_outlets() {
             self.refill(&outlet).await;

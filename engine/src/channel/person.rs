@@ -59,7 +59,7 @@ impl Channel {
         if from.as_ref().is_some_and(|outlet| !outlet.withdraw(delivery)) {
             return Err(Refusal::UnderWay);
         }
-        let moves = to.is_some() && from.as_ref().is_some_and(|outlet| outlet.waits(delivery));
+        let waits = from.as_ref().is_some_and(|outlet| outlet.waits(delivery));
         let what = Act::Resend { to, body };
         let again = self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await;
         let Ok(Some(waiting)) = again else {
@@ -73,8 +73,8 @@ impl Channel {
         if id != delivery
             && let Some(outlet) = from
         {
-            if moves {
-                // It went to another destination: it no longer waits here.
+            if waits {
+                // The new one goes in its place.
                 self.drop_withdrawn(delivery, &outlet, by).await?;
             } else {
                 outlet.restore(delivery);

@@ -129,10 +129,15 @@ impl Line {
             if self.reply.when == ReplyWhen::Stored {
                 return Reply::of(Outcome::Accepted);
             }
-            if let Ok(Ok(reply)) = tokio::time::timeout_at(deadline, told).await {
-                return reply;
+            match tokio::time::timeout_at(deadline, told).await {
+                Ok(Ok(reply)) => return reply,
+                // It was taken up without a sender of its own: how it stands says how it ended.
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    let why = "the first copy of this message is still under way";
+                    return Reply::because(Outcome::Unavailable, why);
+                }
             }
-            return Reply::because(Outcome::Unavailable, "the first copy of this message is still under way");
         }
         match self.store.standing(first).await {
             Ok(Some(standing)) => reply_of(standing),

@@ -80,11 +80,15 @@ impl Line {
     pub(super) async fn queue(&self, routed: Routed, caller: &Caller) -> Result<Queued, Exit> {
         let Routed { message, processed, fresh } = routed;
         let outcome = processed.outcome;
-        if let Err(error) = self.store.queue(processed).await {
-            return Err(Exit::Broken(Some(Box::new(message)), IsKept::Yes, error));
-        }
+        let done = match self.store.queue(processed).await {
+            Ok(done) => done,
+            Err(error) => return Err(Exit::Broken(Some(Box::new(message)), IsKept::Yes, error)),
+        };
         let mut watched = Vec::new();
         for (index, waiting, fresh) in fresh {
+            if done.contains(&waiting.position.delivery) {
+                continue;
+            }
             let outlet = &self.outlets[index];
             let position = waiting.position;
             let watch = caller.is_waiting() && self.awaits(outlet);

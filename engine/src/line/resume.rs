@@ -22,6 +22,10 @@ impl Line {
             match self.store.interrupted(&self.channel).await {
                 Ok(interrupted) => {
                     for found in interrupted {
+                        // One that came while we looked is on its way already, and waits at the gate.
+                        if self.recovery.is_underway(found.message.id) {
+                            continue;
+                        }
                         self.arrivals.stands(found.message.id);
                         self.recovery.strand(Stranded {
                             message: found.message,
@@ -43,9 +47,9 @@ impl Line {
     }
 
     /// Takes up the oldest stranded message. Returns `false` if the store is still broken.
-    pub(crate) async fn take_up(&self, stranded: Stranded) -> bool {
+    pub(crate) async fn take_up(&self, mut stranded: Stranded) -> bool {
         let id = stranded.message.id;
-        let taken = self.try_to_take_up(&stranded).await;
+        let taken = self.try_to_take_up(&mut stranded).await;
         self.recovery.end(id, None);
         if let Err(error) = taken {
             tracing::debug!(channel = %self.channel, %error, "the store still cannot write");
@@ -55,7 +59,7 @@ impl Line {
         true
     }
 
-    async fn try_to_take_up(&self, stranded: &Stranded) -> Result<(), StoreError> {
+    async fn try_to_take_up(&self, stranded: &mut Stranded) -> Result<(), StoreError> {
         let id = stranded.message.id;
         // The write that failed may have taken effect all the same.
         match self.store.standing(id).await? {
@@ -79,6 +83,8 @@ impl Line {
         }
         if stranded.starts >= SUSPECT_AFTER {
             self.store.mark(id).await?;
+            // Once a start: that the store cannot write is not the message's fault.
+            stranded.starts = 0;
         }
         self.process_again(stranded).await
     }

@@ -16,6 +16,9 @@ impl State {
         if !stored.is_queued() {
             return Err(StoreError(format!("delivery {} does not wait any more", id.0)));
         }
+        if stored.state == DeliveryState::Begun {
+            stored.tally.doubts += 1;
+        }
         stored.state = DeliveryState::Begun;
         stored.note = note;
         Ok(())

@@ -5,8 +5,8 @@ use super::{
     state::State,
 };
 use crate::{
-    Arrival, Closed, Interrupted, Kept, Message, MessageId, MessageState, Outcome, Processed, Reply,
-    ReplyBody, Standing, StoreError, StoredReply, Told,
+    Arrival, Closed, DeliveryId, DeliveryState, Interrupted, Kept, Message, MessageId, MessageState,
+    NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, StoreError, StoredReply, Told,
 };
 
 impl State {
@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    pub(super) fn queue(&mut self, processed: Processed) -> Result<(), StoreError> {
+    pub(super) fn queue(&mut self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
         let Processed { message, version, state, outcome, inputs, parts, .. } = processed;
         let stored = self.open(message)?;
         stored.version = version;
@@ -62,12 +62,27 @@ impl State {
         stored.inputs = inputs;
         stored.marks = 0;
         stored.parts = parts.iter().map(StoredPart::new).collect();
+        let mut done = Vec::new();
         for part in parts {
             for delivery in part.deliveries {
-                self.deliveries.insert(delivery.id, StoredDelivery::new(message, part.place, delivery));
+                let id = delivery.id;
+                let is_sent = self.is_sent(&delivery);
+                let mut stored = StoredDelivery::new(message, part.place, delivery);
+                if is_sent {
+                    stored.state = DeliveryState::Sent;
+                    done.push(id);
+                }
+                self.deliveries.insert(id, stored);
             }
         }
-        Ok(())
+        Ok(done)
+    }
+
+    /// Whether an earlier copy already had this very effect.
+    fn is_sent(&self, new: &NewDelivery) -> bool {
+        self.deliveries
+            .values()
+            .any(|stored| stored.state == DeliveryState::Sent && stored.effect == new.effect)
     }
 
     pub(super) fn close(&mut self, id: MessageId, closed: Closed) -> Result<(), StoreError> {

@@ -72,6 +72,10 @@ impl Lanes {
         }
     }
 
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -178,6 +178,13 @@ impl Outlet {
         tried
     }
 
+    /// Forgets what memory knows of the queue, while nobody works on it.
+    pub(crate) fn forget(&self) {
+        let mut lanes = self.lanes();
+        lanes.tell_all_queued();
+        *lanes = Lanes::new(lanes.order());
+    }
+
     /// Reads back what the store has waiting and memory does not know.
     pub(crate) async fn refill(&self) -> Result<(), StoreError> {
         let mut after = None;
