@@ -8,7 +8,10 @@ use formats::hl7::{
     batch::{self, Batch},
     header::Header,
 };
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 use tracing::{debug, warn};
 
 use super::{
@@ -21,6 +24,9 @@ use crate::wire::{Stream, Wire};
 
 /// How long a sender may take to read its answer.
 const WRITING: Duration = Duration::from_secs(30);
+
+/// How long a sender of too much may go on before it is cut off.
+const DRAINING: Duration = Duration::from_secs(2);
 
 /// What all connections of one source share.
 pub(super) struct Host {
@@ -247,7 +253,18 @@ impl Connection {
             format!("the frame is longer than {} bytes; only its beginning is kept", self.host.max_size);
         warn!(channel = self.host.inlet.channel(), peer = %self.peer, "a frame is longer than `max_size`; the connection is closed");
         self.refuse(beginning, why).await;
+        self.drain().await;
         Next::Ends
+    }
+
+    /// Reads on for a moment and forgets it: a connection closed on unread bytes is reset, and the answer with it.
+    async fn drain(&mut self) {
+        let mut nowhere = [0; 8 * 1024];
+        let reading = async { while matches!(self.wire.read(&mut nowhere).await, Ok(count) if count > 0) {} };
+        tokio::select! {
+            () = self.host.stop.requested() => {}
+            _ = timeout(DRAINING, reading) => {}
+        }
     }
 
     /// Keeps bytes that cannot be a message, and says so.

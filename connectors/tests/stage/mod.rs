@@ -1,0 +1,205 @@
+//! A stage for connectors: a running channel on a store in memory, and peers that do as they are told.
+
+// Each test file plays with a part of it.
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used)]
+
+mod peer;
+mod steps;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
+
+use engine::{
+    Channel, Content, DeliveryId, Destination, Facts, Feeds, Hash, Memory, MessageId, Observer, Opening,
+    Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen, ReplyWords,
+    SourceSettings, Spots, Store, Surroundings, Texts, memory::StoredMessage,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
+
+pub use peer::{Peer, acknowledge, hears};
+pub use steps::{Gate, Steps};
+
+/// Longer than anything a test waits for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A channel that runs.
+pub struct Stage {
+    pub memory: Arc<Memory>,
+    pub channel: Arc<Channel>,
+    pub feeds: Feeds,
+    pub gate: Gate,
+    heard: Arc<Heard>,
+    /// Keeps the port open before its source is.
+    _port: Option<Arc<TcpListener>>,
+}
+
+/// Wakes the test when something ended.
+#[derive(Default)]
+struct Heard(Notify);
+
+impl Observer for Heard {
+    fn ended(&self, _channel: &str, _message: Option<MessageId>, _outcome: Outcome) {
+        self.0.notify_waiters();
+    }
+}
+
+impl Stage {
+    /// Starts a channel with a source that listens on `address`.
+    pub async fn listening(address: SocketAddr, mut settings: Value, words: ReplyWords) -> Self {
+        settings["listen"] = address.to_string().into();
+        Self::start("lab", "mllp", settings, words, Feeds::default(), Some(address)).await
+    }
+
+    pub async fn start(
+        name: &str,
+        connector: &str,
+        settings: Value,
+        words: ReplyWords,
+        feeds: Feeds,
+        address: Option<SocketAddr>,
+    ) -> Self {
+        let (memory, gate, heard) = (Arc::new(Memory::new()), Gate::default(), Arc::new(Heard::default()));
+        let ports = Ports::default();
+        // Whoever connects from here on waits in the system's queue until the source accepts.
+        let port = match address {
+            Some(address) => Some(ports.listen(address).await.unwrap()),
+            None => None,
+        };
+        let around = Surroundings {
+            store: Arc::clone(&memory) as Arc<dyn Store>,
+            ports,
+            feeds: feeds.clone(),
+            observer: Arc::clone(&heard) as Arc<dyn Observer>,
+            root: PathBuf::from("."),
+            spots: Spots::new(1),
+        };
+        let plan = plan(name, source(connector, settings), words, &gate);
+        let channel = Channel::start(plan, around, &Past::default()).await;
+        Self { memory, channel, feeds, gate, heard, _port: port }
+    }
+
+    /// Waits until so many messages have ended.
+    pub async fn ended(&self, count: usize) -> Vec<StoredMessage> {
+        let watch = async {
+            loop {
+                let news = self.heard.0.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                let messages = self.messages();
+                if messages.iter().filter(|stored| stored.outcome.is_some()).count() >= count {
+                    return messages;
+                }
+                news.await;
+            }
+        };
+        timeout(PATIENCE, watch).await.expect("so many messages end")
+    }
+
+    pub fn messages(&self) -> Vec<StoredMessage> {
+        self.memory.snapshot().messages
+    }
+
+    pub async fn stop(&self) {
+        timeout(Duration::from_secs(1), self.channel.stop(Duration::from_secs(1)))
+            .await
+            .expect("it stops within a second");
+    }
+}
+
+fn plan(name: &str, source: Box<dyn SourceSettings>, words: ReplyWords, gate: &Gate) -> Plan {
+    let version = Hash::of(&[name.as_bytes()]);
+    Plan {
+        name: name.into(),
+        version,
+        text: "".into(),
+        source: source.into(),
+        source_version: version,
+        charset: None,
+        reply: ReplyPolicy { when: ReplyWhen::Processed, within: Duration::from_secs(10) },
+        words,
+        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_secs(60) },
+        script: Arc::new(Steps::new(gate.clone())),
+        outlets: Vec::new(),
+    }
+}
+
+/// An address of this machine that was free a moment ago.
+pub fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+pub fn source(connector: &str, settings: Value) -> Box<dyn SourceSettings> {
+    let kind = connectors::find(connector).unwrap().source.as_ref().unwrap();
+    (kind.parse)(settings).map_err(|misfit| misfit.message).unwrap()
+}
+
+pub async fn destination(connector: &str, settings: Value, root: &Path) -> Box<dyn Destination> {
+    destination_in(connector, settings, &opening(root)).await
+}
+
+pub async fn destination_in(connector: &str, settings: Value, opening: &Opening) -> Box<dyn Destination> {
+    let kind = connectors::find(connector).unwrap().destination.as_ref().unwrap();
+    let settings = (kind.parse)(settings).map_err(|misfit| misfit.message).unwrap();
+    settings.open(opening).await.unwrap()
+}
+
+pub fn opening(root: &Path) -> Opening {
+    Opening {
+        channel: "lab".into(),
+        root: root.to_owned(),
+        words: ReplyWords::default(),
+        charset: None,
+        ports: Ports::default(),
+        feeds: Feeds::default(),
+        connections: Arc::new(AtomicI64::new(0)),
+    }
+}
+
+/// The first attempt at a delivery of this body; bodies that differ are different deliveries.
+pub fn outbound(body: impl AsRef<[u8]>) -> Outbound {
+    let body = body.as_ref();
+    Outbound {
+        id: DeliveryId(70),
+        message: MessageId(7),
+        effect: Hash::of(&[body]),
+        body: Content::from(body.to_vec()),
+        texts: Texts::new(),
+        attempt: 1,
+        note: None,
+        previous: None,
+    }
+}
+
+/// The same under a name made of the message.
+pub fn named(name: &str, body: impl AsRef<[u8]>) -> Outbound {
+    let mut outbound = outbound(body);
+    outbound.texts.insert("name".to_owned(), name.to_owned());
+    outbound.effect = Hash::of(&[name.as_bytes(), &outbound.effect.0]);
+    outbound
+}
+
+/// A small message with this MSH-10.
+pub fn message(control_id: &str) -> String {
+    asking(control_id, "", "")
+}
+
+/// The same, with these words for the steps.
+pub fn telling(control_id: &str, words: &str) -> String {
+    format!("{}NTE|1||{words}\r", message(control_id))
+}
+
+/// The same, asking for answers by MSH-15 and MSH-16.
+pub fn asking(control_id: &str, accept: &str, application: &str) -> String {
+    format!(
+        "MSH|^~\\&|LAB|HOP|REC|HOP|20260101080000||ORU^R01|{control_id}|P|2.5|||{accept}|{application}\rPID|1||42\r"
+    )
+}
+
+pub fn fact<'a>(facts: &'a Facts, name: &str) -> Option<&'a str> {
+    facts.get(name).and_then(Value::as_str)
+}
