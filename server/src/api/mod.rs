@@ -14,7 +14,9 @@ mod stream;
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use engine::Stop;
@@ -25,6 +27,9 @@ pub(crate) use answers::{
 pub(crate) use guard::Reach;
 
 use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
+
+/// A request may carry an edited message: as large as a source takes by default.
+const LARGEST: usize = 64 << 20;
 
 /// What every answer is made from.
 pub(crate) struct Context {
@@ -62,6 +67,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/deliveries/{id}/drop", post(deliveries::drop))
         .route("/events", get(stream::listen))
         .fallback(problem::nothing_here)
+        .layer(DefaultBodyLimit::max(LARGEST))
         .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::key));
     Router::new()
         .nest("/api/v1", api)

@@ -1,11 +1,13 @@
 //! The command line: one file for each verb.
 
+mod bench;
 mod check;
 mod deploy;
 mod drop;
 mod explain;
 mod find;
 mod hold;
+mod listen;
 mod new;
 mod park;
 mod pause;
@@ -15,6 +17,7 @@ mod rerun;
 mod resend;
 mod run;
 mod schema;
+mod send;
 mod show;
 mod start;
 mod status;
@@ -62,6 +65,8 @@ enum Verb {
     Check(check::Arguments),
     Test(test::Arguments),
     New(new::Arguments),
+    Send(send::Arguments),
+    Listen(listen::Arguments),
     Status(status::Arguments),
     Start(start::Arguments),
     Stop(stop::Arguments),
@@ -77,6 +82,7 @@ enum Verb {
     Deploy(deploy::Arguments),
     Schema(schema::Arguments),
     Explain(explain::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// How a command writes its result.
@@ -157,6 +163,8 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Check(arguments) => check::run(&arguments, &place).await,
         Verb::Test(arguments) => test::run(&arguments, &place),
         Verb::New(arguments) => new::run(&arguments),
+        Verb::Send(arguments) => send::run(arguments).await,
+        Verb::Listen(arguments) => listen::run(arguments).await,
         Verb::Status(arguments) => status::run(&arguments, &place).await,
         Verb::Start(arguments) => start::run(&arguments, &place).await,
         Verb::Stop(arguments) => stop::run(&arguments, &place).await,
@@ -172,15 +180,14 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments).await,
     }
 }
 
-/// Writes to standard output; a reader that went away (`| head`) ends the command quietly.
+/// Writes to standard output. A reader that went away (`| head`) has seen enough: no reason to complain or to stop.
 pub(crate) fn say(text: impl fmt::Display) {
     let mut output = std::io::stdout().lock();
-    if write!(output, "{text}").and_then(|()| output.flush()).is_err() {
-        std::process::exit(0);
-    }
+    let _ = write!(output, "{text}").and_then(|()| output.flush());
 }
 
 /// Writes a value as JSON, for programs.

@@ -14,6 +14,7 @@ use crate::terminal::{counted, lasting, tinted, tone_of};
 #[derive(Debug)]
 pub(crate) struct Measure {
     began: Instant,
+    ended: Option<Instant>,
     took: Vec<Duration>,
     codes: BTreeMap<String, u64>,
     /// Failures in words, with how often.
@@ -22,7 +23,13 @@ pub(crate) struct Measure {
 
 impl Measure {
     pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), took: Vec::new(), codes: BTreeMap::new(), failures: BTreeMap::new() }
+        Self {
+            began: Instant::now(),
+            ended: None,
+            took: Vec::new(),
+            codes: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn answered(&mut self, code: &str, took: Duration) {
@@ -34,16 +41,25 @@ impl Measure {
         *self.failures.entry(why).or_default() += 1;
     }
 
+    pub(crate) fn end(&mut self) {
+        self.ended = Some(Instant::now());
+    }
+
+    fn lasted(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now) - self.began
+    }
+
     pub(crate) fn done(&self) -> u64 {
         self.took.len() as u64 + self.failures.values().sum::<u64>()
     }
 
     pub(crate) fn rate(&self) -> f64 {
-        self.took.len() as f64 / self.began.elapsed().as_secs_f64().max(1e-9)
+        self.took.len() as f64 / self.lasted().as_secs_f64().max(1e-9)
     }
 
     pub(crate) fn all_accepted(&self) -> bool {
-        self.failures.is_empty() && self.codes.keys().all(|code| code == "AA" || code == "CA" || code == "none")
+        self.failures.is_empty()
+            && self.codes.keys().all(|code| code == "AA" || code == "CA" || code == "none")
     }
 
     /// The time within which so many in a hundred were answered.
@@ -55,11 +71,14 @@ impl Measure {
     }
 
     pub(crate) fn report(&mut self) -> String {
-        let took = self.began.elapsed();
+        let took = self.lasted();
         let rate = self.rate();
         let mut text = String::new();
-        let codes: Vec<_> =
-            self.codes.iter().map(|(code, number)| format!("{} {number}", tinted(code, tone_of(code)))).collect();
+        let codes: Vec<_> = self
+            .codes
+            .iter()
+            .map(|(code, number)| format!("{} {number}", tinted(code, tone_of(code))))
+            .collect();
         let answers = counted(self.took.len() as u64, "answer");
         let _ = writeln!(text, "{answers} in {}: {}", lasting(took), codes.join(", "));
         if !self.took.is_empty() {
@@ -75,7 +94,7 @@ impl Measure {
     }
 
     pub(crate) fn as_json(&mut self) -> Value {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = self.lasted().as_secs_f64();
         let rate = self.rate();
         let [p50, p95, p99, max] =
             [50.0, 95.0, 99.0, 100.0].map(|part| self.percentile(part).as_secs_f64() * 1e3);

@@ -3,25 +3,30 @@
 mod files;
 mod flood;
 mod measure;
+mod wire;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use clap::ArgGroup;
-use connectors::mllp::peer::{Peer, Security};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Complaint, Ending, Exit, Format, say, say_json};
-use crate::terminal::{lasting, tinted, tone_of};
+use super::{Ending, Exit, Format, say, say_json};
+use crate::terminal::{Tone, lasting, tinted, tone_of};
+use files::Letter;
+use wire::Came;
 
+pub(crate) use flood::Flood;
 pub(crate) use measure::Measure;
+pub(crate) use wire::Wire;
 
 /// Send messages over MLLP and show each answer.
 ///
 /// A file holds one message (a batch is one), or several in MLLP frames; it goes out byte for byte. Leaves with 1 if
 /// an answer is negative or missing.
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("trust").args(["ca", "insecure"])))]
 pub(crate) struct Arguments {
     /// Where to: HOST:PORT
     #[arg(value_name = "ADDR")]
@@ -37,21 +42,64 @@ pub(crate) struct Arguments {
     /// How long to wait for an answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
-    /// Speak TLS
-    #[arg(long)]
-    tls: bool,
-    /// The peer's authority, in PEM; else those of the system
-    #[arg(long, value_name = "FILE", requires = "tls")]
-    ca: Option<PathBuf>,
-    /// Our certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
-    certificate: Option<PathBuf>,
-    /// Its key, in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
-    /// The name in the peer's certificate, where it is not the host
-    #[arg(long, value_name = "NAME", requires = "tls")]
-    server_name: Option<String>,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Ending {
+    let letters = files::read(&arguments.files)?;
+    let wire = Wire::new(&arguments.address, Duration::from_secs(arguments.timeout))?;
+    if let Some(count) = arguments.count {
+        let messages: Vec<Bytes> = letters.into_iter().map(|letter| letter.bytes).collect();
+        let flood = Flood { messages, count, connections: arguments.connections };
+        let mut measure = flood.pour(&wire).await;
+        match arguments.format {
+            Format::Json => say_json(&measure.as_json()),
+            Format::Text => say(measure.report()),
+        }
+        return Ok(if measure.all_accepted() { Exit::Done } else { Exit::Wrong });
+    }
+    one_by_one(&letters, &wire, arguments.format).await
+}
+
+/// Each message with its answer, over one connection.
+async fn one_by_one(letters: &[Letter], wire: &Wire, format: Format) -> Ending {
+    let width = letters.iter().map(|letter| letter.name.chars().count()).max().unwrap_or(0);
+    let mut open = None;
+    let mut all_accepted = true;
+    let mut listed = Vec::new();
+    for letter in letters {
+        let began = Instant::now();
+        let came = wire.exchange(&mut open, &letter.bytes).await;
+        all_accepted &= came.as_ref().is_ok_and(Came::is_positive);
+        match format {
+            Format::Json => listed.push(as_json(letter, &came, began.elapsed())),
+            Format::Text => say(format_args!("{:<width$}  {}\n", letter.name, told(&came, began.elapsed()))),
+        }
+    }
+    if format == Format::Json {
+        say_json(&listed);
+    }
+    Ok(if all_accepted { Exit::Done } else { Exit::Wrong })
+}
+
+fn told(came: &Result<Came, String>, took: Duration) -> String {
+    match came {
+        Ok(came) => {
+            let code = tinted(&came.code, tone_of(&came.code));
+            format!("{code}  {}  {}  {}", came.control_id, lasting(took), came.words).trim_end().to_owned()
+        }
+        Err(why) => tinted(why, Tone::Bad),
+    }
+}
+
+fn as_json(letter: &Letter, came: &Result<Came, String>, took: Duration) -> Value {
+    let seconds = took.as_secs_f64();
+    match came {
+        Ok(came) => json!({
+            "message": letter.name, "code": came.code, "control_id": came.control_id, "text": came.words,
+            "seconds": seconds,
+        }),
+        Err(why) => json!({ "message": letter.name, "error": why, "seconds": seconds }),
+    }
 }
