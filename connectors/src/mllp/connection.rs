@@ -260,7 +260,11 @@ impl Connection {
     /// Reads on for a moment and forgets it: a connection closed on unread bytes is reset, and the answer with it.
     async fn drain(&mut self) {
         let mut nowhere = [0; 8 * 1024];
-        let reading = async { while matches!(self.wire.read(&mut nowhere).await, Ok(count) if count > 0) {} };
+        let reading = async {
+            // The peer learns at once that nothing more comes; it may be gone already.
+            let _ = self.wire.shutdown().await;
+            while matches!(self.wire.read(&mut nowhere).await, Ok(count) if count > 0) {}
+        };
         tokio::select! {
             () = self.host.stop.requested() => {}
             _ = timeout(DRAINING, reading) => {}

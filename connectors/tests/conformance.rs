@@ -1,0 +1,272 @@
+//! What every connector must do, whatever its protocol. A new one takes its place in [`rig`].
+
+mod stage;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use connectors::CONNECTORS;
+use engine::{Checks, Destination, Diagnostic, Feeds, Opening, Outbound, Outcome, ReplyWords, SendError};
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
+use stage::{
+    PATIENCE, Peer, Stage, destination, destination_in, free_address, hears, message, named, opening,
+    outbound, telling,
+};
+use tokio::{net::TcpListener, time::timeout};
+
+/// A connector under test: a source that runs, and destinations whose other side behaves in a known way.
+struct Rig {
+    source: Option<Source>,
+    /// The other side is not there.
+    absent: Option<Box<dyn Destination>>,
+    /// The other side refuses this message.
+    refusing: Option<Behind>,
+    /// The other side cuts the line, or says nothing, once it has the message.
+    cutting: Option<Behind>,
+    silent: Option<Behind>,
+}
+
+/// A running source, and how a sender sends it a message and hears whether it was taken.
+struct Source {
+    stage: Stage,
+    address: Option<SocketAddr>,
+}
+
+/// A destination, and the port where its other side is played.
+struct Behind {
+    destination: Box<dyn Destination>,
+    listener: Option<TcpListener>,
+    answer: Answer,
+    message: Outbound,
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Refusal,
+    Cut,
+    Silence,
+}
+
+async fn rig(name: &str, root: &Path) -> Rig {
+    match name {
+        "mllp" => mllp(root).await,
+        "file" => file(root).await,
+        "channel" => channel().await,
+        other => panic!("connector `{other}` has no rig: say here how it is tried"),
+    }
+}
+
+async fn mllp(root: &Path) -> Rig {
+    let address = free_address();
+    let stage = Stage::listening(address, json!({}), ReplyWords::default()).await;
+    let absent = json!({ "connect": free_address().to_string() });
+    Rig {
+        source: Some(Source { stage, address: Some(address) }),
+        absent: Some(destination("mllp", absent, root).await),
+        refusing: Some(mllp_behind(root, Answer::Refusal).await),
+        cutting: Some(mllp_behind(root, Answer::Cut).await),
+        silent: Some(mllp_behind(root, Answer::Silence).await),
+    }
+}
+
+async fn mllp_behind(root: &Path, answer: Answer) -> Behind {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = json!({ "connect": listener.local_addr().unwrap().to_string(), "timeout": "300ms" });
+    Behind {
+        destination: destination("mllp", settings, root).await,
+        listener: Some(listener),
+        answer,
+        message: outbound(message("M-1")),
+    }
+}
+
+async fn file(root: &Path) -> Rig {
+    let absent = json!({ "dir": "/no/such/disk", "name": "x" });
+    let refusing = json!({ "dir": "out", "name": "../x" });
+    let refusing = destination("file", refusing, root).await;
+    Rig {
+        source: None,
+        absent: Some(destination("file", absent, root).await),
+        refusing: Some(Behind::alone(refusing, named("../x", message("M-1")))),
+        cutting: None,
+        silent: None,
+    }
+}
+
+async fn channel() -> Rig {
+    let feeds = Feeds::default();
+    let stage = Stage::start("next", "channel", json!({}), ReplyWords::default(), feeds.clone(), None).await;
+    while feeds.find("next").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let opening = Opening { feeds, ..opening(Path::new(".")) };
+    let refusing = destination_in("channel", json!({ "name": "next" }), &opening).await;
+    Rig {
+        source: Some(Source { stage, address: None }),
+        absent: Some(destination_in("channel", json!({ "name": "nobody" }), &opening).await),
+        refusing: Some(Behind::alone(refusing, outbound(telling("M-1", "refuse")))),
+        cutting: None,
+        silent: None,
+    }
+}
+
+impl Source {
+    /// Sends a message in small pieces and says whether the sender was told that it is safe.
+    async fn send(&self, message: &str) -> bool {
+        match self.address {
+            Some(address) => {
+                let mut peer = Peer::connect(address).await;
+                for piece in [b"\x0b", message.as_bytes(), b"\x1c\x0d"].concat().chunks(7) {
+                    peer.write(piece).await;
+                }
+                peer.acknowledgement().await.0 == "AA"
+            }
+            None => {
+                let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };
+                let feeder = destination_in("channel", json!({ "name": "next" }), &opening).await;
+                feeder.send(&outbound(message)).await.is_ok()
+            }
+        }
+    }
+}
+
+impl Behind {
+    /// One that refuses by itself, with nobody behind it.
+    fn alone(destination: Box<dyn Destination>, message: Outbound) -> Self {
+        Self { destination, listener: None, answer: Answer::Refusal, message }
+    }
+
+    async fn send(&self) -> Result<engine::Response, SendError> {
+        let Some(listener) = &self.listener else { return self.destination.send(&self.message).await };
+        tokio::join!(self.destination.send(&self.message), self.play(listener)).0
+    }
+
+    async fn play(&self, listener: &TcpListener) {
+        let mut peer = Peer::accept(listener).await;
+        peer.frame().await.unwrap();
+        match self.answer {
+            Answer::Refusal => peer.say(hears("AE", "M-1")).await,
+            Answer::Cut => {}
+            Answer::Silence => assert!(peer.frame().await.is_none(), "it gives up and hangs up"),
+        }
+    }
+}
+
+async fn each(check: impl AsyncFn(&'static str, Rig)) {
+    for connector in CONNECTORS {
+        let root = tempfile::tempdir().unwrap();
+        let rig = rig(connector.name, root.path()).await;
+        timeout(PATIENCE, check(connector.name, rig))
+            .await
+            .unwrap_or_else(|_| panic!("`{}` hangs", connector.name));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_sender_is_told_that_a_message_is_safe_before_it_is() {
+    each(async |name, rig| {
+        let Some(source) = rig.source else { return };
+        let message = telling("M-1", "wait");
+        let mut sending = std::pin::pin!(source.send(&message));
+        let early = timeout(Duration::from_millis(100), sending.as_mut()).await;
+        assert!(early.is_err(), "`{name}` answered before `receive` returned");
+        source.stage.gate.open();
+        assert!(sending.await, "`{name}`");
+        assert_eq!(source.stage.messages()[0].outcome, Some(Outcome::Accepted));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_told_to_the_sender() {
+    each(async |name, rig| {
+        let Some(source) = rig.source else { return };
+        for words in ["break", "refuse"] {
+            assert!(!source.send(&telling("M-1", words)).await, "`{name}` told of success after `{words}`");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_source_stops_within_a_second() {
+    each(async |_, rig| {
+        if let Some(source) = rig.source {
+            source.send(&message("M-1")).await;
+            source.stage.stop().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_there_is_tried_again() {
+    each(async |name, rig| {
+        if let Some(absent) = rig.absent {
+            let sent = absent.send(&outbound(message("M-1"))).await;
+            assert!(matches!(sent, Err(SendError::NotDelivered { .. })), "`{name}`: {sent:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_a_refusal_and_a_cut_or_silence_is_unknown() {
+    each(async |name, rig| {
+        if let Some(refusing) = rig.refusing {
+            let sent = refusing.send().await;
+            assert!(matches!(sent, Err(SendError::Refused { .. })), "`{name}`: {sent:?}");
+        }
+        for doubtful in [rig.cutting, rig.silent].into_iter().flatten() {
+            let sent = doubtful.send().await;
+            assert!(matches!(sent, Err(SendError::Unknown { .. })), "`{name}`: {sent:?}");
+        }
+    })
+    .await;
+}
+
+#[test]
+fn every_example_of_every_connector_parses_and_checks_clean() {
+    for connector in CONNECTORS {
+        let mut generator = SchemaGenerator::default();
+        if let Some(kind) = &connector.source {
+            for example in examples(&(kind.schema)(&mut generator).to_value()) {
+                let settings = (kind.parse)(example).unwrap_or_else(|misfit| panic!("{misfit:?}"));
+                assert_eq!(complaints(|checks| settings.check(checks)), [], "`{}`", connector.name);
+            }
+        }
+        if let Some(kind) = &connector.destination {
+            for example in examples(&(kind.schema)(&mut generator).to_value()) {
+                let settings = (kind.parse)(example).unwrap_or_else(|misfit| panic!("{misfit:?}"));
+                assert_eq!(complaints(|checks| settings.check(checks)), [], "`{}`", connector.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_setting_of_every_connector_is_explained_and_no_other_is_taken() {
+    for connector in CONNECTORS {
+        let mut generator = SchemaGenerator::default();
+        let source = connector.source.as_ref().map(|kind| (kind.schema)(&mut generator).to_value());
+        let destination = connector.destination.as_ref().map(|kind| (kind.schema)(&mut generator).to_value());
+        for schema in [source, destination].into_iter().flatten() {
+            assert_eq!(schema["additionalProperties"], false, "`{}`", connector.name);
+            for (name, setting) in schema["properties"].as_object().into_iter().flatten() {
+                assert!(setting["description"].is_string(), "`{}`: `{name}` has no words", connector.name);
+            }
+        }
+    }
+}
+
+fn examples(schema: &Value) -> Vec<Value> {
+    let examples = schema["examples"].as_array().cloned().unwrap_or_default();
+    assert!(!examples.is_empty(), "a connector shows how it is written");
+    examples
+}
+
+fn complaints(check: impl FnOnce(&mut Checks<'_>)) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    check(&mut Checks::new(engine::Path::default(), &mut found));
+    found
+}
