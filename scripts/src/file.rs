@@ -118,7 +118,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { operations: 20_000_000, time: Duration::from_secs(2) }
+        Self { operations: 5_000_000, time: Duration::from_secs(2) }
     }
 }
 

@@ -160,7 +160,7 @@ impl JsonPath {
         let mut value = root;
         for key in &self.0 {
             value = match key {
-                Key::Name(name) if value.is_array() => {
+                Key::Name(name) if value.is_array() || (value.is_null() && is_number(name)) => {
                     let place = name.parse().map_err(|_| format!("`{self}` names `{name}` in a list"))?;
                     self.element(value, place)?
                 }
@@ -193,6 +193,10 @@ impl JsonPath {
         }
         Ok(&mut list[place])
     }
+}
+
+fn is_number(name: &str) -> bool {
+    name.parse::<usize>().is_ok()
 }
 
 impl fmt::Display for JsonPath {

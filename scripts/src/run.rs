@@ -15,6 +15,13 @@ use crate::{Limits, ending::Ending, table::Tables};
 scoped_thread_local!(static CONTEXT: Context);
 scoped_thread_local!(static RUN: Run);
 
+/// Rhai copies and drops maps within maps by recursion. As deep as a script can nest them before its time
+/// is up, that takes less than this; a thread that has it left costs nothing more.
+const ENOUGH_STACK: usize = 12 << 20;
+
+/// What a thread with less is lent for one run.
+const MUCH_STACK: usize = 32 << 20;
+
 /// One message's way through code.
 pub(crate) struct Run {
     pub(crate) zone: TimeZone,
@@ -24,9 +31,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Does `work`, whose code asks `context`.
+    /// Does `work`, whose code asks `context`, on a stack that its values cannot use up.
     pub(crate) fn with<T>(&self, context: &Context, work: impl FnOnce() -> T) -> T {
-        CONTEXT.set(context, || RUN.set(self, work))
+        stacker::maybe_grow(ENOUGH_STACK, MUCH_STACK, || CONTEXT.set(context, || RUN.set(self, work)))
     }
 }
 

@@ -88,10 +88,10 @@ pub(crate) mod functions {
     /// The same time cut to a precision: `year`, `month`, `day`, `hour`, `minute`, `second`, `millisecond`.
     ///
     /// ```rhai
-    /// time("20260301081530").to("day").hl7() == "20260301"
+    /// time("20260301081530").cut("day").hl7() == "20260301"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn to(time: &mut Time, precision: &str) -> Outcome<Time> {
+    pub fn cut(time: &mut Time, precision: &str) -> Outcome<Time> {
         Ok(Time { precision: Precision::named(precision)?, ..time.clone() })
     }
 
@@ -110,15 +110,16 @@ pub(crate) mod functions {
         Ok(Time { zoned, ..time.clone() })
     }
 
-    /// How many whole units lie between this time and a later one; negative if it is earlier.
+    /// How many whole units lie between a time and a later one; negative if that is earlier.
     ///
     /// ```rhai
-    /// time("20260301").until(time("20260315"), "days") == 14
+    /// between(time("20260301"), time("20260315"), "days") == 14
     /// ```
-    #[rhai_fn(return_raw, pure)]
-    pub fn until(time: &mut Time, other: Time, unit: &str) -> Outcome<INT> {
+    #[rhai_fn(return_raw)]
+    pub fn between(from: Time, until: Time, unit: &str) -> Outcome<INT> {
         let unit = unit_named(unit)?;
-        match time.zoned.until((unit, &other.zoned.with_time_zone(time.zoned.time_zone().clone()))) {
+        let until = until.zoned.with_time_zone(from.zoned.time_zone().clone());
+        match from.zoned.until((unit, &until)) {
             Ok(span) => Ok(in_unit(&span, unit)),
             Err(_) => broke("the times lie too far apart"),
         }
@@ -131,7 +132,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn age(birth: Time, at: Time) -> Outcome<INT> {
-        until(&mut birth.clone(), at, "years")
+        between(birth, at, "years")
     }
 
     /// The time in a pattern of its own: `%Y` year, `%m` month, `%d` day, `%H` hour, `%M` minute, `%S` second.

@@ -58,7 +58,7 @@ impl Library {
         for (name, text) in files::read(root, "scripts", "rhai", &mut faults) {
             let name = name.to_string_lossy().replace('\\', "/");
             match String::from_utf8(text) {
-                Ok(text) => shelf.put(name, text),
+                Ok(text) => shelf.put(&engine, name, text),
                 Err(_) => faults.push(fault::in_file(&name, "script-syntax", "the file is not UTF-8")),
             }
         }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::Engine;
 use serde_json::Value;
 
+use crate::lint::Names;
+
 /// What Relais ships: name and text.
 const SHIPPED: &[(&str, &str)] = &[("relais/hl7", include_str!("../../hl7.rhai"))];
 
@@ -43,13 +45,13 @@ impl Shelf {
             counts_any: BUILT_IN.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect(),
         };
         for (name, text) in SHIPPED {
-            shelf.put((*name).to_owned(), (*text).to_owned());
+            shelf.put(engine, (*name).to_owned(), (*text).to_owned());
         }
         shelf
     }
 
-    pub(crate) fn put(&mut self, name: String, text: String) {
-        let functions = functions_of(&text);
+    pub(crate) fn put(&mut self, engine: &Engine, name: String, text: String) {
+        let functions = functions_of(engine, &text);
         self.scripts.insert(name, Script { text, functions });
     }
 
@@ -87,11 +89,9 @@ impl Shelf {
     }
 }
 
-/// The functions a script defines for others, found without the rest of the project.
-fn functions_of(text: &str) -> BTreeSet<(String, usize)> {
-    let mut lenient = Engine::new_raw();
-    lenient.set_strict_variables(false);
-    let Ok(ast) = lenient.compile(text) else { return BTreeSet::new() };
+/// The functions a script defines for others; none where it does not compile, which is told elsewhere.
+fn functions_of(engine: &Engine, text: &str) -> BTreeSet<(String, usize)> {
+    let Ok(ast) = engine.compile_with_scope(&Names::ALL.scope(), text) else { return BTreeSet::new() };
     ast.iter_functions()
         .filter(|function| function.access == rhai::FnAccess::Public)
         .map(|function| (function.name.to_owned(), function.params.len()))

@@ -1,6 +1,7 @@
 //! A channel in a test: a project's folder, the steps of a channel, and messages to run through them.
 
-#![allow(dead_code)]
+// Each test file uses its own part of it.
+#![allow(dead_code, unreachable_pub)]
 
 use std::{
     fs,
@@ -19,6 +20,7 @@ use scripts::{
 };
 use tempfile::TempDir;
 
+/// The message of the reference's examples.
 pub const ORU: &str = "MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01^ORU_R01|MSG001|P|2.5\r\
 PID|1||12345678^^^HOP^PI~1850312075123^^^INS^INS||DUPONT^JEAN||19850312|M\r\
 PV1|1|I|CAR^101^1|||||||||||||||||V42\r\
