@@ -1,5 +1,7 @@
 //! Crash, restart, pause, stop and reload.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::{sync::Arc, time::Duration};

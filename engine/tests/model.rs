@@ -1,5 +1,7 @@
 //! Random senders, peers, failures, crashes and reloads: what must hold whatever happens.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::{
@@ -179,7 +181,7 @@ impl Play {
                 }
             }
             Event::Pass(milliseconds) => {
-                tokio::time::advance(Duration::from_millis(milliseconds.into())).await
+                tokio::time::advance(Duration::from_millis(milliseconds.into())).await;
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Who goes before whom: by arrival, by key, and after another destination.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! What a person does: hold, release, park, resend, drop, and what stays of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::sync::Arc;

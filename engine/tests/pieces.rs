@@ -1,5 +1,7 @@
 //! Splits, batches, and steps that break.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The same message twice: what the second copy hears, and what it does.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! The way of a message with each write failing in turn: what was accepted arrives, whatever breaks.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod stage;
 
 use std::{collections::HashMap, sync::Arc};
