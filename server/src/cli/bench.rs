@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Ending {
 }
 
 async fn pour(port: u16, count: u64, connections: u16) -> Result<Value, Complaint> {
-    let wire = Wire::new(&format!("127.0.0.1:{port}"), Duration::from_secs(60))?;
+    let wire = Wire::new(&format!("127.0.0.1:{port}"), Duration::from_secs(60), None)?;
     let messages = vec![Bytes::from_static(MESSAGE.as_bytes())];
     let mut measure = Flood { messages, count, connections }.pour(&wire).await;
     if measure.all_accepted() {

@@ -1,20 +1,20 @@
 //! `relais listen`: a peer that receives over MLLP and answers as it is told.
 
 use std::{
-    fmt,
     io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
-use connectors::mllp::frame::{Found, Marks, Reader};
+use connectors::mllp::{
+    frame::{Found, Marks, Reader},
+    peer::Manner,
+};
 use formats::hl7::{
     acknowledgement::{self, Code},
     header::Header,
@@ -27,7 +27,7 @@ use tokio::{
 use super::{Complaint, Ending, Exit, say};
 use crate::{
     signals::Signals,
-    terminal::{sized, tinted, tone_of},
+    terminal::{lasting, sized, tinted, tone_of},
 };
 
 /// As long a message as is taken.
@@ -43,57 +43,15 @@ pub(crate) struct Arguments {
     address: String,
     /// AA, AE, AR, CA, CE or CR; none; or late:5s for an AA after five seconds
     #[arg(long, default_value = "AA", value_name = "ANSWER")]
-    answer: Behaviour,
+    answer: Manner,
     /// Keeps each message there, byte for byte, in the order they come
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
 }
 
-/// How each message is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behaviour {
-    At(Code, Duration),
-    Never,
-}
-
-impl FromStr for Behaviour {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
-            return Ok(Self::Never);
-        }
-        if let Some(pause) = text.strip_prefix("late:") {
-            return Ok(Self::At(Code::AA, pause_of(pause)?));
-        }
-        let code = Code::parse(text).ok_or("write AA, AE, AR, CA, CE, CR, none or late:5s")?;
-        Ok(Self::At(code, Duration::ZERO))
-    }
-}
-
-impl fmt::Display for Behaviour {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At(code, Duration::ZERO) => formatter.write_str(code.as_str()),
-            Self::At(code, pause) => write!(formatter, "{} after {} ms", code.as_str(), pause.as_millis()),
-            Self::Never => formatter.write_str("none"),
-        }
-    }
-}
-
-fn pause_of(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time; write 500ms or 5s");
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 1),
-        None => (text.strip_suffix('s').ok_or_else(wrong)?, 1000),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    Ok(Duration::from_millis(number.saturating_mul(unit)))
-}
-
 /// What all connections share.
 struct Desk {
-    answer: Behaviour,
+    answer: Manner,
     save: Option<PathBuf>,
     taken: AtomicU64,
 }
@@ -108,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> Ending {
         .map_err(|error| Complaint::wrong(format!("cannot listen on {}: {error}", arguments.address)))?;
     let mut signals = Signals::take().map_err(Complaint::wrong)?;
     let at = listener.local_addr().map_err(Complaint::wrong)?;
-    say(format_args!("listening on {at}, answers {}\n", arguments.answer));
+    say(format_args!("listening on {at}, answers {}\n", described(arguments.answer)));
     let desk = Arc::new(Desk { answer: arguments.answer, save: arguments.save, taken: AtomicU64::new(0) });
     loop {
         tokio::select! {
@@ -159,7 +117,7 @@ impl Desk {
             save(folder, number, message)
                 .map_err(|error| format!("cannot save: {error}; closed unanswered"))?;
         }
-        let Behaviour::At(code, pause) = self.answer else {
+        let Manner::Answers(code, pause) = self.answer else {
             say(line(number, peer, message, "none"));
             return Ok(());
         };
@@ -208,6 +166,14 @@ fn acknowledge(message: &[u8], code: Code, number: u64) -> Vec<u8> {
     }
 }
 
+fn described(manner: Manner) -> String {
+    match manner {
+        Manner::Silent => "none".to_owned(),
+        Manner::Answers(code, pause) if pause.is_zero() => code.as_str().to_owned(),
+        Manner::Answers(code, pause) => format!("{} after {}", code.as_str(), lasting(pause)),
+    }
+}
+
 fn line(number: u64, peer: SocketAddr, message: &[u8], answer: &str) -> String {
     let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
     let (kind, control_id) = match Header::read(message) {
@@ -227,17 +193,6 @@ fn shown(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_a_code_none_or_late() {
-        assert_eq!("AE".parse(), Ok(Behaviour::At(Code::AE, Duration::ZERO)));
-        assert_eq!("none".parse(), Ok(Behaviour::Never));
-        assert_eq!("late:5s".parse(), Ok(Behaviour::At(Code::AA, Duration::from_secs(5))));
-        assert_eq!("late:250ms".parse(), Ok(Behaviour::At(Code::AA, Duration::from_millis(250))));
-        for wrong in ["", "AB", "late", "late:", "late:5", "late:-1s"] {
-            assert!(wrong.parse::<Behaviour>().is_err(), "`{wrong}`");
-        }
-    }
 
     #[test]
     fn a_saved_message_never_replaces_another() {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use connectors::tls::Tls;
 use serde_json::{Value, json};
 
 use super::{Ending, Exit, Format, say, say_json};
@@ -42,13 +43,29 @@ pub(crate) struct Arguments {
     /// How long to wait for an answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
+    /// Speak TLS
+    #[arg(long)]
+    tls: bool,
+    /// The peer's authority, in PEM; else those of the system
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca: Option<PathBuf>,
+    /// Our certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// The name in the peer's certificate, where it is not the host
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    server_name: Option<String>,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Ending {
     let letters = files::read(&arguments.files)?;
-    let wire = Wire::new(&arguments.address, Duration::from_secs(arguments.timeout))?;
+    let wire =
+        Wire::new(&arguments.address, Duration::from_secs(arguments.timeout), trust(&arguments).as_ref())?;
     if let Some(count) = arguments.count {
         let messages: Vec<Bytes> = letters.into_iter().map(|letter| letter.bytes).collect();
         let flood = Flood { messages, count, connections: arguments.connections };
@@ -102,4 +119,15 @@ fn as_json(letter: &Letter, came: &Result<Came, String>, took: Duration) -> Valu
         }),
         Err(why) => json!({ "message": letter.name, "error": why, "seconds": seconds }),
     }
+}
+
+/// What of TLS was asked for.
+fn trust(arguments: &Arguments) -> Option<Tls> {
+    arguments.tls.then(|| Tls {
+        certificate: arguments.certificate.clone(),
+        key: arguments.key.clone(),
+        clients: None,
+        authorities: arguments.ca.clone(),
+        server_name: arguments.server_name.clone(),
+    })
 }

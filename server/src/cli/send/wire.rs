@@ -1,29 +1,24 @@
 //! One exchange over MLLP: a message goes out, its answer comes back.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use connectors::mllp::frame::{Found, Marks, Reader};
+use connectors::{
+    mllp::peer::{Client, Secure},
+    setting::Address,
+    tls::Tls,
+};
 use formats::hl7::acknowledgement;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
-use crate::cli::Complaint;
+use crate::{cli::Complaint, terminal::lasting};
 
-/// As long an answer as is read.
-const LARGEST: usize = 64 << 20;
-
-/// Where messages go.
-#[derive(Debug, Clone)]
+/// Where messages go, and how.
+#[derive(Clone)]
 pub(crate) struct Wire {
-    address: String,
+    address: Address,
     patience: Duration,
-}
-
-/// An open connection.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    stream: TcpStream,
-    reader: Reader,
+    secure: Option<Arc<Secure>>,
 }
 
 /// An answer.
@@ -72,56 +67,35 @@ impl Came {
 }
 
 impl Wire {
-    pub(crate) fn new(address: &str, patience: Duration) -> Result<Self, Complaint> {
-        let port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-        match port {
-            Some((host, _)) if !host.is_empty() => Ok(Self { address: address.to_owned(), patience }),
-            _ => Err(Complaint::misused(format!("`{address}` is no address; write HOST:PORT"))),
-        }
+    pub(crate) fn new(address: &str, patience: Duration, tls: Option<&Tls>) -> Result<Self, Complaint> {
+        let address = address.parse().map_err(Complaint::misused)?;
+        let secure =
+            tls.map(|tls| Secure::new(tls, Path::new("."))).transpose().map_err(Complaint::misused)?;
+        Ok(Self { address, patience, secure: secure.map(Arc::new) })
     }
 
     /// Sends over the open connection or a new one. What goes wrong closes it: a late answer must not be the next one's.
-    pub(crate) async fn exchange(
-        &self,
-        open: &mut Option<Connection>,
-        message: &Bytes,
-    ) -> Result<Came, String> {
-        let mut connection = match open.take() {
-            Some(connection) => connection,
+    pub(crate) async fn exchange(&self, open: &mut Option<Client>, message: &Bytes) -> Result<Came, String> {
+        let mut client = match open.take() {
+            Some(client) => client,
             None => self.connect().await?,
         };
-        let answer = timeout(self.patience, connection.exchange(message));
-        let answer =
-            answer.await.map_err(|_| format!("no answer within {} s", self.patience.as_secs()))??;
-        *open = Some(connection);
+        let answer = async {
+            client.send(message.clone()).await.map_err(|error| format!("cannot send: {error}"))?;
+            client.answer().await
+        };
+        let answer = timeout(self.patience, answer).await.map_err(|_| self.late("no answer"))??;
+        *open = Some(client);
         Ok(Came::read(&answer))
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
-        let connecting = timeout(self.patience, TcpStream::connect(&self.address)).await;
-        let stream = connecting.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-        let stream = stream.map_err(|error| format!("cannot connect to {}: {error}", self.address))?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        Ok(Connection { stream, reader: Reader::new(Marks::default(), LARGEST) })
+    async fn connect(&self) -> Result<Client, String> {
+        let connecting = Client::connect(&self.address, self.secure.as_deref());
+        timeout(self.patience, connecting).await.map_err(|_| self.late("no connection"))?
     }
-}
 
-impl Connection {
-    async fn exchange(&mut self, message: &Bytes) -> Result<Bytes, String> {
-        let mut frame = Marks::default().wrap(message.clone());
-        self.stream.write_all_buf(&mut frame).await.map_err(|error| format!("cannot send: {error}"))?;
-        loop {
-            match self.reader.find() {
-                Some(Found::Frame(answer)) => return Ok(answer),
-                Some(Found::Stray(_)) => {}
-                Some(_) => return Err("only a part of an answer came".to_owned()),
-                None => match self.reader.read_from(&mut self.stream).await {
-                    Ok(0) => return Err("the peer closed the connection before it answered".to_owned()),
-                    Ok(_) => {}
-                    Err(error) => return Err(format!("cannot read the answer: {error}")),
-                },
-            }
-        }
+    fn late(&self, what: &str) -> String {
+        format!("{what} within {}", lasting(self.patience))
     }
 }
 
@@ -142,8 +116,8 @@ mod tests {
     #[test]
     fn an_address_has_a_host_and_a_port() {
         for wrong in ["host", "host:", ":1", "host:99999"] {
-            assert!(Wire::new(wrong, Duration::ZERO).is_err(), "{wrong}");
+            assert!(Wire::new(wrong, Duration::ZERO, None).is_err(), "{wrong}");
         }
-        assert!(Wire::new("[::1]:2575", Duration::ZERO).is_ok());
+        assert!(Wire::new("[::1]:2575", Duration::ZERO, None).is_ok());
     }
 }

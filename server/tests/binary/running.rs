@@ -1,8 +1,6 @@
 //! A running server: what it takes, shows, keeps and says.
 
-mod relais;
-
-use relais::{Project, Running, free_port, lab, said};
+use crate::project::{MESSAGE, Project, Running, free_port, lab, said};
 
 fn send(project: &Project, port: u16) -> String {
     project.does(&["send", &format!("127.0.0.1:{port}"), "message.hl7"])
@@ -26,7 +24,7 @@ fn a_message_that_is_answered_aa_stands_in_its_folder_and_is_found() {
     assert!(running.opening.contains(&format!("127.0.0.1:{port}")), "{}", running.opening);
     let words = send(&project, port);
     assert!(words.contains("AA"), "{words}");
-    assert_eq!(project.read("out/M1.hl7"), relais::MESSAGE);
+    assert_eq!(project.read("out/M1.hl7"), MESSAGE);
 
     let found = project.json(&["find", "M1"]);
     assert_eq!(found[0]["control_id"], "M1");
@@ -35,7 +33,7 @@ fn a_message_that_is_answered_aa_stands_in_its_folder_and_is_found() {
     assert!(project.does(&["find", "123"]).contains("M1"), "not found by its patient");
     let shown = project.does(&["show", &id]);
     assert!(shown.contains("PID|1||123^^^HOP||DUPONT^JEAN"), "{shown}");
-    assert_eq!(project.does(&["show", &id, "--raw"]), relais::MESSAGE);
+    assert_eq!(project.does(&["show", &id, "--raw"]), MESSAGE);
     assert_eq!(project.relais(&["find", "NOBODY"]).status.code(), Some(1));
     assert_eq!(project.relais(&["show", "999999"]).status.code(), Some(1));
 }
@@ -44,7 +42,7 @@ fn a_message_that_is_answered_aa_stands_in_its_folder_and_is_found() {
 fn a_filtered_message_is_answered_aa_and_counted_as_filtered() {
     let port = free_port();
     let project = Project::lab(port);
-    project.write("message.hl7", &relais::MESSAGE.replace("ORU^R01^ORU_R01", "ADT^A01^ADT_A01"));
+    project.write("message.hl7", &MESSAGE.replace("ORU^R01^ORU_R01", "ADT^A01^ADT_A01"));
     let running = project.run();
     let series = "relais_messages_total{channel=\"lab\",outcome=\"filtered\"}";
     assert_eq!(metric(&running, series), Some(0.0));

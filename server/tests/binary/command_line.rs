@@ -1,8 +1,6 @@
 //! The commands that need no server, as a person types them.
 
-mod relais;
-
-use relais::{Project, free_port, said};
+use crate::project::{Project, free_port, said};
 
 #[test]
 fn check_finds_nothing_wrong_with_a_sound_project() {

@@ -11,62 +11,62 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const MESSAGE: &str = "MSH|^~\\&|LAB|HOSP|RELAIS|HERE|20260301080000||ORU^R01^ORU_R01|M1|P|2.5\r\
+pub(crate) const MESSAGE: &str = "MSH|^~\\&|LAB|HOSP|RELAIS|HERE|20260301080000||ORU^R01^ORU_R01|M1|P|2.5\r\
     PID|1||123^^^HOP||DUPONT^JEAN\rOBR|1|P1|F1|K\rOBX|1|NM|K||5.1\r";
 
 /// A project's folder; its `relais.yaml` listens on a port of the system's choice.
-pub struct Project {
+pub(crate) struct Project {
     folder: TempDir,
 }
 
 impl Project {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let project = Self { folder: tempfile::tempdir().unwrap() };
         project.write("relais.yaml", "listen: 127.0.0.1:0\nreload: on_command\n");
         project
     }
 
     /// A project with one channel, `lab`, that takes ORU on `port` and drops them in `out/`.
-    pub fn lab(port: u16) -> Self {
+    pub(crate) fn lab(port: u16) -> Self {
         let project = Self::new();
         project.write("channels/lab.yaml", &lab(port));
         project.write("message.hl7", MESSAGE);
         project
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path().join(path)).unwrap()
     }
 
     /// Runs a command about this project.
-    pub fn relais(&self, words: &[&str]) -> Output {
+    pub(crate) fn relais(&self, words: &[&str]) -> Output {
         command().current_dir(self.path()).args(words).output().unwrap()
     }
 
     /// Runs a command that must do what it was asked, and returns what it said.
-    pub fn does(&self, words: &[&str]) -> String {
+    pub(crate) fn does(&self, words: &[&str]) -> String {
         let output = self.relais(words);
         assert!(output.status.success(), "relais {}: {}", words.join(" "), said(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         let words: Vec<_> = words.iter().copied().chain(["--format", "json"]).collect();
         serde_json::from_str(&self.does(&words)).unwrap()
     }
 
     /// Starts the server and waits until it has said where it is.
-    pub fn run(&self) -> Running {
+    pub(crate) fn run(&self) -> Running {
         let mut child = command()
             .current_dir(self.path())
             .arg("run")
@@ -86,7 +86,7 @@ impl Project {
     }
 }
 
-pub fn lab(port: u16) -> String {
+pub(crate) fn lab(port: u16) -> String {
     format!(
         "name: lab\nsource:\n  mllp: {{ listen: \"127.0.0.1:{port}\" }}\nreply: delivered\nsteps:\n  \
          - filter: msg[\"MSH-9.1\"] == \"ORU\"\ndestinations:\n  - name: drop\n    to:\n      \
@@ -95,14 +95,14 @@ pub fn lab(port: u16) -> String {
 }
 
 /// A running server; killed when the test ends.
-pub struct Running {
-    pub child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     stdout: BufReader<ChildStdout>,
     stderr: BufReader<ChildStderr>,
     /// `127.0.0.1:PORT`
-    pub address: String,
+    pub(crate) address: String,
     /// What it said at its start.
-    pub opening: String,
+    pub(crate) opening: String,
 }
 
 impl Running {
@@ -130,7 +130,7 @@ impl Running {
     }
 
     /// Reads the log until a line holds `words`.
-    pub fn await_log(&mut self, words: &str) -> String {
+    pub(crate) fn await_log(&mut self, words: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "the log ended without `{words}`");
@@ -140,13 +140,13 @@ impl Running {
         }
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
         assert!(sent.unwrap().success());
     }
 
     /// Asks it to stop, and returns its exit code and the rest of what it said.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         self.signal("TERM");
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
@@ -154,7 +154,7 @@ impl Running {
     }
 
     /// One HTTP request, word for word; returns the status line's number, the head and the body.
-    pub fn http(&self, request: &str) -> (u16, String, String) {
+    pub(crate) fn http(&self, request: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -164,7 +164,7 @@ impl Running {
         (status, head.to_owned(), body.to_owned())
     }
 
-    pub fn get(&self, path: &str, key: Option<&str>) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str, key: Option<&str>) -> (u16, String) {
         let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
         let host = &self.address;
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{key}Connection: close\r\n\r\n");
@@ -181,15 +181,15 @@ impl Drop for Running {
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-pub fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_relais"))
 }
 
