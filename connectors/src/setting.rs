@@ -277,7 +277,7 @@ mod tests {
     fn a_period_is_read_with_one_unit_or_several() {
         let period = |text: &str| text.parse::<Period>().map(|period| period.0);
         assert_eq!(period("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(period("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(period("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(period("500ms"), Ok(Duration::from_millis(500)));
         for wrong in ["", "30", "s", "30 s", "5x", "99999999999999999999d"] {
             assert!(period(wrong).is_err(), "{wrong}");

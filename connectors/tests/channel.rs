@@ -1,5 +1,7 @@
 //! Channels that feed each other: delivered means kept there, and never twice.
 
+#![allow(clippy::unwrap_used)]
+
 mod stage;
 
 use std::path::Path;
@@ -9,7 +11,7 @@ use serde_json::json;
 use stage::{Stage, destination_in, message, opening, outbound, telling};
 
 async fn next(feeds: &Feeds) -> Stage {
-    let stage = Stage::start("next", "channel", json!({}), ReplyWords::default(), feeds.clone(), None).await;
+    let stage = Stage::start("channel", json!({}), ReplyWords::default(), feeds.clone(), None).await;
     // The source offers itself once its task has run.
     while feeds.find("next").is_none() {
         tokio::task::yield_now().await;

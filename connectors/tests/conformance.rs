@@ -1,5 +1,7 @@
 //! What every connector must do, whatever its protocol. A new one takes its place in [`rig`].
 
+#![allow(clippy::unwrap_used)]
+
 mod stage;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
@@ -95,7 +97,7 @@ async fn file(root: &Path) -> Rig {
 
 async fn channel() -> Rig {
     let feeds = Feeds::default();
-    let stage = Stage::start("next", "channel", json!({}), ReplyWords::default(), feeds.clone(), None).await;
+    let stage = Stage::start("channel", json!({}), ReplyWords::default(), feeds.clone(), None).await;
     while feeds.find("next").is_none() {
         tokio::task::yield_now().await;
     }
@@ -113,20 +115,16 @@ async fn channel() -> Rig {
 impl Source {
     /// Sends a message in small pieces and says whether the sender was told that it is safe.
     async fn send(&self, message: &str) -> bool {
-        match self.address {
-            Some(address) => {
-                let mut peer = Peer::connect(address).await;
-                for piece in [b"\x0b", message.as_bytes(), b"\x1c\x0d"].concat().chunks(7) {
-                    peer.write(piece).await;
-                }
-                peer.acknowledgement().await.0 == "AA"
+        if let Some(address) = self.address {
+            let mut peer = Peer::connect(address).await;
+            for piece in [b"\x0b", message.as_bytes(), b"\x1c\x0d"].concat().chunks(7) {
+                peer.write(piece).await;
             }
-            None => {
-                let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };
-                let feeder = destination_in("channel", json!({ "name": "next" }), &opening).await;
-                feeder.send(&outbound(message)).await.is_ok()
-            }
+            return peer.acknowledgement().await.0 == "AA";
         }
+        let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };
+        let feeder = destination_in("channel", json!({ "name": "next" }), &opening).await;
+        feeder.send(&outbound(message)).await.is_ok()
     }
 }
 

@@ -5,6 +5,8 @@ use connectors::mllp::frame::{Found, Marks, Reader};
 use proptest::{collection::vec, prelude::*};
 
 const MAX_SIZE: usize = 40;
+/// A start byte and the first two letters of a header: one more tells what they are.
+const UNDECIDED: usize = 3;
 
 /// Everything found in a stream that arrives in these pieces, and what its end leaves.
 fn frames(pieces: &[&[u8]]) -> (Vec<Found>, Option<Bytes>) {
@@ -19,7 +21,7 @@ fn frames(pieces: &[&[u8]]) -> (Vec<Found>, Option<Bytes>) {
                 return (found, None);
             }
         }
-        assert!(reader.waiting() <= MAX_SIZE + 2, "{} bytes wait", reader.waiting());
+        assert!(reader.waiting() <= MAX_SIZE + UNDECIDED, "{} bytes wait", reader.waiting());
     }
     (found, reader.finish())
 }
@@ -52,7 +54,7 @@ fn cut<'a>(stream: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn any_split_of_any_bytes_gives_the_same_frames(

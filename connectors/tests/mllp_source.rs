@@ -1,5 +1,7 @@
 //! The source of MLLP: what a sender hears, and what is kept of what it sent.
 
+#![allow(clippy::unwrap_used)]
+
 mod stage;
 
 use std::{net::SocketAddr, time::Duration};
@@ -255,7 +257,7 @@ async fn a_source_with_open_connections_stops_within_a_second() {
 async fn a_source_may_connect_to_its_sender_and_does_so_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = json!({ "connect": listener.local_addr().unwrap().to_string() });
-    let stage = Stage::start("lab", "mllp", settings, ReplyWords::default(), Feeds::default(), None).await;
+    let stage = Stage::start("mllp", settings, ReplyWords::default(), Feeds::default(), None).await;
     for control_id in ["M-1", "M-2"] {
         let mut peer = Peer::accept(&listener).await;
         peer.say(message(control_id)).await;

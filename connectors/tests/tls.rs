@@ -1,5 +1,7 @@
 //! TLS on both ends of MLLP: who gets in, what is said of who does not, and certificates that change.
 
+#![allow(clippy::unwrap_used)]
+
 mod stage;
 
 use std::{
@@ -84,14 +86,15 @@ impl Files {
         server["clients"] = self.text(clients).into();
         server
     }
+}
 
-    fn client(&self, name: &str) -> Tls {
-        Tls {
-            certificate: Some(format!("{name}.pem").into()),
-            key: Some(format!("{name}.key").into()),
-            authorities: Some("ca.pem".into()),
-            ..Tls::default()
-        }
+/// A client's settings, with files named from the folder on.
+fn client(name: &str) -> Tls {
+    Tls {
+        certificate: Some(format!("{name}.pem").into()),
+        key: Some(format!("{name}.key").into()),
+        authorities: Some("ca.pem".into()),
+        ..Tls::default()
     }
 }
 
@@ -130,7 +133,7 @@ async fn lab(tls: Value) -> (Stage, u16) {
 async fn a_sender_with_a_certificate_of_the_authority_gets_in() {
     let files = Files::new();
     let (stage, port) = lab(files.server_for("ca.pem")).await;
-    let answer = exchange(port, &files.client("client"), files.root()).await.unwrap();
+    let answer = exchange(port, &client("client"), files.root()).await.unwrap();
     assert!(String::from_utf8_lossy(&answer).contains("\rMSA|AA|M-1"));
     let kept = stage.messages().remove(0);
     assert_eq!(fact(&kept.message.facts, "tls_subject"), Some("CN=client"));
@@ -141,10 +144,10 @@ async fn a_sender_with_a_certificate_of_the_authority_gets_in() {
 async fn a_sender_without_one_stays_out() {
     let files = Files::new();
     let (stage, port) = lab(files.server_for("ca.pem")).await;
-    let anonymous = Tls { certificate: None, key: None, ..files.client("client") };
+    let anonymous = Tls { certificate: None, key: None, ..client("client") };
     exchange(port, &anonymous, files.root()).await.unwrap_err();
     files.sign_itself("stranger");
-    exchange(port, &files.client("stranger"), files.root()).await.unwrap_err();
+    exchange(port, &client("stranger"), files.root()).await.unwrap_err();
     assert!(stage.messages().is_empty());
 }
 
@@ -154,9 +157,9 @@ async fn a_certificate_that_stands_in_the_file_itself_is_trusted() {
     files.sign_itself("server");
     files.sign_itself("device");
     let (_stage, port) = lab(files.server_for("device.pem")).await;
-    let tls = Tls { authorities: Some("server.pem".into()), ..files.client("device") };
+    let tls = Tls { authorities: Some("server.pem".into()), ..client("device") };
     exchange(port, &tls, files.root()).await.unwrap();
-    let other = exchange(port, &files.client("device"), files.root()).await.unwrap_err();
+    let other = exchange(port, &client("device"), files.root()).await.unwrap_err();
     assert!(other.contains("certificate is not accepted"), "{other}");
 }
 
@@ -175,7 +178,7 @@ async fn a_sender_without_tls_is_shown_the_door() {
 async fn a_certificate_that_changes_is_taken_up() {
     let files = Files::new();
     let (_stage, port) = lab(files.server()).await;
-    exchange(port, &files.client("client"), files.root()).await.unwrap();
+    exchange(port, &client("client"), files.root()).await.unwrap();
     files.sign_itself("server");
     let pinned = Tls { authorities: Some("server.pem".into()), ..Tls::default() };
     exchange(port, &pinned, files.root()).await.unwrap();

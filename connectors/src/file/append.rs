@@ -27,11 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks whether the file is free.
 const LOOKS: Duration = Duration::from_millis(5);
 /// A turn whose send never came is given up: the store failed in between, and the delivery begins anew.
-const FORSAKEN: Duration = Duration::from_secs(60);
+const FORSAKEN: Duration = Duration::from_mins(1);
 
 /// Whose turn it is at which file.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<Hash, (Instant, Result<Turn, SendError>)>>);
+pub(super) struct Turns(Mutex<Taken>);
+
+/// When a turn was taken, and the turn, or why there is none; by the effect of its delivery.
+type Taken = HashMap<Hash, (Instant, Result<Turn, SendError>)>;
 
 /// A file that is ours to write to until this is dropped.
 pub(super) struct Turn {
@@ -60,7 +63,7 @@ impl Turns {
         self.lock().remove(effect).map(|(_, turn)| turn)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Hash, (Instant, Result<Turn, SendError>)>> {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

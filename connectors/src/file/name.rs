@@ -60,8 +60,8 @@ fn part(part: &str) -> Result<String, String> {
 
 fn is_device(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or(part).trim_end().to_ascii_uppercase();
-    let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
-    DEVICES.contains(&stem.as_str()) || port.is_some_and(|port| matches!(port.as_bytes(), [b'0'..=b'9']))
+    let line = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    DEVICES.contains(&stem.as_str()) || line.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']))
 }
 
 /// The name with a number before its last ending: `a.hl7` → `a-2.hl7`; 0 leaves it.

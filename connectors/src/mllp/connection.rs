@@ -180,7 +180,7 @@ impl Connection {
                 } else if application.on_error() {
                     self.host.wording.answer(&frame, &answer.reply, Speaker::Application)
                 } else {
-                    return self.say_nothing(answer);
+                    return say_nothing(answer);
                 };
                 return self.tell(words, vec![answer]).await;
             }
@@ -196,7 +196,7 @@ impl Connection {
         let answer = pending.answer().await;
         let positive = self.host.wording.code(&answer.reply, Speaker::Application).is_positive();
         if positive && !application.on_success() || !positive && !application.on_error() {
-            return self.say_nothing(answer);
+            return say_nothing(answer);
         }
         let words = self.host.wording.answer(&frame, &answer.reply, Speaker::Application);
         self.told = Header::read(&words).ok().map(|header| header.control_id().to_vec());
@@ -307,26 +307,17 @@ impl Connection {
         next
     }
 
-    /// The sender asked not to hear of this.
-    #[allow(clippy::unused_self)]
-    fn say_nothing(&self, answer: Answer) -> Next {
-        answer.told();
-        Next::Goes
-    }
-
     async fn write(&mut self, words: Vec<u8>) -> Next {
         let mut frame = self.host.marks.wrap(words.into());
         let written = timeout(WRITING, async {
             self.wire.write_all_buf(&mut frame).await?;
             self.wire.flush().await
         });
-        match written.await {
-            Ok(Ok(())) => Next::Goes,
-            Ok(Err(_)) | Err(_) => {
-                warn!(channel = self.host.inlet.channel(), peer = %self.peer, "the sender went before it had its answer");
-                Next::Ends
-            }
+        if let Ok(Ok(())) = written.await {
+            return Next::Goes;
         }
+        warn!(channel = self.host.inlet.channel(), peer = %self.peer, "the sender went before it had its answer");
+        Next::Ends
     }
 
     fn inbound(&self, message: &Bytes) -> Inbound {
@@ -336,6 +327,12 @@ impl Connection {
     fn unreadable(&self, bytes: &Bytes, why: String) -> Inbound {
         Inbound { unreadable: Some(why), ..self.inbound(bytes) }
     }
+}
+
+/// The sender asked not to hear of this.
+fn say_nothing(answer: Answer) -> Next {
+    answer.told();
+    Next::Goes
 }
 
 fn facts(wire: &dyn Stream, peer: SocketAddr) -> Facts {

@@ -1,8 +1,9 @@
 //! One connection to a peer that answers: frames go out, answers come back.
 
-use std::{collections::VecDeque, future::poll_fn, io, pin::pin, task::Poll, time::Duration};
+use std::{collections::VecDeque, io, time::Duration};
 
 use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
 use tokio::{
     io::AsyncWriteExt,
     time::{Instant, timeout_at},
@@ -53,18 +54,18 @@ impl Link {
     }
 
     /// Whether it may be used again: the peer has not hung up, and it was used lately.
-    pub(super) async fn is_usable(&mut self, idle: Option<Duration>) -> bool {
+    pub(super) fn is_usable(&mut self, idle: Option<Duration>) -> bool {
         if idle.is_some_and(|idle| self.used.elapsed() > idle) {
             return false;
         }
         match wire::look(self.wire.as_ref()) {
             Peer::Silent => true,
             Peer::Gone => false,
-            Peer::Speaking => self.read_what_is_there().await,
+            Peer::Speaking => self.forget_what_is_there(),
         }
     }
 
-    /// Writes a message. What was left unread of earlier answers stays to be read before its own.
+    /// Writes a message. What is still unread of earlier answers is read before its own.
     pub(super) async fn write(&mut self, body: Bytes, deadline: Instant) -> Result<(), Unwritten> {
         let mut frame = self.marks.wrap(body);
         let whole = frame.remaining();
@@ -121,13 +122,19 @@ impl Link {
         !control_id.is_empty() && self.earlier.iter().any(|earlier| earlier == control_id)
     }
 
-    /// Takes in what waits in the socket; false where that is the end of the stream.
-    async fn read_what_is_there(&mut self) -> bool {
-        let mut reading = pin!(self.reader.read_from(&mut self.wire));
-        poll_fn(|context| match reading.as_mut().poll(context) {
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(false),
-            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(true),
-        })
-        .await
+    /// Reads what waits in the socket and forgets it: it answers nothing that is still to be written. False where
+    /// the stream has ended, or holds what no peer should send.
+    fn forget_what_is_there(&mut self) -> bool {
+        while let Some(read) = self.reader.read_from(&mut self.wire).now_or_never() {
+            if !matches!(read, Ok(count) if count > 0) {
+                return false;
+            }
+            while let Some(found) = self.reader.find() {
+                if matches!(found, Found::TooLong(_)) {
+                    return false;
+                }
+            }
+        }
+        true
     }
 }

@@ -35,7 +35,7 @@ use crate::{
 
 /// The longest message or answer taken.
 const LONGEST: usize = 64_000_000;
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// How long the greeting of a new connection may take.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -127,7 +127,7 @@ pub struct Received {
 
 /// A peer that receives.
 pub struct Listener {
-    listener: TcpListener,
+    socket: TcpListener,
     tls: Option<tls::Acceptor>,
     manner: Manner,
     answers: AtomicU64,
@@ -142,13 +142,13 @@ impl Listener {
     ) -> Result<Self, String> {
         let failed = |why: String| format!("cannot listen on {address}: {why}");
         let tls = tls.map(|(tls, root)| tls::Acceptor::new(tls, root)).transpose().map_err(failed)?;
-        let listener = TcpListener::bind(address).await.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { listener, tls, manner, answers: AtomicU64::new(0) })
+        let socket = TcpListener::bind(address).await.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { socket, tls, manner, answers: AtomicU64::new(0) })
     }
 
     /// Where it listens, with the port the system chose.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.socket.local_addr()
     }
 
     /// Hands on what comes, and answers it, until asked to stop or until nobody listens to it.
@@ -160,7 +160,7 @@ impl Listener {
                 () = stop.requested() => break,
                 () = received.closed() => break,
                 Some(_) = connections.join_next() => continue,
-                accepted = shared.listener.accept() => accepted,
+                accepted = shared.socket.accept() => accepted,
             };
             if let Ok((stream, peer)) = accepted {
                 let (shared, received) = (std::sync::Arc::clone(&shared), received.clone());

@@ -96,11 +96,15 @@ impl Source for Listening {
                 }
             }
         }
-        // What is under way may still be answered; then the rest is cut.
-        let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
-        connections.shutdown().await;
+        wind_down(connections).await;
         Ok(())
     }
+}
+
+/// What is under way may still be answered; then the rest is cut.
+async fn wind_down(mut connections: JoinSet<()>) {
+    let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
 }
 
 /// Greets one sender and serves it.
@@ -138,9 +142,7 @@ impl Source for Calling {
         while !stop.is_requested() {
             let opened = tokio::select! {
                 () = stop.requested() => break,
-                opened = timeout(GREETING, call(&address, tls.as_ref(), keep_alive)) => {
-                    opened.unwrap_or_else(|_| Err("no answer".to_owned()))
-                }
+                opened = call(&address, tls.as_ref(), keep_alive) => opened,
             };
             match opened {
                 Ok((wire, peer)) => {
@@ -151,7 +153,7 @@ impl Source for Calling {
                     }
                 }
                 Err(why) => {
-                    warn!(channel = host.inlet.channel(), %address, %why, "cannot connect; will try again")
+                    warn!(channel = host.inlet.channel(), %address, %why, "cannot connect; will try again");
                 }
             }
             tokio::select! {
@@ -168,13 +170,16 @@ async fn call(
     tls: Option<&tls::Connector>,
     keep_alive: Duration,
 ) -> Result<(Wire, SocketAddr), String> {
-    let stream = wire::connect(address, keep_alive).await.map_err(|error| error.to_string())?;
-    let peer = stream.peer_addr().map_err(|error| error.to_string())?;
-    let wire: Wire = match tls {
-        Some(tls) => Box::new(tls.connect(stream, &address.host).await?),
-        None => Box::new(stream),
+    let calling = async {
+        let stream = wire::connect(address, keep_alive).await.map_err(|error| error.to_string())?;
+        let peer = stream.peer_addr().map_err(|error| error.to_string())?;
+        let wire: Wire = match tls {
+            Some(tls) => Box::new(tls.connect(stream, &address.host).await?),
+            None => Box::new(stream),
+        };
+        Ok((wire, peer))
     };
-    Ok((wire, peer))
+    timeout(GREETING, calling).await.unwrap_or_else(|_| Err("no answer".to_owned()))
 }
 
 /// Serves a connection to its end; once asked to stop, for no longer than the grace.

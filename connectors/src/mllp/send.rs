@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::{Destination, Outbound, Response, SendError};
+use futures_util::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, timeout_at},
@@ -79,7 +80,7 @@ impl Destination for Sender {
 impl Sender {
     /// Writes to a kept connection, else to a new one. A kept one that took nothing is opened anew within the attempt.
     async fn write(&self, body: &Bytes, deadline: Instant) -> Result<Link, SendError> {
-        if let Some(mut link) = self.take().await {
+        if let Some(mut link) = self.take() {
             match link.write(body.clone(), deadline).await {
                 Ok(()) => return Ok(link),
                 Err(Unwritten::Part(why)) => return Err(SendError::unknown(why)),
@@ -126,11 +127,11 @@ impl Sender {
     }
 
     /// A kept connection whose peer is still there.
-    async fn take(&self) -> Option<Link> {
-        self.welcome().await;
+    fn take(&self) -> Option<Link> {
+        self.welcome();
         loop {
             let mut link = self.lock().pop()?;
-            if link.is_usable(self.longest_idle()).await {
+            if link.is_usable(self.longest_idle()) {
                 return Some(link);
             }
         }
@@ -147,10 +148,10 @@ impl Sender {
 
     /// Takes in the peers that connected since (server mode). The newest is used first: a peer that connects
     /// anew may have left its old connection half dead.
-    async fn welcome(&self) {
+    fn welcome(&self) {
         let Meeting::Listen { listener, tls: None } = &self.meeting else { return };
         let mut accepted = Vec::new();
-        while let Some(Ok((stream, _))) = futures_util::FutureExt::now_or_never(listener.accept()) {
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
             accepted.push(stream);
         }
         for stream in accepted {

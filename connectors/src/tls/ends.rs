@@ -124,7 +124,7 @@ impl<T> Fresh<T> {
                     current.1 = Arc::new(built);
                 }
                 Err(why) => {
-                    warn!(%why, "certificates changed and cannot be used; the ones before stay in force")
+                    warn!(%why, "certificates changed and cannot be used; the ones before stay in force");
                 }
             }
             current.0 = now;

@@ -12,7 +12,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use super::{Side, Tls, load};
 
 /// How long before its end a certificate is warned of.
-const NOTICE: Duration = Duration::from_secs(30 * 24 * 3600);
+const NOTICE: Duration = Duration::from_hours(30 * 24);
 
 pub(super) struct Examination<'a> {
     pub(super) tls: &'a Tls,

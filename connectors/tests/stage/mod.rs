@@ -52,17 +52,18 @@ impl Stage {
     /// Starts a channel with a source that listens on `address`.
     pub async fn listening(address: SocketAddr, mut settings: Value, words: ReplyWords) -> Self {
         settings["listen"] = address.to_string().into();
-        Self::start("lab", "mllp", settings, words, Feeds::default(), Some(address)).await
+        Self::start("mllp", settings, words, Feeds::default(), Some(address)).await
     }
 
+    /// Starts a channel with this source; one that is fed is called `next`.
     pub async fn start(
-        name: &str,
         connector: &str,
         settings: Value,
         words: ReplyWords,
         feeds: Feeds,
         address: Option<SocketAddr>,
     ) -> Self {
+        let name = if connector == "channel" { "next" } else { "lab" };
         let (memory, gate, heard) = (Arc::new(Memory::new()), Gate::default(), Arc::new(Heard::default()));
         let ports = Ports::default();
         // Whoever connects from here on waits in the system's queue until the source accepts.
@@ -122,7 +123,7 @@ fn plan(name: &str, source: Box<dyn SourceSettings>, words: ReplyWords, gate: &G
         charset: None,
         reply: ReplyPolicy { when: ReplyWhen::Processed, within: Duration::from_secs(10) },
         words,
-        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_secs(60) },
+        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_mins(1) },
         script: Arc::new(Steps::new(gate.clone())),
         outlets: Vec::new(),
     }
