@@ -29,14 +29,20 @@ fn names(drafts: &[Draft], found: &mut Vec<About>) {
 
 /// Of two that claim the same, the second hears it. What is not enabled claims nothing.
 fn claims(drafts: &[Draft], listen: SocketAddr, found: &mut Vec<About>) {
-    let mut taken: Vec<(&Claim, &str)> = Vec::new();
     let server = Claim::Port(listen);
-    taken.push((&server, ""));
+    let mut taken: Vec<(&Claim, Option<usize>)> = vec![(&server, None)];
     for (place, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.enabled) {
         for (claim, at) in &draft.claims {
             match taken.iter().find(|(other, _)| collide(claim, other)) {
-                Some((_, owner)) => found.push((place, taken_by(claim, owner, draft, at))),
-                None => taken.push((claim, &draft.name)),
+                Some((_, owner)) => {
+                    let owner = match owner {
+                        None => "the server itself (`listen` of `relais.yaml`)".to_owned(),
+                        Some(owner) if *owner == place => "this channel already".to_owned(),
+                        Some(owner) => format!("the channel `{}`", drafts[*owner].name),
+                    };
+                    found.push((place, taken_by(claim, &owner, at)));
+                }
+                None => taken.push((claim, Some(place))),
             }
         }
     }
@@ -53,12 +59,7 @@ fn collide(one: &Claim, other: &Claim) -> bool {
     }
 }
 
-fn taken_by(claim: &Claim, owner: &str, draft: &Draft, at: &Path) -> Diagnostic {
-    let owner = match owner {
-        "" => "the server itself (`listen` of `relais.yaml`)".to_owned(),
-        name if name == draft.name => "this channel already".to_owned(),
-        name => format!("the channel `{name}`"),
-    };
+fn taken_by(claim: &Claim, owner: &str, at: &Path) -> Diagnostic {
     match claim {
         Claim::Port(address) => {
             let message = format!("port {} is taken by {owner}", address.port());

@@ -100,14 +100,16 @@ impl Lint {
         if let Some(Value::String(side)) = meant.keyword("x-connectors") {
             self.one_connector(entries, side, at);
         }
+        let mut misspelt = Vec::new();
         for entry in entries {
             let beneath = at.join(&entry.key);
             match meant.field(&entry.key) {
                 Some(of) => self.visit(&entry.value, of, &beneath),
-                None => self.unknown_field(entry, (all, meant), &beneath),
+                None => misspelt.extend(self.unknown_field(entry, (all, meant), &beneath)),
             }
         }
-        for key in meant.required().filter(|key| node.entry(key).is_none()) {
+        let missing = |key: &&str| node.entry(key).is_none() && !misspelt.contains(key);
+        for key in meant.required().filter(missing) {
             let fault = self.error("missing-field", at, format!("`{key}` is missing"));
             fault.help = description(meant.field(key));
         }
@@ -130,7 +132,13 @@ impl Lint {
         }
     }
 
-    fn unknown_field(&mut self, entry: &Entry, (all, meant): (Shape<'_>, Shape<'_>), at: &Path) {
+    /// Gives the field that was probably meant.
+    fn unknown_field<'s>(
+        &mut self,
+        entry: &Entry,
+        (all, meant): (Shape<'s>, Shape<'s>),
+        at: &Path,
+    ) -> Option<&'s str> {
         let side = meant.keyword("x-connectors").and_then(Value::as_str);
         let known: Vec<&str> = match side {
             Some(_) => keys(meant),
@@ -141,7 +149,8 @@ impl Lint {
             Some(_) => format!("no destination is called `{}`", entry.key),
             None => format!("unknown field `{}`", entry.key),
         };
-        let help = match nearest(&entry.key, known.iter().copied()) {
+        let near = nearest(&entry.key, known.iter().copied());
+        let help = match near {
             Some(near) => Some(format!("did you mean `{near}`?")),
             None if known.is_empty() => None,
             None => Some(format!("known here: {}", listed(&known))),
@@ -150,6 +159,7 @@ impl Lint {
         let fault = self.error(code, at, message);
         fault.help = help;
         fault.place = Place::Key;
+        near
     }
 
     fn visit_scalar(&mut self, scalar: &Scalar, shape: Shape<'_>, at: &Path) {
@@ -198,8 +208,10 @@ impl Lint {
         if let Some(pattern) = form.keyword("pattern").and_then(Value::as_str)
             && !self.matches(pattern, &scalar.text)
         {
-            let what = form.keyword("title").and_then(Value::as_str).unwrap_or("what belongs here");
-            return Some(format!("`{shown}` is not {what}"));
+            return Some(match form.keyword("title").and_then(Value::as_str) {
+                Some(title) => format!("`{shown}` is not {title}"),
+                None => format!("`{shown}` does not fit here"),
+            });
         }
         if scalar.text.is_empty() && form.keyword("minLength").and_then(Value::as_u64).unwrap_or(0) > 0 {
             return Some("the text is empty".into());
@@ -235,7 +247,7 @@ impl Lint {
     }
 }
 
-fn keys(shape: Shape<'_>) -> Vec<&str> {
+fn keys<'s>(shape: Shape<'s>) -> Vec<&'s str> {
     shape.properties().into_iter().flat_map(|properties| properties.keys().map(String::as_str)).collect()
 }
 
@@ -253,11 +265,8 @@ fn description(shape: Option<Shape<'_>>) -> Option<String> {
 fn example(shape: Shape<'_>) -> Option<String> {
     let forms = shape.forms();
     let examples = forms.iter().chain([&shape]).find_map(|form| form.keyword("examples")?.as_array())?;
-    let shown = examples.iter().map(|example| match example.as_str() {
-        Some(text) => format!("`{text}`"),
-        None => format!("`{example}`"),
-    });
-    Some(format!("such as {}", shown.collect::<Vec<_>>().join(", ")))
+    let texts: Vec<_> = examples.iter().filter_map(Value::as_str).collect();
+    (!texts.is_empty()).then(|| format!("such as {}", listed(&texts)))
 }
 
 fn in_words(kind: &str) -> &str {

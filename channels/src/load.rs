@@ -17,7 +17,6 @@ use crate::{
     reading::{Around, Draft, Reader, Shared, channel},
     report::Report,
     schema::{environment_schema, schema, settings_schema, source_schema},
-    settings::SettingsFile,
     shape::Shape,
     variables::Variables,
     yaml::Node,
@@ -139,8 +138,7 @@ fn settings(report: &mut Report, root: &FilePath) -> ServerSettings {
     let schema = settings_schema();
     let found = Reader::fill(&mut tree, Shape::new(&schema), report);
     let mut reader = Reader::new(&tree, Shape::new(&schema), found);
-    let settings: ServerSettings = reader.read_or_default::<SettingsFile>(&Path::default()).into();
-    reader.found.extend(settings.check());
+    let settings = ServerSettings::read(&mut reader);
     for fault in reader.found {
         report.add(&tree, fault);
     }

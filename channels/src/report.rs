@@ -94,10 +94,16 @@ impl Report {
         let file = self.files.get(span.file);
         let (line, column) = file.position(span.start);
         let (end_line, end_column) = file.position(span.end.max(span.start));
-        diagnostic.message = self.variables.redact(&diagnostic.message);
-        diagnostic.help = diagnostic.help.map(|help| self.variables.redact(&help));
+        diagnostic.message = self.clean(&diagnostic.message);
+        diagnostic.help = diagnostic.help.map(|help| self.clean(&help));
         let (path, source) = (file.path.clone(), Some(file.clone()));
         self.faults.push(Fault { file: path, line, column, end_line, end_column, diagnostic, source });
+    }
+
+    /// Words without the value of any variable, and with paths from the project's folder.
+    fn clean(&self, words: &str) -> String {
+        let root = format!("{}/", self.root.display());
+        self.variables.redact(&words.replace(&root, ""))
     }
 
     /// Adds a complaint about a script or a table.

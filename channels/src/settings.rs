@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::values::Zone;
+use crate::{reading::Reader, values::Zone};
 
 /// What `relais.yaml` says, with a default for everything.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub struct ServerSettings {
 }
 
 /// The settings of a Relais server, all with a default.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "The settings of a Relais server")]
 pub(crate) struct SettingsFile {
@@ -142,8 +142,27 @@ impl From<SettingsFile> for ServerSettings {
 }
 
 impl ServerSettings {
+    /// Reads `relais.yaml`, value by value.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        let at = |key: &str| Path::parse(key);
+        let file = SettingsFile {
+            listen: reader.read(&at("listen")),
+            allow_remote: reader.read_or_default(&at("allow_remote")),
+            store: reader.read_or_default(&at("store")),
+            log: LogSettings {
+                format: reader.read_or_default(&at("log.format")),
+                level: reader.read_or_default(&at("log.level")),
+            },
+            zone: reader.read(&at("zone")),
+            reload: reader.read_or_default(&at("reload")),
+        };
+        let settings = Self::from(file);
+        reader.found.extend(settings.check());
+        settings
+    }
+
     /// What is wrong beyond what the schema says.
-    pub(crate) fn check(&self) -> Option<Diagnostic> {
+    fn check(&self) -> Option<Diagnostic> {
         if self.listen.ip().is_loopback() || self.allow_remote {
             return None;
         }

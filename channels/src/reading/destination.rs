@@ -104,7 +104,7 @@ fn settings(reader: &mut Reader<'_>, side: &Path, root: &FilePath) -> Option<Set
             let mut found = Vec::new();
             settings.check(&mut Checks::new(at.clone(), &mut found));
             (kind.examine)(value, root, &mut Checks::new(at.clone(), &mut found));
-            reader.found.extend(found);
+            reader.take_checks(&at, found);
             let claims = claims(settings.claims(), reader.tree, &at);
             Some(SettingsRead { opened: (settings.into(), version), claims })
         }

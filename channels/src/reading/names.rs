@@ -10,7 +10,8 @@ use crate::near::nearest;
 /// Looks up every name of a destination.
 pub(crate) fn check(reader: &mut Reader<'_>, destinations: &[DestinationRead]) {
     twice(reader, destinations);
-    let names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+    let mut names: Vec<&str> = destinations.iter().map(|destination| destination.name.as_str()).collect();
+    names.dedup();
     for at in uses(reader, destinations) {
         let text = reader.tree.at(&at.path).and_then(|node| node.scalar()).map(|scalar| scalar.text.clone());
         let name = match at.place {

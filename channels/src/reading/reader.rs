@@ -91,6 +91,13 @@ impl<'r> Reader<'r> {
         self.error("wrong-value", &at, message);
     }
 
+    /// Takes what the settings at `path` say against themselves. Where a value was left out for its fault,
+    /// they may miss it: what they say of their whole does not count then.
+    pub(crate) fn take_checks(&mut self, path: &Path, found: Vec<Diagnostic>) {
+        let is_whole = self.is_clean(path);
+        self.found.extend(found.into_iter().filter(|fault| is_whole || fault.at != *path));
+    }
+
     pub(crate) fn error(
         &mut self,
         code: &'static str,

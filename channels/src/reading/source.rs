@@ -82,7 +82,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, root: &FilePath, words: &ReplyWord
             let mut found = Vec::new();
             settings.check(&mut Checks::new(at.clone(), &mut found));
             (kind.examine)(value, root, &mut Checks::new(at.clone(), &mut found));
-            reader.found.extend(found);
+            reader.take_checks(&at, found);
             let claims = claims(settings.claims(), reader.tree, &at);
             let version = Hash::of(&[opened_with.as_bytes()]);
             Some(SourceRead { settings: settings.into(), version, claims })
