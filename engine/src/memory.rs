@@ -67,8 +67,8 @@ impl Store for Memory {
         self.lock().close(id, closed)
     }
 
-    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError> {
-        self.lock().begin(id, note)
+    async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError> {
+        self.lock().begin(id, note, doubts)
     }
 
     async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {

@@ -5,7 +5,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::{Notify, oneshot, watch};
@@ -19,6 +22,8 @@ pub(crate) struct Recovery {
     /// where the store could not write what was told.
     disappointed: Mutex<HashMap<Hash, MessageId>>,
     shut: watch::Sender<bool>,
+    /// Whether what an earlier run left open is known; the gate stays shut until then.
+    looked_back: AtomicBool,
     more: Notify,
 }
 
@@ -50,6 +55,7 @@ impl Default for Recovery {
             stranded: Mutex::default(),
             disappointed: Mutex::default(),
             shut: watch::Sender::new(true),
+            looked_back: AtomicBool::new(false),
             more: Notify::new(),
         }
     }
@@ -130,10 +136,19 @@ impl Recovery {
         Some(stranded)
     }
 
+    /// What an earlier run left open is stranded here now.
+    pub(crate) fn look_back(&self) {
+        self.looked_back.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn has_looked_back(&self) -> bool {
+        self.looked_back.load(Ordering::SeqCst)
+    }
+
     /// Lets newer messages through, if nothing is left to take up.
     pub(crate) fn open_gate(&self) {
         let all = lock(&self.stranded);
-        if all.is_empty() {
+        if all.is_empty() && self.has_looked_back() {
             self.shut.send_replace(false);
         }
     }

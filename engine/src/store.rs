@@ -37,9 +37,9 @@ pub trait Store: Send + Sync {
     /// Ends a message that left its way early.
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError>;
 
-    /// Opens one attempt. Whatever happens next, the delivery may have arrived. Opening again what was opened and
-    /// never settled counts one more doubt in its tally.
-    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError>;
+    /// Opens one attempt. Whatever happens next, the delivery may have arrived. `doubts` is how many
+    /// attempts in a row ended in doubt before it: kept, so that a crash in the middle of this one counts too.
+    async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError>;
 
     /// Ends one attempt.
     async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError>;

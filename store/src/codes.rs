@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Stands for no value, in as many bytes as a value: a row does not grow when it gets one.
 pub(crate) const NONE: i64 = 100;
 
-/// A word kept as a number: its place in `ORDER`, from 2. SQLite writes 0 and 1 in no byte at all, and a row
+/// A word kept as a number: its place in `ORDER`, from 2. `SQLite` writes 0 and 1 in no byte at all, and a row
 /// that grows may have to move.
 ///
 /// The order is what is on disk: words are added at the end, and the schema's indexes name some numbers.

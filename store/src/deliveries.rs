@@ -80,11 +80,15 @@ pub(crate) fn had_its_effect(
 }
 
 /// Refuses what left its lane in the meantime: a person may have dropped it.
-pub(crate) fn begin(tables: &Tables, id: DeliveryId, note: Option<&Note>) -> Result<(), Failure> {
+pub(crate) fn begin(
+    tables: &Tables,
+    id: DeliveryId,
+    note: Option<&Note>,
+    doubts: u32,
+) -> Result<(), Failure> {
     let begun = tables.run(
-        "UPDATE deliveries SET doubts = doubts + (state IN (?2, ?4)), state = ?2, note = ?3
-         WHERE id = ?1 AND lane IS NOT NULL",
-        (id.0 as i64, DeliveryState::Begun.code(), note.map(json), DeliveryState::Unsure.code()),
+        "UPDATE deliveries SET state = ?2, note = ?3, doubts = ?4 WHERE id = ?1 AND lane IS NOT NULL",
+        (id.0 as i64, DeliveryState::Begun.code(), note.map(json), doubts),
     )?;
     if begun == 1 {
         return Ok(());

@@ -20,7 +20,7 @@ pub enum OpenError {
         folder = folder.display()
     )]
     Newer { folder: PathBuf, found: i64, known: i64 },
-    /// SQLite cannot read or write the file.
+    /// `SQLite` cannot read or write the file.
     #[error("cannot open the store in `{folder}`: {why}", folder = folder.display())]
     Database { folder: PathBuf, why: String },
 }
@@ -58,7 +58,7 @@ pub(crate) fn is_of_the_command(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Says what SQLite found, and what a person can do about it. Holds nothing of any message.
+/// Says what `SQLite` found, and what a person can do about it. Holds nothing of any message.
 pub(crate) fn words(error: &rusqlite::Error) -> String {
     let rusqlite::Error::SqliteFailure(cause, _) = error else {
         return match error {

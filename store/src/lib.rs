@@ -1,4 +1,4 @@
-//! Where messages are kept: embedded SQLite.
+//! Where messages are kept: embedded `SQLite`.
 //!
 //! One thread writes, with group commit; an answer goes out only after its commit is on disk. Readers have
 //! their own connections. See [`engine::Store`] for what each write means, and `writer.rs` for what holds

@@ -43,7 +43,7 @@ impl Lock {
 fn write_holder(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     let since = codes::written(codes::nanoseconds(SystemTime::now()));
-    write!(file, "{} {since}\n", std::process::id())
+    writeln!(file, "{} {since}", std::process::id())
 }
 
 fn in_use(folder: &Path, file: &mut File) -> OpenError {

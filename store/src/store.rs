@@ -31,8 +31,8 @@ impl Store for Sqlite {
         self.writer.write(move |tables| messages::close(tables, id, &closed)).await
     }
 
-    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError> {
-        self.writer.write(move |tables| deliveries::begin(tables, id, note.as_ref())).await
+    async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError> {
+        self.writer.write(move |tables| deliveries::begin(tables, id, note.as_ref(), doubts)).await
     }
 
     async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {

@@ -232,12 +232,16 @@ impl Thread {
                 self.told.clear();
                 self.told_due = None;
                 self.trouble.ends();
-                jobs.into_iter().for_each(|job| job.answer(Ok(())));
+                for job in jobs {
+                    job.answer(Ok(()));
+                }
             }
             Err(why) => {
                 self.trouble.begins(&why);
                 self.try_due = Some(Instant::now() + TRY_AGAIN);
-                jobs.into_iter().for_each(|job| job.answer(Err(StoreError(why.clone()))));
+                for job in jobs {
+                    job.answer(Err(StoreError(why.clone())));
+                }
             }
         }
     }

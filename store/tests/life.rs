@@ -1,12 +1,13 @@
 //! A message's whole life in the store, across restarts, as the engine and people see it.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod stage;
 
 use std::time::Duration;
 
 use engine::{
-    Act, Ages, AnswerState, Closed, Content, DeliveryState, Filling, History, Intervention, MessageState,
-    Outcome, Query, Reply, ReplyBody, Store, Texts, Told,
+    Act, Ages, AnswerState, Closed, Content, DeliveryState, Filling, History, Intervention, Kept,
+    MessageState, Outcome, Query, Reply, ReplyBody, Store, Texts, Told,
 };
 use stage::{CHANNEL, arrival, delivery, given_up, keep, processed, queue, sent};
 use store::Sqlite;
@@ -24,7 +25,7 @@ async fn a_message_lives_from_keep_to_sent_and_is_shown_whole() {
     let folder = new_folder();
     let store = open(&folder);
     let (message, id) = queue(&store, "A1", "record").await;
-    store.begin(id, Some(serde_json::json!({ "length": 7 }))).await.unwrap();
+    store.begin(id, Some(serde_json::json!({ "length": 7 })), 0).await.unwrap();
     store.settle(id, sent("MSA|AA|A1")).await.unwrap();
     store.told(message, Told { state: AnswerState::Told, reply: Reply::of(Outcome::Accepted) });
     store.standing(message).await.unwrap();
@@ -47,7 +48,7 @@ async fn a_restart_finds_what_was_open_waiting_and_begun() {
     let kept = keep(&store, "A1").await;
     let (_, waiting) = queue(&store, "A2", "record").await;
     let (_, begun) = queue(&store, "A3", "record").await;
-    store.begin(begun, Some("note".into())).await.unwrap();
+    store.begin(begun, Some("note".into()), 0).await.unwrap();
     drop(store);
 
     let store = open(&folder);
@@ -89,10 +90,10 @@ async fn one_refused_command_spoils_no_other_of_its_commit() {
     let (free, none) = (store.next_delivery(), engine::DeliveryId(99));
     // The same delivery id twice breaks a constraint, in the middle of a commit with others.
     let (begun, doubled, queued, unknown) = tokio::join!(
-        store.begin(taken, None),
+        store.begin(taken, None, 0),
         store.queue(processed(other, "A2", vec![delivery(taken, "record")])),
         store.queue(processed(third, "A3", vec![delivery(free, "record")])),
-        store.begin(none, None),
+        store.begin(none, None, 0),
     );
     begun.unwrap();
     queued.unwrap();
@@ -166,6 +167,33 @@ async fn what_nobody_waits_for_is_written_when_the_store_is_let_go() {
     drop(store);
     let store = open(&folder);
     assert_eq!(store.show(message).await.unwrap().unwrap().row.answer, AnswerState::Untold);
+}
+
+#[tokio::test]
+async fn a_copy_is_a_repeat_to_the_end_of_the_window_and_no_longer() {
+    let folder = new_folder();
+    let store = open(&folder);
+    let mut first = arrival(store.next_message(), "A1", "body");
+    first.message.received = stage::at(0);
+    store.keep(vec![first]).await.unwrap();
+    for (second, flags) in [(3600, vec!["repeat".to_owned()]), (7201, Vec::new())] {
+        let mut copy = arrival(store.next_message(), "A1", "body");
+        copy.message.received = stage::at(second);
+        assert_eq!(store.keep(vec![copy]).await.unwrap(), [Kept::New(flags)]);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_knows_its_own_repeats_and_is_kept_whole_or_not_at_all() {
+    let folder = new_folder();
+    let store = open(&folder);
+    let (first, second) = (store.next_message(), store.next_message());
+    let kept = store.keep(vec![arrival(first, "A1", "body"), arrival(second, "A1", "body")]).await.unwrap();
+    assert_eq!(kept, [Kept::New(Vec::new()), Kept::New(vec!["repeat".to_owned()])]);
+    let third = store.next_message();
+    let refused = store.keep(vec![arrival(third, "A2", "body"), arrival(first, "A3", "body")]).await;
+    assert!(refused.is_err());
+    assert!(store.standing(third).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -80,8 +80,11 @@ impl Channel {
         let line = standing.line(&plan, &outlets);
         *self.line.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&line);
         self.inlet.switch(line);
-        let runs = self.running().state;
-        if runs != ChannelState::Stopped {
+        let (runs, sends) = {
+            let running = self.running();
+            (running.state, running.sends)
+        };
+        if sends {
             self.hire();
         }
         if runs == ChannelState::Running && before.source_version != plan.source_version {
@@ -153,17 +156,17 @@ impl Channel {
     /// Finds what an earlier run left, lets the outlets go, and takes up what was cut.
     async fn tend(self: Arc<Self>, stop: Stop) {
         // What a stop within this process left open is known already.
-        let first_time = !std::mem::replace(&mut self.running().has_looked_back, true);
-        if first_time {
-            self.line().find_interrupted(&stop).await;
-        } else {
+        if self.recovery.has_looked_back() {
             // A worker that the stop cut left its delivery begun: the store knows.
             self.all_outlets().iter().for_each(|outlet| outlet.forget());
+        } else {
+            self.line().find_interrupted(&stop).await;
         }
         for outlet in self.all_outlets() {
             self.refill(&outlet).await;
         }
         if !stop.is_requested() {
+            self.running().sends = true;
             self.hire();
         }
         tend(&self.recovery, || self.line(), &stop).await;
@@ -234,6 +237,7 @@ impl Channel {
         let (tending, workers) = {
             let mut running = self.running();
             running.stop.request();
+            running.sends = false;
             (running.tending.take(), std::mem::take(&mut running.workers))
         };
         let tasks = tending.into_iter().chain(workers.into_iter().map(|(_, worker)| worker));
@@ -312,7 +316,7 @@ impl Running {
             stop: Stop::default(),
             workers: Vec::new(),
             tending: None,
-            has_looked_back: false,
+            sends: false,
         }
     }
 }

@@ -69,8 +69,8 @@ struct Running {
     stop: Stop,
     workers: Vec<((String, usize), JoinHandle<()>)>,
     tending: Option<JoinHandle<()>>,
-    /// Whether what an earlier process left open has been read.
-    has_looked_back: bool,
+    /// Whether the outlets know their queues: only then may they have workers.
+    sends: bool,
 }
 
 impl Channel {

@@ -34,6 +34,7 @@ impl Line {
                             kept: IsKept::Yes,
                         });
                     }
+                    self.recovery.look_back();
                     return;
                 }
                 Err(error) => {

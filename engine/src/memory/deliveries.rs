@@ -11,14 +11,17 @@ use crate::{
 
 impl State {
     /// Refuses what left its lane in the meantime: a person may have dropped it.
-    pub(super) fn begin(&mut self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError> {
+    pub(super) fn begin(
+        &mut self,
+        id: DeliveryId,
+        note: Option<Note>,
+        doubts: u32,
+    ) -> Result<(), StoreError> {
         let stored = self.stored(id)?;
         if !stored.is_queued() {
             return Err(StoreError(format!("delivery {} does not wait any more", id.0)));
         }
-        if stored.state == DeliveryState::Begun {
-            stored.tally.doubts += 1;
-        }
+        stored.tally.doubts = doubts;
         stored.state = DeliveryState::Begun;
         stored.note = note;
         Ok(())

@@ -20,13 +20,15 @@ impl State {
     fn keep_one(&mut self, mut arrival: Arrival) -> Kept {
         let kept = self.judge(&arrival);
         let Kept::New(flags) = &kept else { return kept };
+        let is_anew = self.is_anew(&arrival);
         self.supersede(&arrival);
         let id = arrival.message.id;
         if flags.iter().any(|flag| flag == "repeat") {
             arrival.message.identity = Message::identity_of_repeat(arrival.message.identity, id);
         }
         let all = arrival.reading.flags.iter().chain(flags).cloned().collect();
-        self.messages.insert(id, StoredMessage::new(arrival, all));
+        let stored = StoredMessage { is_anew, ..StoredMessage::new(arrival, all) };
+        self.messages.insert(id, stored);
         kept
     }
 
@@ -56,6 +58,7 @@ impl State {
     pub(super) fn queue(&mut self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
         let Processed { message, version, state, outcome, inputs, parts, .. } = processed;
         let stored = self.open(message)?;
+        let is_anew = stored.is_anew;
         stored.version = version;
         stored.state = state;
         stored.outcome = Some(outcome);
@@ -66,7 +69,7 @@ impl State {
         for part in parts {
             for delivery in part.deliveries {
                 let id = delivery.id;
-                let is_sent = self.is_sent(&delivery);
+                let is_sent = is_anew && self.is_sent(&delivery);
                 let mut stored = StoredDelivery::new(message, part.place, delivery);
                 if is_sent {
                     stored.state = DeliveryState::Sent;

@@ -25,6 +25,12 @@ impl State {
         Kept::New(flags)
     }
 
+    /// Whether an earlier copy failed and this one has the same effects.
+    pub(super) fn is_anew(&self, arrival: &Arrival) -> bool {
+        arrival.repeats.policy == RepeatPolicy::AnswerAgain
+            && self.copies(arrival).any(|copy| copy.message.body == arrival.message.body)
+    }
+
     fn same_effect(&self, arrival: &Arrival) -> Option<MessageId> {
         let effect = arrival.effect?;
         let same =

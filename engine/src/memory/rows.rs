@@ -50,6 +50,8 @@ pub struct StoredMessage {
     pub parts: Vec<StoredPart>,
     pub starts: u32,
     pub marks: u32,
+    /// An earlier copy failed, and this one has the same effects.
+    pub(super) is_anew: bool,
 }
 
 /// One piece as the channel's steps left it.
@@ -119,6 +121,7 @@ impl StoredMessage {
             parts: Vec::new(),
             starts: 0,
             marks: 0,
+            is_anew: false,
         };
         if let Some(closed) = closed {
             stored.close(closed);

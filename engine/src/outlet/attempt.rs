@@ -10,30 +10,27 @@ use tokio::time::Instant;
 
 use super::{
     Conduct, Fresh, Outlet, STORE_PAUSE, Tried,
-    verdict::{DOUBTS, RETRY, TOO_LATE, Verdict, verdict},
+    verdict::{RETRY, TOO_LATE, Verdict, verdict},
 };
 use crate::{
     AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Inputs, Judged,
-    OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, WhenUnsure, pace,
+    OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, pace,
 };
 
 impl Outlet {
     /// Sends one delivery once, and writes down how it went.
     pub(super) async fn attempt(&self, position: Position, conduct: &Conduct, stop: &Stop) {
-        let Some(mut delivery) = self.load(position).await else {
+        let Some(delivery) = self.load(position).await else {
             return self.rest_for(position, STORE_PAUSE);
         };
         if self.was_cut(position) {
-            delivery.tally.doubts += 1;
-            if conduct.when_unsure() != WhenUnsure::Resend || delivery.tally.doubts >= DOUBTS {
-                return self.leave_in_doubt(position, delivery.tally, conduct, stop).await;
-            }
+            return self.settle_cut(position, delivery, (conduct, stop)).await;
         }
         let Some(delivery) = self.completed(position, delivery, conduct, stop).await else { return };
         let Some((outbound, body)) = outbound(&delivery) else {
             return self.lanes().end(position, Tried::Dropped);
         };
-        match self.send(outbound, conduct).await {
+        match self.send(outbound, delivery.tally.doubts, conduct).await {
             Ok(result) => self.conclude(position, (&delivery, &body), result, (conduct, stop)).await,
             Err(NotBegun) => self.rest_for(position, STORE_PAUSE),
         }
@@ -43,6 +40,7 @@ impl Outlet {
     async fn send(
         &self,
         mut outbound: Outbound,
+        doubts: u32,
         conduct: &Conduct,
     ) -> Result<Result<Response, SendError>, NotBegun> {
         let delivery = outbound.id;
@@ -57,7 +55,7 @@ impl Outlet {
             Err(panic) => return Ok(Err(SendError::not_delivered(pace::words(panic.as_ref())))),
         };
         outbound.note = note;
-        if self.store.begin(delivery, outbound.note.clone()).await.is_err() {
+        if self.store.begin(delivery, outbound.note.clone(), doubts).await.is_err() {
             return Err(NotBegun);
         }
         let sent = AssertUnwindSafe(destination.send(&outbound)).catch_unwind().await;
@@ -190,18 +188,15 @@ impl Outlet {
         self.wake.notify_one();
     }
 
-    /// A crash cut the attempt before: what `when_unsure` says, without another send.
-    async fn leave_in_doubt(&self, position: Position, mut tally: Tally, conduct: &Conduct, stop: &Stop) {
-        let why = "a crash cut the last attempt; it may have arrived".to_owned();
-        tally.why = Some(why.clone());
-        let verdict = match conduct.when_unsure() {
-            WhenUnsure::Stop | WhenUnsure::Resend => {
-                tally.stopped = true;
-                Verdict::Stops { doubt: true }
-            }
-            WhenUnsure::Hold => Verdict::SetAside { why },
-        };
-        self.settle(position, (verdict, tally), SystemTime::now(), (conduct, stop)).await;
+    /// A crash cut the attempt before: it ended in doubt, like one whose answer never came. That is written down
+    /// before the next one, so that a delivery that ends the process each time comes to its bound.
+    async fn settle_cut(&self, position: Position, delivery: Delivery, (conduct, stop): (&Conduct, &Stop)) {
+        let cut = SendError::unknown("a crash cut the last attempt; it may have arrived");
+        let mut tally = delivery.tally;
+        tally.attempts += 1;
+        tally.why = Some(cut.to_string());
+        let verdict = verdict(Err(cut), &mut tally, conduct);
+        self.settle(position, (verdict, tally), delivery.message.received, (conduct, stop)).await;
     }
 
     fn is_last_try(&self, position: Position) -> bool {

@@ -172,8 +172,8 @@ impl Store for Flaky {
         self.write("close", self.memory.close(id, closed)).await
     }
 
-    async fn begin(&self, id: DeliveryId, note: Option<Note>) -> Result<(), StoreError> {
-        self.write("begin", self.memory.begin(id, note)).await
+    async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError> {
+        self.write("begin", self.memory.begin(id, note, doubts)).await
     }
 
     async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {

@@ -41,8 +41,9 @@ enum State {
 }
 
 pub(super) fn messages(connection: &Connection, query: &Query) -> Result<Vec<MessageRow>, Failure> {
-    let mut conditions = Conditions::of(query);
-    match asked_state(query)? {
+    let state = asked_state(query)?;
+    let mut conditions = Conditions::of(query, state.as_ref());
+    match state {
         Some(State::Message(state)) => {
             conditions.message_state(state);
             conditions.has_delivery(None, query.destination.as_deref());
@@ -65,8 +66,9 @@ pub(super) fn messages(connection: &Connection, query: &Query) -> Result<Vec<Mes
 }
 
 pub(super) fn deliveries(connection: &Connection, query: &Query) -> Result<Vec<DeliveryRow>, Failure> {
-    let mut conditions = Conditions::of(query);
-    match asked_state(query)? {
+    let state = asked_state(query)?;
+    let mut conditions = Conditions::of(query, state.as_ref());
+    match state {
         Some(State::Message(state)) => conditions.message_state(state),
         Some(State::Delivery(state)) => conditions.clauses.push(in_state(state)),
         None => {}
@@ -105,10 +107,13 @@ pub(super) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, S
 
 impl Conditions {
     /// All but state and destination, which mean other things for messages and for deliveries.
-    fn of(query: &Query) -> Self {
+    fn of(query: &Query, state: Option<&State>) -> Self {
         let mut conditions = Self::default();
         if let Some(channel) = &query.channel {
-            conditions.add("m.channel = (SELECT id FROM channels WHERE name = ?)", channel.clone().into());
+            // A plus keeps the channel's index out: that of a rare state is shorter.
+            let plus = if state.is_some_and(State::is_rare) { "+" } else { "" };
+            let clause = format!("{plus}m.channel = (SELECT id FROM channels WHERE name = ?)");
+            conditions.add(&clause, channel.clone().into());
         }
         if let Some(text) = query.text.as_deref().filter(|text| *text != "*") {
             conditions.text(text);
@@ -142,8 +147,8 @@ impl Conditions {
     fn message_state(&mut self, state: MessageState) {
         let code = state.code();
         // The second condition is that of an index.
-        let rare = if code > 3 { " AND m.state > 3" } else { "" };
-        self.clauses.push(format!("m.state = {code}{rare}"));
+        let index = if State::Message(state).is_rare() { " AND m.state > 3" } else { "" };
+        self.clauses.push(format!("m.state = {code}{index}"));
     }
 
     fn has_delivery(&mut self, state: Option<DeliveryState>, destination: Option<&str>) {
@@ -166,6 +171,12 @@ impl Conditions {
 
     fn joined(&self) -> String {
         if self.clauses.is_empty() { "true".to_owned() } else { self.clauses.join(" AND ") }
+    }
+}
+
+impl State {
+    fn is_rare(&self) -> bool {
+        matches!(self, Self::Message(state) if !matches!(state, MessageState::Kept | MessageState::Queued))
     }
 }
 

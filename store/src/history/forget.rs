@@ -109,7 +109,7 @@ impl Candidate {
 fn contents(tables: &Tables, channel: &str, after: i64, before: Before) -> rusqlite::Result<Step> {
     let limit = before.content.max(before.errors);
     let found = candidates(tables, "m.content = ?1 AND m.content IS NOT NULL", (channel, after, limit))?;
-    step(found, |candidate| {
+    step(&found, |candidate| {
         if !before.takes(candidate) {
             return Ok(false);
         }
@@ -124,7 +124,7 @@ fn contents(tables: &Tables, channel: &str, after: i64, before: Before) -> rusql
 /// Messages whose content went long ago.
 fn remains(tables: &Tables, channel: &str, after: i64, before: Before) -> rusqlite::Result<Step> {
     let found = candidates(tables, "m.channel = ?1", (channel, after, before.metadata))?;
-    step(found, |candidate| {
+    step(&found, |candidate| {
         let goes = before.takes_all(candidate) && !candidate.has_content;
         if goes {
             forget_all(tables, candidate.id)?;
@@ -134,11 +134,11 @@ fn remains(tables: &Tables, channel: &str, after: i64, before: Before) -> rusqli
 }
 
 fn step(
-    found: Vec<Candidate>,
+    found: &[Candidate],
     forget: impl Fn(&Candidate) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<Step> {
     let mut forgotten = 0;
-    for candidate in &found {
+    for candidate in found {
         forgotten += u64::from(forget(candidate)?);
     }
     let is_full = found.len() as i64 == STEP;

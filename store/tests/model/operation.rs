@@ -116,6 +116,7 @@ impl Coming {
         if self.control_id == 0 {
             arrival.reading.control_id = None;
             arrival.message.control_id = None;
+            arrival.message.identity = Hash::of(&[&id.0.to_be_bytes()]);
         }
         if let Some(effect) = self.effect {
             arrival.effect = Some(Hash::of(&[b"effect", &[effect]]));
@@ -135,6 +136,7 @@ impl Pair {
         self.choose(&mut operation);
         let (one, other) = match &operation {
             Operation::Keep(coming) => self.keep(coming).await,
+            Operation::Queue { message, shape } => self.queue(*message, *shape).await,
             _ => (ask(&self.memory, &operation).await, ask(&self.disk, &operation).await),
         };
         assert_eq!(one, other, "{operation:?}");
@@ -149,6 +151,22 @@ impl Pair {
         }
         let kept = (self.memory.keep(arrivals.clone()).await, self.disk.keep(arrivals).await);
         (told(kept.0), told(kept.1))
+    }
+
+    async fn queue(&self, message: u64, shape: u8) -> (Answer, Answer) {
+        let snapshot = self.memory.snapshot();
+        let mut processed = processed(message, shape);
+        // Effects are those of the message's identity: a second copy may have those of the first.
+        if let Some(of) = snapshot.messages.iter().find(|of| of.message.id.0 == message) {
+            processed.channel = Arc::clone(&of.channel);
+            for (output, part) in (0..).zip(&mut processed.parts) {
+                for delivery in &mut part.deliveries {
+                    delivery.effect = of.message.effect(&of.channel, 0, &delivery.destination, output);
+                }
+            }
+        }
+        let queued = (self.memory.queue(processed.clone()).await, self.disk.queue(processed).await);
+        (told(queued.0), told(queued.1))
     }
 
     /// Makes a number mean one of the messages or deliveries that there are, the youngest first.
@@ -212,12 +230,19 @@ fn told<T: std::fmt::Debug>(answer: Result<T, engine::StoreError>) -> Answer {
 
 async fn ask(store: &dyn Store, operation: &Operation) -> Answer {
     match operation {
-        Operation::Keep(_) | Operation::Restart => unreachable!("these are asked elsewhere"),
-        Operation::Queue { message, shape } => told(store.queue(processed(*message, *shape)).await),
-        Operation::Close { message } => told(store.close(MessageId(*message), closed(Outcome::Failed)).await),
-        Operation::Begin { delivery, noted } => {
-            told(store.begin(DeliveryId(*delivery), noted.then(|| serde_json::json!({ "length": 3 }))).await)
+        Operation::Keep(_) | Operation::Queue { .. } | Operation::Restart => {
+            unreachable!("these are asked elsewhere")
         }
+        Operation::Close { message } => told(store.close(MessageId(*message), closed(Outcome::Failed)).await),
+        Operation::Begin { delivery, noted } => told(
+            store
+                .begin(
+                    DeliveryId(*delivery),
+                    noted.then(|| serde_json::json!({ "length": 3 })),
+                    u32::from(*noted),
+                )
+                .await,
+        ),
         Operation::Settle { delivery, end } => {
             told(store.settle(DeliveryId(*delivery), settlement(*end)).await)
         }

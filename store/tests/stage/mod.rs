@@ -1,5 +1,5 @@
 //! What the tests of the store play with: arrivals, deliveries, and short names for both.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part, and may unwrap")]
 
 use std::{
     sync::Arc,
@@ -44,7 +44,7 @@ pub(crate) fn arrival(id: MessageId, control_id: &str, body: &str) -> Arrival {
         },
         reading,
         version: Hash::of(&[b"version"]),
-        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_secs(3600) },
+        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_hours(1) },
         supersedes: None,
         closed: None,
         answer: Owed::Owed,
