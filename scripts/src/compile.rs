@@ -226,9 +226,8 @@ impl Compiler<'_> {
     }
 
     fn make_module(&mut self, script: &str) {
-        let module = format!("import \"{script}\" as module;");
-        let Ok(ast) = self.library.engine.compile(module) else { return };
-        if let Err(error) = self.library.engine.run_ast(&ast) {
+        let import = format!("import \"{script}\" as made;");
+        if let Err(error) = self.library.engine.run(&import) {
             let (position, message) = innermost(*error);
             let message = fault::lower_case(&message);
             self.faults.push(Fault::File(library::at(script, position, "script-broken", message, None)));

@@ -9,6 +9,7 @@ use crate::{
     functions::Outcome,
     part::{self, ScriptPart},
     paths::Written,
+    run,
 };
 
 /// A message that scripts read and change. Its copies are the same message; `copy()` makes another.
@@ -58,6 +59,7 @@ impl Hl7 {
     pub(crate) fn set(&mut self, path: &str, value: &Dynamic) -> Outcome<()> {
         let path = read_path(path)?;
         let written = part::for_field(value)?;
+        run::count_written(written.len())?;
         let message = &mut self.lock().message;
         match written {
             Written::Part(part) => message.set_part(&path, &part),
@@ -98,6 +100,7 @@ impl Hl7 {
     }
 
     pub(crate) fn append(&mut self, segment: &str) -> Outcome<()> {
+        run::count_written(segment.len())?;
         self.lock().message.append(segment).map(|_| ()).map_err(broke)
     }
 
@@ -149,6 +152,7 @@ impl Segment {
     pub(crate) fn set(&mut self, place: &str, value: &Dynamic) -> Outcome<()> {
         let place = read_place(place)?;
         let written = part::for_field(value)?;
+        run::count_written(written.len())?;
         self.with(|editing, index| {
             match written {
                 Written::Part(part) => editing.message.set_part_at(index, &place, &part),

@@ -21,7 +21,7 @@ const LARGEST_LIST: usize = 100_000;
 const LARGEST_MAP: usize = 100_000;
 
 /// Functions that call each other may stand so deep.
-const DEEPEST_CALL: usize = 64;
+const DEEPEST_CALL: usize = 32;
 
 /// A language without files, clock, printing or evaluation of text.
 pub(crate) fn new() -> Engine {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::hl7;
-use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Map, Position, Scope, Stmt};
 
 use crate::{library::Shelf, nearest::nearest, shape::Shape, table::Tables};
 
@@ -124,6 +124,11 @@ impl Own {
             match nodes.last() {
                 Some(ASTNode::Expr(Expr::Map(map, ..))) => {
                     own.members.extend(map.0.iter().map(|(key, _)| key.name.to_string()));
+                }
+                Some(ASTNode::Expr(Expr::DynamicConstant(constant, ..))) => {
+                    if let Some(map) = constant.read_lock::<Map>() {
+                        own.members.extend(map.keys().map(ToString::to_string));
+                    }
                 }
                 Some(ASTNode::Expr(Expr::Property(property, ..))) => {
                     own.members.insert(property.2.to_string());

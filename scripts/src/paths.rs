@@ -94,6 +94,15 @@ pub(crate) enum Written {
 }
 
 impl Written {
+    /// How much text it is; what JSON holds was counted when it was made.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Part(part) => part.as_str().len(),
+            Self::Value(_) => 0,
+        }
+    }
+
     /// As text, for a place between other text.
     pub(crate) fn into_text(self) -> String {
         match self {

@@ -1,6 +1,6 @@
 //! A channel's code, compiled and ready to run on messages.
 
-use std::{sync::Arc, time::Instant};
+use std::{cell::Cell, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use engine::{
@@ -81,6 +81,7 @@ impl Program {
             tables: Arc::clone(&self.library.0.tables),
             limits: self.limits,
             started: Instant::now(),
+            written: Cell::default(),
         };
         run.with(context, work)
     }

@@ -23,7 +23,7 @@ The examples run in a channel in Paris, on 2026-03-01 at 08:00, on this message:
 /// The message of the examples.
 pub const EXAMPLE: &str = "MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01^ORU_R01|MSG001|P|2.5
 PID|1||12345678^^^HOP^PI~1850312075123^^^INS^INS||DUPONT^JEAN||19850312|M
-PV1|1|I|CAR^101^1|||||||||||||||||V42
+PV1|1|I|CAR^101^1||||||||||||||||V42
 ORC|RE|PL1|FI1
 OBR|1|PL1|FI1|K^Potassium^L
 OBX|1|NM|K^Potassium^L||6.1|mmol/L|||||P
@@ -38,9 +38,10 @@ pub fn reference() -> String {
         engine.register_global_module(module.into());
         let listed = engine.gen_fn_metadata_to_json(false).unwrap_or_default();
         let listed: Value = serde_json::from_str(&listed).unwrap_or_default();
-        for function in listed["functions"].as_array().into_iter().flatten() {
-            page.push_str(&entry(function).unwrap_or_default());
-        }
+        let mut entries: Vec<String> =
+            listed["functions"].as_array().into_iter().flatten().filter_map(entry).collect();
+        entries.sort();
+        page.extend(entries);
     }
     page
 }

@@ -3,14 +3,14 @@
 //! Rhai's callbacks are shared by all messages and outlive each, while a step's [`Context`] is borrowed
 //! for one run: the two meet here, and nowhere else.
 
-use std::{sync::Arc, time::Instant};
+use std::{cell::Cell, sync::Arc, time::Instant};
 
 use engine::Context;
 use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, Position};
 use scoped_tls::scoped_thread_local;
 
-use crate::{Limits, ending::Ending, table::Tables};
+use crate::{Limits, ending::Ending, language::LONGEST_TEXT, table::Tables};
 
 scoped_thread_local!(static CONTEXT: Context);
 scoped_thread_local!(static RUN: Run);
@@ -18,6 +18,9 @@ scoped_thread_local!(static RUN: Run);
 /// Rhai copies and drops maps within maps by recursion. As deep as a script can nest them before its time
 /// is up, that takes less than this; a thread that has it left costs nothing more.
 const ENOUGH_STACK: usize = 12 << 20;
+
+/// As much text as one run may write into messages, whatever it replaces.
+const MOST_WRITTEN: usize = 4 * LONGEST_TEXT;
 
 /// What a thread with less is lent for one run.
 const MUCH_STACK: usize = 32 << 20;
@@ -28,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) tables: Arc<Tables>,
     pub(crate) limits: Limits,
     pub(crate) started: Instant,
+    /// How much text was written into messages.
+    pub(crate) written: Cell<usize>,
 }
 
 impl Run {
@@ -74,6 +79,18 @@ pub(crate) fn progress(operations: u64) -> Option<Dynamic> {
 
 fn bound(reached: bool, why: &str) -> Option<Dynamic> {
     reached.then(|| Dynamic::from(Ending::Bound(why.to_owned())))
+}
+
+/// Counts text that goes into a message: one that grows without end is ended before the memory is.
+pub(crate) fn count_written(length: usize) -> Result<(), Box<EvalAltResult>> {
+    if !RUN.is_set() {
+        return Ok(());
+    }
+    let written = RUN.with(|run| {
+        run.written.set(run.written.get().saturating_add(length));
+        run.written.get()
+    });
+    if written > MOST_WRITTEN { Err(too_large("Length of message")) } else { Ok(()) }
 }
 
 /// Ends a native function that would take or make too much.

@@ -41,16 +41,14 @@ fn text_lists_and_maps_that_grow_without_end_end() {
         "let s = \"x\"; s = s.pad_left(2000000000, \"y\");",
         "let s = \"xxxxxxxx\"; loop { s = s.replace(\"x\", s); }",
         "let l = [1]; loop { l += l; }",
-        "let l = []; loop { l.push(\"x\"); }",
         "let m = #{}; let n = 0; loop { m[`k${n}`] = n; n += 1; }",
         "let b = blob(10000000000, 0);",
         "let s = \"\"; s.pad(10000000000, 'x');",
         "let l = []; l.pad(10000000000, 1);",
+        "let s = \"x\"; s = s.pad_left(30000000, \"y\"); loop { msg.append(\"NTE|\" + s); }",
         "msg[\"PID-5\"] = \"x\"; loop { msg[\"PID-5\"] = msg[\"PID-5\"] + msg[\"PID-5\"]; }",
     ] {
-        let begun = std::time::Instant::now();
         place_of(code);
-        println!("{code} {:?}", begun.elapsed());
     }
 }
 
@@ -61,7 +59,9 @@ fn maps_in_maps_in_maps_end() {
         "let l = []; loop { l = [l]; }",
         "let m = #{}; loop { m.a = m; }",
     ] {
-        failed(Channel::hl7().script(code).run(ORU.to_owned()).unwrap_err());
+        let mut channel = Channel::hl7().script(code);
+        channel.limits.time = Duration::from_millis(500);
+        failed(channel.run(ORU.to_owned()).unwrap_err());
     }
 }
 

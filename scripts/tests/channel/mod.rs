@@ -23,7 +23,7 @@ use tempfile::TempDir;
 /// The message of the reference's examples.
 pub const ORU: &str = "MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01^ORU_R01|MSG001|P|2.5\r\
 PID|1||12345678^^^HOP^PI~1850312075123^^^INS^INS||DUPONT^JEAN||19850312|M\r\
-PV1|1|I|CAR^101^1|||||||||||||||||V42\r\
+PV1|1|I|CAR^101^1||||||||||||||||V42\r\
 ORC|RE|PL1|FI1\r\
 OBR|1|PL1|FI1|K^Potassium^L\r\
 OBX|1|NM|K^Potassium^L||6.1|mmol/L|||||P\r\
