@@ -17,23 +17,30 @@ const STILL: Duration = Duration::from_secs(1);
 /// What of a project is watched; its store changes all the time.
 const FOLDERS: [&str; 5] = ["channels", "scripts", "tables", "environments", "sources"];
 
-/// Reloads when files change, until the task is dropped.
-pub(crate) async fn on_change(fleet: Arc<Fleet>) {
-    let (tell, mut changed) = mpsc::unbounded_channel();
-    let root = fleet.root.canonicalize().unwrap_or_else(|_| fleet.root.clone());
-    let mut watcher = match watch(&root, tell) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!(%error, "cannot watch the project's files; `relais deploy` brings changes into force");
-            return;
+/// The files of a project under watch. Begun before they are first read, so that no change falls between.
+pub(crate) struct Watch {
+    root: PathBuf,
+    watcher: RecommendedWatcher,
+    changed: mpsc::UnboundedReceiver<()>,
+}
+
+impl Watch {
+    pub(crate) fn begin(root: &Path) -> notify::Result<Self> {
+        let root = root.canonicalize()?;
+        let (tell, changed) = mpsc::unbounded_channel();
+        let watcher = watch(&root, tell)?;
+        Ok(Self { root, watcher, changed })
+    }
+
+    /// Reloads when files change, until the task is dropped.
+    pub(crate) async fn reload(mut self, fleet: Arc<Fleet>) {
+        while self.changed.recv().await.is_some() {
+            // Each further change begins the wait anew.
+            while let Ok(Some(())) = tokio::time::timeout(STILL, self.changed.recv()).await {}
+            // A folder may have come, or been put in place of another.
+            watch_folders(&mut self.watcher, &self.root);
+            deploy_all(&fleet).await;
         }
-    };
-    while changed.recv().await.is_some() {
-        // Each further change begins the wait anew.
-        while let Ok(Some(())) = tokio::time::timeout(STILL, changed.recv()).await {}
-        // A folder may have come, or been put in place of another.
-        watch_folders(&mut watcher, &root);
-        deploy_all(&fleet).await;
     }
 }
 

@@ -95,9 +95,9 @@ impl Table {
 
 /// `1 message`, `3 messages`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
+    match (number, noun.strip_suffix("ry")) {
         (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, Some(stem)) => format!("{number} {stem}ries"),
         _ => format!("{number} {noun}s"),
     }
 }

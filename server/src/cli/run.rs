@@ -2,11 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use channels::{Options, Project, Secrets, ServerSettings};
+use channels::{Options, Project, Reload, Secrets, ServerSettings};
 
 use super::{Complaint, Ending, Exit, Place, check, say};
 use crate::{
-    log, reload,
+    log,
+    reload::{self, Watch},
     serving::Serving,
     signals::{Asked, Signals},
     station::Station,
@@ -33,17 +34,19 @@ pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
     let root = place.root(arguments.dir.as_ref());
     let options =
         Options { environment: arguments.environment, secrets: Secrets::Needed, ..Options::default() };
+    let watch = Watch::begin(&root);
     let project = check::load(&root, &options)?;
     require_settings(&project)?;
     let settings = project.settings.clone();
     log::start(settings.log);
+    let watch = wanted(watch, settings.reload);
     let station = Station::open(project, options).await.map_err(Complaint::wrong)?;
     let serving = Serving::begin(&settings, Arc::clone(&station)).await;
     say(opening(&station, &settings, &serving));
     let ending = match station.is_empty() {
         true => Err(nothing_runs(&station)),
         false => {
-            serve(&station, &settings, &mut signals).await;
+            serve(&station, watch, &mut signals).await;
             Ok(Exit::Done)
         }
     };
@@ -78,11 +81,21 @@ fn nothing_runs(station: &Station) -> Complaint {
     Complaint::wrong("no channel could start; `relais check` says what is wrong")
 }
 
+/// The watch, where files come into force by themselves.
+fn wanted(watch: notify::Result<Watch>, reload: Reload) -> Option<Watch> {
+    if reload == Reload::OnCommand {
+        return None;
+    }
+    let said = |error: &notify::Error| {
+        tracing::warn!(%error, "cannot watch the project's files; `relais deploy` brings changes into force");
+    };
+    watch.inspect_err(said).ok()
+}
+
 /// Waits for the end, and reloads meanwhile.
-async fn serve(station: &Station, settings: &ServerSettings, signals: &mut Signals) {
+async fn serve(station: &Station, watch: Option<Watch>, signals: &mut Signals) {
     let fleet = &station.context.fleet;
-    let watching = (settings.reload == channels::Reload::OnChange)
-        .then(|| tokio::spawn(reload::on_change(Arc::clone(fleet))));
+    let watching = watch.map(|watch| tokio::spawn(watch.reload(Arc::clone(fleet))));
     let forgetting = tokio::spawn(crate::retention::daily(Arc::clone(fleet)));
     while signals.next().await == Asked::Reload {
         reload::deploy_all(fleet).await;
