@@ -103,6 +103,35 @@ async fn a_message_that_comes_while_the_start_still_looks_is_carried_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_overtakes_what_was_left_open_while_the_start_cannot_look_for_it() {
+    let (mut stage, peer) = one(|_| {}).await;
+    stage.store.fail_each("queue", When::Before);
+    stage.receive("A").await;
+    stage.crash_with(|store| store.fail(When::Before)).await;
+    assert_eq!(stage.receive("B").await.outcome, Outcome::Unavailable);
+    stage.store.fail_each("interrupted", When::Before);
+    stage.channel.reload(marked("!", stage.plan.clone())).await;
+    assert_eq!(stage.receive("B").await.outcome, Outcome::Unavailable);
+    assert!(peer.tried().is_empty());
+    stage.store.mend();
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A!", "B!"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_stopped_before_it_could_look_back_looks_when_it_is_started() {
+    let (mut stage, peer) = one(|_| {}).await;
+    stage.store.fail_each("queue", When::Before);
+    stage.receive("A").await;
+    stage.crash_with(|store| store.fail_each("interrupted", When::Before)).await;
+    stage.channel.halt("anna").await.unwrap();
+    stage.store.mend();
+    stage.channel.resume("anna").await.unwrap();
+    stage.quiet().await;
+    assert_eq!(peer.tried(), ["A"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_ends_the_process_each_time_is_closed_at_last() {
     let (mut stage, peer) = deadly().await;
     stage.receive("A").await;
