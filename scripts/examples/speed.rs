@@ -69,7 +69,7 @@ fn program(steps: &[&str], library: &Library) -> scripts::Program {
 }
 
 fn message() -> Message {
-    let results: String = (1..=7)
+    let results: Vec<String> = (1..=7)
         .map(|n| format!("OBX|{n}|NM|K{n}^Potassium {n}^L||{n}.50|mmol/L|3.5-5.1|{}|||F|||20260301080000||DUPONT^MARIE^^^DR|LAB1\r", if n % 2 == 0 { "H" } else { "N" }))
         .collect();
     let body = format!(
@@ -77,7 +77,8 @@ fn message() -> Message {
          PID|1||12345678^^^HOP&1.2.250.1.71.4.2.7&ISO^PI~1850312075123^^^ASIP-SANTE-INS-NIR^INS||DUPONT^JEAN^PIERRE^^M^^L||19850312|1|||12 RUE DES LILAS^^PARIS^^75012^FRA\r\
          PV1|1|I|CAR^101^1^HOP||||MARTIN^LEA^^^DR|||||||||||V42^^^HOP\r\
          ORC|RE|PL1|FI1||CM||||20260301075500\r\
-         OBR|1|PL1|FI1|IONO^Ionogramme^L|||20260301073000|||||||||MARTIN^LEA\r{results}"
+         OBR|1|PL1|FI1|IONO^Ionogramme^L|||20260301073000|||||||||MARTIN^LEA\r{}",
+        results.concat()
     );
     Message {
         id: MessageId(1),

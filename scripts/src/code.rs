@@ -44,18 +44,18 @@ impl Inline {
 
 impl Origin {
     /// Names a place for a person; `file` is where another script's error happened.
-    pub(crate) fn place(&self, file: Option<&str>, position: Position) -> Option<String> {
+    pub(crate) fn place(&self, file: Option<&str>, position: Position) -> String {
         let own = match self {
             Self::Channel(inline) => {
                 let (line, column) = inline.inside(position);
-                return Some(match file {
+                return match file {
                     Some(file) => in_file(file, position),
                     None => (inline.whereabouts.0)(&inline.path, line, column),
-                });
+                };
             }
             Self::File(own) => own,
         };
-        Some(in_file(file.unwrap_or(own), position))
+        in_file(file.unwrap_or(own), position)
     }
 }
 
@@ -84,6 +84,6 @@ impl Code {
 
     /// What to say where its value is not what it should be.
     pub(crate) fn misfit(&self, why: String) -> Stopped {
-        Stopped::Broke { why, place: self.origin.place(None, Position::NONE) }
+        Stopped::Broke { why, place: Some(self.origin.place(None, Position::NONE)) }
     }
 }

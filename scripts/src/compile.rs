@@ -10,7 +10,7 @@ use crate::{
     code::{Code, Inline, Origin},
     fault,
     library::{self, Purpose, Shared},
-    lint::{self, Names, Surroundings},
+    lint::{self, Found, Names, Surroundings},
     nearest::nearest,
     paths::{AnyPath, JsonPath},
     shape::Shape,
@@ -84,8 +84,7 @@ impl Compiler<'_> {
         let ast = match library.engine.compile_with_scope(&kind.names.scope(), text) {
             Ok(ast) => ast,
             Err(error) => {
-                let (code, message, help) = fault::syntax(&error, kind.names);
-                self.inside(&inline, error.position(), code, message, help);
+                self.inside(&inline, fault::syntax(&error, kind.names));
                 return None;
             }
         };
@@ -99,7 +98,7 @@ impl Compiler<'_> {
         };
         let seen = lint::look(&ast, &around);
         for found in &seen.found {
-            self.inside(&inline, found.position, found.code, found.message.clone(), found.help.clone());
+            self.inside(&inline, found.clone());
         }
         self.take(&seen, &inline.path);
         let code = Code { ast, reads: seen.reads, origin: Origin::Channel(inline) };
@@ -176,18 +175,11 @@ impl Compiler<'_> {
         self.faults.push(Fault::Channel(Diagnostic { help, ..Diagnostic::error(code, at.clone(), message) }));
     }
 
-    fn inside(
-        &mut self,
-        inline: &Inline,
-        position: Position,
-        code: &'static str,
-        message: String,
-        help: Option<String>,
-    ) {
-        let (line, column) = inline.inside(position);
-        let diagnostic = Diagnostic::error(code, inline.path.clone(), message);
+    fn inside(&mut self, inline: &Inline, found: Found) {
+        let (line, column) = inline.inside(found.position);
+        let diagnostic = Diagnostic::error(found.code, inline.path.clone(), found.message);
         let place = Place::Inside { line, column };
-        self.faults.push(Fault::Channel(Diagnostic { help, place, ..diagnostic }));
+        self.faults.push(Fault::Channel(Diagnostic { help: found.help, place, ..diagnostic }));
     }
 
     /// Notes what code uses, and makes the scripts it imports ready: what is wrong with those is told here.
@@ -230,7 +222,8 @@ impl Compiler<'_> {
         if let Err(error) = self.library.engine.run(&import) {
             let (position, message) = innermost(*error);
             let message = fault::lower_case(&message);
-            self.faults.push(Fault::File(library::at(script, position, "script-broken", message, None)));
+            let found = Found { code: "script-broken", position, message, help: None };
+            self.faults.push(Fault::File(library::at(script, found)));
         }
     }
 }
@@ -252,6 +245,7 @@ fn script_name(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_name =
         |text: &str| text.chars().all(|character| character.is_alphanumeric() || "/._-".contains(character));
-    let is_script = text.starts_with("relais/") || text.ends_with(".rhai");
+    let is_file = std::path::Path::new(text).extension().is_some_and(|extension| extension == "rhai");
+    let is_script = is_file || text.starts_with("relais/");
     (is_script && is_name(text)).then_some(text)
 }

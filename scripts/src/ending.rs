@@ -49,7 +49,7 @@ impl Stopped {
     pub(crate) fn read(error: EvalAltResult, origin: &Origin) -> Self {
         let (error, file) = innermost(error, None);
         let position = error.position();
-        let place = origin.place(file.as_deref(), position);
+        let place = Some(origin.place(file.as_deref(), position));
         match error {
             EvalAltResult::ErrorTerminated(token, _) => match token.try_cast::<Ending>() {
                 Some(Ending::Filter(why)) => Self::Filter(why),

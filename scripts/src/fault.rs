@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use engine::Diagnostic;
 use rhai::{ParseError, ParseErrorType};
 
-use crate::{lint::Names, nearest::nearest};
+use crate::{
+    lint::{Found, Names},
+    nearest::nearest,
+};
 
 /// One complaint, in the channel's own file or in another one of the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +56,9 @@ pub(crate) fn in_file(file: &str, code: &'static str, message: impl Into<String>
     FileDiagnostic { file: PathBuf::from(file), line: 1, column: 1, diagnostic }
 }
 
-/// What to say of code that Rhai cannot read: the fault's code, words, and help.
-pub(crate) fn syntax(error: &ParseError, given: Names) -> (&'static str, String, Option<String>) {
-    match error.err_type() {
+/// What to say of code that Rhai cannot read.
+pub(crate) fn syntax(error: &ParseError, given: Names) -> Found {
+    let (code, message, help) = match error.err_type() {
         ParseErrorType::VariableUndefined(name) => {
             let help = match Names::named(name) {
                 Some(_) if name == "responses" => {
@@ -75,7 +78,8 @@ pub(crate) fn syntax(error: &ParseError, given: Names) -> (&'static str, String,
             ("unknown-function", format!("there is no function `{word}`"), help)
         }
         other => ("script-syntax", lower_case(&other.to_string()), None),
-    }
+    };
+    Found { code, position: error.position(), message, help }
 }
 
 /// Rhai's sentences as ours begin.

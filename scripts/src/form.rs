@@ -182,6 +182,7 @@ pub(crate) enum TextMay {
     BeText,
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn unreadable(error: impl ToString) -> Unreadable {
     Unreadable { why: error.to_string() }
 }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use formats::hl7::{Message, Path, Place};
-use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString};
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString};
 
 use crate::{
-    functions::Outcome,
+    functions::{Outcome, broke},
     part::{self, ScriptPart},
     paths::Written,
     run,
@@ -65,7 +65,7 @@ impl Hl7 {
             Written::Part(part) => message.set_part(&path, &part),
             other => message.set(&path, &other.into_text()),
         }
-        .map_err(broke)
+        .or_else(broke)
     }
 
     pub(crate) fn has(&mut self, path: &str) -> Outcome<bool> {
@@ -94,14 +94,14 @@ impl Hl7 {
 
     pub(crate) fn insert(&mut self, name: &str, after: &str) -> Outcome<()> {
         let editing = &mut *self.lock();
-        let index = editing.message.insert(name, after).map_err(broke)?;
+        let index = editing.message.insert(name, after).or_else(broke)?;
         editing.shifts.push(Shift::Inserted(index));
         Ok(())
     }
 
     pub(crate) fn append(&mut self, segment: &str) -> Outcome<()> {
         run::count_written(segment.len())?;
-        self.lock().message.append(segment).map(|_| ()).map_err(broke)
+        self.lock().message.append(segment).map(|_| ()).or_else(broke)
     }
 
     pub(crate) fn segments(&mut self, name: Option<&str>) -> Array {
@@ -158,7 +158,7 @@ impl Segment {
                 Written::Part(part) => editing.message.set_part_at(index, &place, &part),
                 other => editing.message.set_at(index, &place, &other.into_text()),
             }
-            .map_err(broke)
+            .or_else(broke)
         })
     }
 
@@ -182,7 +182,7 @@ impl Segment {
 
     pub(crate) fn remove(&mut self) -> Outcome<()> {
         self.with(|editing, index| {
-            editing.message.remove_segment(index).map_err(broke)?;
+            editing.message.remove_segment(index).or_else(broke)?;
             editing.shifts.push(Shift::Removed(index));
             Ok(())
         })
@@ -195,13 +195,9 @@ pub(crate) fn register(engine: &mut Engine) {
 }
 
 fn read_path(path: &str) -> Outcome<Path> {
-    Path::parse(path).map_err(broke)
+    Path::parse(path).or_else(broke)
 }
 
 fn read_place(place: &str) -> Outcome<Place> {
-    Place::parse(place).map_err(broke)
-}
-
-fn broke(error: impl ToString) -> Box<EvalAltResult> {
-    error.to_string().into()
+    Place::parse(place).or_else(broke)
 }

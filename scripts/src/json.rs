@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
-use crate::{functions::time::Time, part::ScriptPart, tree::Tree};
+use crate::{part::ScriptPart, time::Time, tree::Tree};
 
 /// As deep as JSON is read, and as deep as it is written.
 const DEEPEST: usize = 128;

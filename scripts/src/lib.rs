@@ -30,6 +30,7 @@ mod shape;
 mod step;
 mod table;
 mod template;
+mod time;
 mod tree;
 
 pub use assemble::compile;

@@ -180,20 +180,12 @@ impl Look<'_, '_> {
     }
 
     fn import(&mut self, script: &str, position: Position) {
-        match self.around.shelf.find(script) {
-            Some(name) => {
-                self.seen.imports.insert(name);
-            }
-            None => {
-                let help = nearest(script, self.around.shelf.names().map(String::as_str));
-                self.complain_with(
-                    "unknown-script",
-                    position,
-                    format!("there is no script `{script}`"),
-                    help,
-                );
-            }
+        if let Some(name) = self.around.shelf.find(script) {
+            self.seen.imports.insert(name);
+            return;
         }
+        let help = nearest(script, self.around.shelf.names().map(String::as_str));
+        self.complain_with("unknown-script", position, format!("there is no script `{script}`"), help);
     }
 
     fn call(&mut self, call: &FnCallExpr, position: Position) {

@@ -4,9 +4,9 @@ use formats::hl7::Part;
 use rhai::{Dynamic, Engine, ImmutableString};
 
 use crate::{
-    functions::time::Time,
     json::{self, Digits},
     paths::Written,
+    time::Time,
 };
 
 /// Text with its delimiters, to be put in a message as it stands: `part("DUPONT^JEAN")`.

@@ -90,10 +90,10 @@ pub(crate) fn count_written(length: usize) -> Result<(), Box<EvalAltResult>> {
         run.written.set(run.written.get().saturating_add(length));
         run.written.get()
     });
-    if written > MOST_WRITTEN { Err(too_large("Length of message")) } else { Ok(()) }
+    if written > MOST_WRITTEN { too_large("Length of message") } else { Ok(()) }
 }
 
 /// Ends a native function that would take or make too much.
-pub(crate) fn too_large(what: &str) -> Box<EvalAltResult> {
-    EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE).into()
+pub(crate) fn too_large<T>(what: &str) -> Result<T, Box<EvalAltResult>> {
+    Err(EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE).into())
 }

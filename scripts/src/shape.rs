@@ -63,13 +63,20 @@ fn keeps_message(ast: &AST) -> bool {
 fn ends_with_message(last: &Stmt) -> bool {
     match last {
         Stmt::Expr(value) => is_message(value),
-        Stmt::Noop(_) | Stmt::Assignment(_) | Stmt::Var(..) | Stmt::Import(..) | Stmt::Export(..) => true,
-        Stmt::While(..) | Stmt::For(..) | Stmt::Do(..) => true,
         Stmt::If(branches, _) => {
             let ends = |block: &rhai::StmtBlock| block.statements().last().is_none_or(ends_with_message);
             ends(&branches.body) && ends(&branches.branch)
         }
-        Stmt::Return(..) => true,
+        // These have no value; what returns was looked at.
+        Stmt::Noop(_)
+        | Stmt::Assignment(_)
+        | Stmt::Var(..)
+        | Stmt::Import(..)
+        | Stmt::Export(..)
+        | Stmt::While(..)
+        | Stmt::For(..)
+        | Stmt::Do(..)
+        | Stmt::Return(..) => true,
         _ => false,
     }
 }

@@ -29,7 +29,7 @@ impl Table {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| {
                 let before = &bytes[..error.valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = before.split(|byte| *byte == b'\n').count();
                 wrong(line, "the file is not UTF-8".to_owned())
             })?
             .trim_start_matches('\u{feff}');

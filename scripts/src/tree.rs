@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, Map};
+use rhai::{Array, Dynamic, Engine, INT, Map};
 
 use crate::{
-    functions::Outcome,
+    functions::{Outcome, broke},
     json,
     paths::{AnyPath, JsonPath},
 };
@@ -62,14 +62,14 @@ impl Tree {
 
     fn element(&mut self, place: INT) -> Outcome<Dynamic> {
         self.list(|list| usize::try_from(place).ok().and_then(|place| list.get(place).cloned()))?
-            .ok_or_else(|| out_of_bounds(place))
+            .map_or_else(|| out_of_bounds(place), Ok)
     }
 
     fn set_element(&mut self, place: INT, value: Dynamic) -> Outcome<()> {
         let value = detached(value);
         self.list(|list| {
             let element = usize::try_from(place).ok().and_then(|place| list.get_mut(place));
-            element.map(|element| *element = value).ok_or_else(|| out_of_bounds(place))
+            element.map(|element| *element = value).map_or_else(|| out_of_bounds(place), Ok)
         })?
     }
 
@@ -132,8 +132,8 @@ fn detached(value: Dynamic) -> Dynamic {
     value
 }
 
-fn out_of_bounds(place: INT) -> Box<EvalAltResult> {
-    format!("the list has no element {place}").into()
+fn out_of_bounds<T>(place: INT) -> Outcome<T> {
+    broke(format!("the list has no element {place}"))
 }
 
 /// Tells Rhai of the type: what a map and a list can do, it can do.

@@ -10,8 +10,9 @@ use scripts::Limits;
 fn place_of(code: &str) -> (String, String) {
     let mut channel = Channel::hl7().script(code);
     channel.limits = Limits { operations: 300_000, time: Duration::from_secs(20) };
-    let (_, why, place) = failed(channel.run(ORU.to_owned()).unwrap_err());
-    (why, place.unwrap())
+    let halt = channel.run(ORU.to_owned()).expect_err("it has no end");
+    let (_, why, place) = failed(halt);
+    (why, place.expect("code has a place"))
 }
 
 #[test]

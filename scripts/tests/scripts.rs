@@ -228,3 +228,10 @@ fn one_program_runs_on_several_messages_at_once() {
         }
     });
 }
+
+#[test]
+fn a_last_expression_is_the_value_with_a_semicolon_and_without_as_rhai_has_it() {
+    assert_eq!(Channel::hl7().script("let made = #{a: 1}; made;").text(ORU), r#"{"a":1}"#);
+    assert_eq!(Channel::hl7().script("msg.append(\"NTE|1\");").text(ORU), format!("{ORU}NTE|1\r"));
+    assert_eq!(Channel::hl7().script("for obx in msg.segments(\"OBX\") { obx[\"11\"]; }").text(ORU), ORU);
+}

@@ -2,8 +2,8 @@
 
 use rhai::{Dynamic, INT, ImmutableString, plugin::*};
 
-use super::{Outcome, broke, time::Time};
-use crate::{given::answer, run};
+use super::{Outcome, broke};
+use crate::{given::answer, run, time::Time};
 
 /// `ctx`: stands for what the running step may ask.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,5 @@
 //! Text and bytes in the writings that other systems expect.
 
-#![allow(clippy::needless_pass_by_value)]
-
 use std::fmt::Write;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -1,7 +1,5 @@
 //! JSON as text, and as values.
 
-#![allow(clippy::needless_pass_by_value)]
-
 use rhai::{Dynamic, plugin::*};
 
 use super::Outcome;

@@ -1,7 +1,5 @@
 //! What a script does with an HL7 message as a whole.
 
-#![allow(clippy::needless_pass_by_value, clippy::trivially_copy_pass_by_ref)]
-
 use formats::hl7::Part;
 use rhai::{Array, Dynamic, INT, ImmutableString, plugin::*};
 

@@ -1,7 +1,5 @@
 //! Numbers that keep their digits.
 
-#![allow(clippy::needless_pass_by_value)]
-
 use std::str::FromStr;
 
 use rhai::{Dynamic, INT, plugin::*};

@@ -73,10 +73,10 @@ pub(crate) mod functions {
         let longest =
             pattern.find_iter(text).count().saturating_mul(with.len().max(1)).saturating_add(text.len());
         if longest > LONGEST_TEXT {
-            return Err(too_large("Length of string"));
+            return too_large("Length of string");
         }
         let replaced = pattern.replace_all(text, with).into_owned();
-        if replaced.len() > LONGEST_TEXT { Err(too_large("Length of string")) } else { Ok(replaced) }
+        if replaced.len() > LONGEST_TEXT { too_large("Length of string") } else { Ok(replaced) }
     }
 }
 

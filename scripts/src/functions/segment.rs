@@ -1,7 +1,5 @@
 //! What a script does with one segment of an HL7 message.
 
-#![allow(clippy::needless_pass_by_value)]
-
 use rhai::{Dynamic, INT, ImmutableString, plugin::*};
 
 use super::Outcome;

@@ -1,7 +1,5 @@
 //! Looks codes up in the project's tables.
 
-#![allow(clippy::needless_pass_by_value)]
-
 use rhai::{Dynamic, ImmutableString, plugin::*};
 
 use super::Outcome;

@@ -27,7 +27,7 @@ pub(crate) mod functions {
     pub fn replace(text: &mut ImmutableString, old: &str, new: &str) -> Outcome<ImmutableString> {
         let found = text.matches(old).count();
         if text.len().saturating_add(found.saturating_mul(new.len())) > LONGEST_TEXT {
-            return Err(too_large("Length of string"));
+            return too_large("Length of string");
         }
         *text = text.replace(old, new).into();
         Ok(text.clone())
@@ -39,8 +39,8 @@ pub(crate) mod functions {
     /// pad_left("7", 3, "0") == "007" && pad_left("1234", 3, "0") == "1234"
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn pad_left(text: &str, width: INT, with: &str) -> Outcome<String> {
-        Ok(padding(text, width, with)? + text)
+    pub fn pad_left(text: &str, width: INT, filler: &str) -> Outcome<String> {
+        Ok(padding(text, width, filler)? + text)
     }
 
     /// Fills text up on the right until it has a width.
@@ -49,8 +49,8 @@ pub(crate) mod functions {
     /// pad_right("A", 3, ".") == "A.."
     /// ```
     #[rhai_fn(return_raw)]
-    pub fn pad_right(text: &str, width: INT, with: &str) -> Outcome<String> {
-        Ok(format!("{text}{}", padding(text, width, with)?))
+    pub fn pad_right(text: &str, width: INT, filler: &str) -> Outcome<String> {
+        Ok(format!("{text}{}", padding(text, width, filler)?))
     }
 
     /// The first characters of a text: all of it if it is shorter.
@@ -100,12 +100,12 @@ pub(crate) mod functions {
     }
 }
 
-fn padding(text: &str, width: INT, with: &str) -> Outcome<String> {
+fn padding(text: &str, width: INT, filler: &str) -> Outcome<String> {
     let missing = usize::try_from(width).unwrap_or(0).saturating_sub(text.chars().count());
     if missing.saturating_mul(4) > LONGEST_TEXT {
-        return Err(too_large("Length of string"));
+        return too_large("Length of string");
     }
-    Ok(with.chars().cycle().take(missing).collect())
+    Ok(filler.chars().cycle().take(missing).collect())
 }
 
 /// The ASCII letters for a Latin letter with a mark.

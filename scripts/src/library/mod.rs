@@ -8,11 +8,11 @@ use std::{
 };
 
 use engine::Diagnostic;
-use rhai::{AST, Engine, Position};
+use rhai::{AST, Engine};
 
 use crate::{
     FileDiagnostic, fault, language,
-    lint::{self, Names, Surroundings},
+    lint::{self, Found, Names, Surroundings},
     shape::Shape,
     table::{Table, Tables},
 };
@@ -113,8 +113,7 @@ pub(crate) fn compile_script(
     let mut ast = match engine.compile_with_scope(&purpose.names.scope(), text) {
         Ok(ast) => ast,
         Err(error) => {
-            let (code, message, help) = fault::syntax(&error, purpose.names);
-            return (None, vec![at(name, error.position(), code, message, help)]);
+            return (None, vec![at(name, fault::syntax(&error, purpose.names))]);
         }
     };
     ast.set_source(name);
@@ -126,29 +125,18 @@ pub(crate) fn compile_script(
         destinations: purpose.destinations,
     };
     let seen = lint::look(&ast, &around);
-    let faults = seen
-        .found
-        .iter()
-        .map(|found| at(name, found.position, found.code, found.message.clone(), found.help.clone()));
-    let faults = faults.collect();
+    let faults = seen.found.iter().map(|found| at(name, found.clone())).collect();
     (Some((ast, seen)), faults)
 }
 
 /// A complaint about a place in a script.
-pub(crate) fn at(
-    file: &str,
-    position: Position,
-    code: &'static str,
-    message: String,
-    help: Option<String>,
-) -> FileDiagnostic {
-    let mut diagnostic = Diagnostic::error(code, engine::Path::default(), message);
-    diagnostic.help = help;
+pub(crate) fn at(file: &str, found: Found) -> FileDiagnostic {
+    let diagnostic = Diagnostic::error(found.code, engine::Path::default(), found.message);
     FileDiagnostic {
         file: PathBuf::from(file),
-        line: position.line().unwrap_or(1),
-        column: position.position().unwrap_or(1).max(1),
-        diagnostic,
+        line: found.position.line().unwrap_or(1),
+        column: found.position.position().unwrap_or(1).max(1),
+        diagnostic: Diagnostic { help: found.help, ..diagnostic },
     }
 }
 

@@ -1,7 +1,7 @@
 //! A channel in a test: a project's folder, the steps of a channel, and messages to run through them.
 
-// Each test file uses its own part of it.
-#![allow(dead_code, unreachable_pub)]
+// Each test file uses its own part of it; it is all test code.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::{
     fs,
@@ -226,7 +226,7 @@ pub fn inbound(body: impl Into<Content>) -> Inbound {
 /// 2026-03-01 08:00 in Paris.
 pub fn context() -> Context {
     let facts: Facts = serde_json::from_str(r#"{"name": "a.hl7", "size": 12}"#).unwrap();
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_772_348_400);
+    let at = SystemTime::UNIX_EPOCH + Duration::from_hours(492_319);
     Context::new(Arc::from("lab-results"), MessageId(1), Arc::new(facts), Inputs::Pinned { at, seed: 7 })
 }
 
