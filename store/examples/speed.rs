@@ -11,8 +11,8 @@ use std::{
 };
 
 use engine::{
-    Arrival, AttemptEnd, Content, DeliveryId, Facts, Hash, Message, MessageState, NewDelivery, Outcome, Owed, Part,
-    Processed, Reading, RepeatPolicy, Repeats, Response, Settlement, Store, Tally, Texts,
+    Arrival, AttemptEnd, Content, DeliveryId, Facts, Hash, Message, MessageState, NewDelivery, Outcome, Owed,
+    Part, Processed, Reading, RepeatPolicy, Repeats, Response, Settlement, Store, Tally, Texts,
 };
 use store::Sqlite;
 

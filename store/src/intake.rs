@@ -6,7 +6,7 @@ use rusqlite::params;
 use crate::{
     codes::{Coded, NONE, bits, json, json_unless, nanoseconds},
     failure::Failure,
-    repeats,
+    repeats::{self, Seen},
     tables::Tables,
 };
 
@@ -47,12 +47,12 @@ pub(crate) fn keep(tables: &Tables, arrivals: &[Prepared]) -> Result<Vec<Kept>, 
     let mut kept = Vec::with_capacity(arrivals.len());
     for prepared in arrivals {
         let channel = tables.channel(&prepared.arrival.channel)?;
-        let judged = repeats::judge(tables, channel, prepared)?;
-        if let Ok(copied) = judged {
+        let seen = repeats::look(tables, channel, prepared)?;
+        if let Seen::New(copied) = seen {
             supersede(tables, &prepared.arrival)?;
             insert(tables, channel, prepared, copied)?;
         }
-        kept.push(repeats::kept(judged));
+        kept.push(seen.kept());
     }
     Ok(kept)
 }

@@ -37,34 +37,43 @@ pub(crate) fn flags(copied: i64) -> Vec<String> {
     flags
 }
 
-/// What an arrival is, seen from the copies that are kept: `Err` names the one that stands for it.
-pub(crate) fn judge(
-    tables: &Tables,
-    channel: i64,
-    prepared: &Prepared,
-) -> rusqlite::Result<Result<i64, MessageId>> {
+/// What an arrival is, seen from the copies that are kept.
+pub(crate) enum Seen {
+    /// To be kept, with what the look gave: [`REPEAT`], [`OTHER_BYTES`], [`ANEW`].
+    New(i64),
+    /// This one stands for it.
+    Again(MessageId),
+}
+
+impl Seen {
+    /// What the caller hears of it.
+    pub(crate) fn kept(self) -> Kept {
+        match self {
+            Self::New(copied) => Kept::New(flags(copied)),
+            Self::Again(first) => Kept::Again(first),
+        }
+    }
+}
+
+/// Looks at what is kept already.
+pub(crate) fn look(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Seen> {
     if let Some(first) = same_effect(tables, channel, prepared)? {
-        return Ok(Err(first));
+        return Ok(Seen::Again(first));
     }
     let copies = copies(tables, channel, prepared)?;
     let policy = prepared.arrival.repeats.policy;
     if let Some(first) = copies.iter().find(|copy| copy.same && copy.stands(policy)) {
-        return Ok(Err(first.id));
+        return Ok(Seen::Again(first.id));
     }
-    let mut copied = 0;
+    let mut found = 0;
     // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
     if copies.iter().any(|copy| copy.same) {
-        copied |= if policy == RepeatPolicy::Accept { REPEAT } else { ANEW };
+        found |= if policy == RepeatPolicy::Accept { REPEAT } else { ANEW };
     }
     if copies.iter().any(|copy| !copy.same) {
-        copied |= OTHER_BYTES;
+        found |= OTHER_BYTES;
     }
-    Ok(Ok(copied))
-}
-
-/// What the caller hears of it.
-pub(crate) fn kept(judged: Result<i64, MessageId>) -> Kept {
-    judged.map_or_else(Kept::Again, |copied| Kept::New(flags(copied)))
+    Ok(Seen::New(found))
 }
 
 fn same_effect(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Option<MessageId>> {

@@ -206,7 +206,7 @@ async fn forgetting_takes_old_content_and_leaves_what_waits_is_open_or_ended_bad
     let open_one = keep(&store, "A3").await;
     let (bad, id) = queue(&store, "A4", "record").await;
     store.settle(id, given_up("AE")).await.unwrap();
-    let (now, later) = (Duration::ZERO, Duration::from_secs(3600));
+    let (now, later) = (Duration::ZERO, Duration::from_hours(1));
 
     let ages = Ages { content: now, errors: later, metadata: later };
     assert_eq!(store.forget(CHANNEL, ages).await.unwrap(), 1);
@@ -260,7 +260,7 @@ async fn content_that_was_forgotten_is_not_sent_again_but_an_edited_one_is() {
     let store = open(&folder);
     let (_, id) = queue(&store, "A1", "record").await;
     store.settle(id, sent("AA")).await.unwrap();
-    let (now, later) = (Duration::ZERO, Duration::from_secs(3600));
+    let (now, later) = (Duration::ZERO, Duration::from_hours(1));
     store.forget(CHANNEL, Ages { content: now, errors: now, metadata: later }).await.unwrap();
     let resend = |body: Option<Content>| {
         let what = Act::Resend { to: None, body };

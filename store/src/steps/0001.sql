@@ -34,7 +34,7 @@ CREATE TABLE messages (
     version INTEGER NOT NULL,       -- that received it, then whose steps ran
     identity BLOB NOT NULL,         -- as it arrived: a repeat has that of the first
     size INTEGER NOT NULL,
-    copied INTEGER NOT NULL,        -- 1: a repeat, with an identity of its own; 2: one with this id has other bytes; 3: both
+    copied INTEGER NOT NULL,        -- bits: 1 a repeat, with an identity of its own; 2 its id had other bytes before; 4 anew
     bytes BLOB,                     -- half a hash of the body, where it has a control id
     copy INTEGER,                   -- of channel, sender and control id
     effect INTEGER,                 -- of the identity, where one of our channels sent it

@@ -108,7 +108,7 @@ impl Coming {
         arrival.message.received = stage::at(self.second);
         arrival.repeats = Repeats {
             policy: if self.again { RepeatPolicy::AnswerAgain } else { RepeatPolicy::Accept },
-            window: Duration::from_secs(60),
+            window: Duration::from_mins(1),
         };
         arrival.supersedes = self.supersedes.map(MessageId);
         arrival.reading.flags = if self.body == 0 { vec!["charset".to_owned()] } else { Vec::new() };
@@ -225,7 +225,10 @@ fn raise<T: Ord>(mut reached: T, highest: T, next: impl Fn() -> T) {
 type Answer = Result<String, ()>;
 
 fn told<T: std::fmt::Debug>(answer: Result<T, engine::StoreError>) -> Answer {
-    answer.map(|answer| format!("{answer:?}")).map_err(drop)
+    match answer {
+        Ok(answer) => Ok(format!("{answer:?}")),
+        Err(_) => Err(()),
+    }
 }
 
 async fn ask(store: &dyn Store, operation: &Operation) -> Answer {
