@@ -1,8 +1,8 @@
 //! The delivery's axis: waiting, begun, and how it ended.
 
 use engine::{
-    AttemptEnd, Bond, Content, Delivery, DeliveryId, DeliveryState, Filling, Hash, MessageId, NewDelivery,
-    Note, Piece, Position, Response, Settlement, Sibling, Tally, Waiting,
+    AttemptEnd, Content, Delivery, DeliveryId, DeliveryState, Filling, Hash, MessageId, NewDelivery, Note,
+    Piece, Position, Response, Settlement, Sibling, Tally, Waiting,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -50,9 +50,13 @@ pub(crate) fn insert(
             json_unless(new.keys.is_empty(), &new.keys),
         ],
     )?;
-    if new.body.is_none() && new.texts.is_empty() {
-        return Ok(());
+    if new.body.is_some() || !new.texts.is_empty() {
+        insert_payload(tables, new)?;
     }
+    Ok(())
+}
+
+fn insert_payload(tables: &Tables, new: &NewDelivery) -> rusqlite::Result<()> {
     let body = new.body.as_ref().map(|body| &body.bytes()[..]);
     let texts = json_unless(new.texts.is_empty(), &new.texts);
     tables
@@ -97,23 +101,41 @@ pub(crate) fn begin(
     Err(Failure::Refused(format!("delivery {} does not wait any more", id.0)))
 }
 
+/// Leaves its queue, or goes on waiting there: what was sent stays sent.
+const ENDS: &str = "UPDATE deliveries SET state = ?2, lane = NULL, attempts = ?3, counted = ?4, doubts = ?5,
+     spent_ms = ?6, not_before = ?7, stopped = ?8, why = ?9, ending = ?10 WHERE id = ?1 AND state <> ?11";
+const WAITS: &str =
+    "UPDATE deliveries SET state = ?2, lane = outlet, attempts = ?3, counted = ?4, doubts = ?5,
+     spent_ms = ?6, not_before = ?7, stopped = ?8, why = ?9, ending = ?10 WHERE id = ?1 AND state <> ?11";
+
 /// Writing the same end twice is one end; what was sent stays sent.
 pub(crate) fn settle(tables: &Tables, id: DeliveryId, settlement: &Settlement) -> Result<(), Failure> {
     let Settlement { end, tally } = settlement;
-    let (ended, why) = match end {
-        AttemptEnd::Sent(_) => (DeliveryState::Sent, None),
-        AttemptEnd::Waits { .. } => (DeliveryState::Waiting, None),
-        AttemptEnd::GivenUp { why, .. } => (DeliveryState::GivenUp, Some(why)),
-        AttemptEnd::SetAside { why } => (DeliveryState::SetAside, Some(why)),
-        AttemptEnd::Dropped { why } => (DeliveryState::Dropped, Some(why)),
-    };
-    let ending = why.filter(|why| tally.why.as_ref() != Some(why));
-    let lane = if ended == DeliveryState::Waiting { "outlet" } else { "NULL" };
-    let settled = tables.run(
-        &format!(
-            "UPDATE deliveries SET state = ?2, lane = {lane}, attempts = ?3, counted = ?4, doubts = ?5, spent_ms = ?6,
-                not_before = ?7, stopped = ?8, why = ?9, ending = ?10 WHERE id = ?1 AND state <> ?11"
-        ),
+    let settled = match end {
+        AttemptEnd::Sent(_) => write_end(tables, id, (DeliveryState::Sent, None), tally),
+        AttemptEnd::Waits { .. } => write_end(tables, id, (DeliveryState::Waiting, None), tally),
+        AttemptEnd::GivenUp { why, .. } => write_end(tables, id, (DeliveryState::GivenUp, Some(why)), tally),
+        AttemptEnd::SetAside { why } => write_end(tables, id, (DeliveryState::SetAside, Some(why)), tally),
+        AttemptEnd::Dropped { why } => write_end(tables, id, (DeliveryState::Dropped, Some(why)), tally),
+    }?;
+    match end {
+        _ if settled == 0 => state(tables, id).map(drop),
+        AttemptEnd::Sent(response) => keep_response(tables, id, response),
+        AttemptEnd::GivenUp { response, .. } => give_response(tables, id, response.as_ref()),
+        AttemptEnd::Waits { .. } | AttemptEnd::SetAside { .. } | AttemptEnd::Dropped { .. } => Ok(()),
+    }
+}
+
+/// Says how many rows it changed: none where it was sent before, or is not there.
+fn write_end(
+    tables: &Tables,
+    id: DeliveryId,
+    (ended, why): (DeliveryState, Option<&String>),
+    tally: &Tally,
+) -> rusqlite::Result<usize> {
+    let sql = if ended == DeliveryState::Waiting { WAITS } else { ENDS };
+    tables.run(
+        sql,
         params![
             id.0 as i64,
             ended.code(),
@@ -124,18 +146,10 @@ pub(crate) fn settle(tables: &Tables, id: DeliveryId, settlement: &Settlement) -
             tally.not_before.map(nanoseconds),
             tally.stopped,
             tally.why,
-            ending,
+            why.filter(|why| tally.why.as_ref() != Some(why)),
             DeliveryState::Sent.code(),
         ],
-    )?;
-    if settled == 0 {
-        return state(tables, id).map(drop);
-    }
-    match end {
-        AttemptEnd::Sent(response) => keep_response(tables, id, response),
-        AttemptEnd::GivenUp { response, .. } => give_response(tables, id, response.as_ref()),
-        AttemptEnd::Waits { .. } | AttemptEnd::SetAside { .. } | AttemptEnd::Dropped { .. } => Ok(()),
-    }
+    )
 }
 
 fn give_response(tables: &Tables, id: DeliveryId, response: Option<&Response>) -> Result<(), Failure> {
@@ -257,17 +271,7 @@ pub(crate) fn delivery(connection: &Connection, id: DeliveryId) -> rusqlite::Res
 
 fn read_delivery(row: &Row<'_>, id: DeliveryId, tally: Tally) -> rusqlite::Result<Delivery> {
     let message = read_message(row)?;
-    let place: u32 = row.get(11)?;
-    let mut piece = Piece::whole(&message);
-    if row.get::<_, Option<i64>>(7)?.is_some() {
-        piece.place = (place > 0).then_some(place);
-        piece.control_id = row.get(8)?;
-        piece.halt = row.get::<_, Option<String>>(9)?.map(|halt| parsed(&halt)).transpose()?;
-        piece.bond = Bond::Together;
-        if let Some(body) = row.get::<_, Option<Vec<u8>>>(10)? {
-            piece.body = Content::from(body);
-        }
-    }
+    let piece = read_piece(row, Piece::whole(&message))?;
     let own: Option<Vec<u8>> = row.get(17)?;
     let is_pending: bool = row.get(15)?;
     let is_kept = row.get::<_, Option<i64>>(19)?.is_some();
@@ -287,6 +291,23 @@ fn read_delivery(row: &Row<'_>, id: DeliveryId, tally: Tally) -> rusqlite::Resul
         note: row.get::<_, Option<String>>(16)?.map(|note| parsed(&note)).transpose()?,
         tally,
         message,
+    })
+}
+
+/// The part a delivery is of; the whole message as it came where no part is kept.
+fn read_piece(row: &Row<'_>, whole: Piece) -> rusqlite::Result<Piece> {
+    if row.get::<_, Option<i64>>(7)?.is_none() {
+        return Ok(whole);
+    }
+    let place: u32 = row.get(11)?;
+    let body: Option<Vec<u8>> = row.get(10)?;
+    Ok(Piece {
+        body: body.map_or(whole.body, Content::from),
+        place: (place > 0).then_some(place),
+        control_id: row.get(8)?,
+        halt: row.get::<_, Option<String>>(9)?.map(|halt| parsed(&halt)).transpose()?,
+        bond: whole.bond,
+        view: None,
     })
 }
 

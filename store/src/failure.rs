@@ -58,6 +58,12 @@ pub(crate) fn is_of_the_command(error: &rusqlite::Error) -> bool {
     }
 }
 
+/// Passes over an error that says another program uses the file at this moment.
+pub(crate) fn unless_busy(error: rusqlite::Error) -> rusqlite::Result<()> {
+    let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+    if is_busy { Ok(()) } else { Err(error) }
+}
+
 /// Says what `SQLite` found, and what a person can do about it. Holds nothing of any message.
 pub(crate) fn words(error: &rusqlite::Error) -> String {
     let rusqlite::Error::SqliteFailure(cause, _) = error else {

@@ -74,22 +74,15 @@ fn insert(tables: &Tables, channel: i64, prepared: &Prepared, copied: i64) -> ru
     let Prepared { arrival, copy, bytes, facts, keys } = prepared;
     let Arrival { message, reading, closed, .. } = arrival;
     let id = message.id.0 as i64;
-    let answer = match arrival.answer {
-        Owed::Owed => AnswerState::Owed,
-        Owed::NotOwed => AnswerState::NotOwed,
-    };
     tables.run(
-        "INSERT INTO messages (id, channel, received, state, outcome, answer, told, version, identity, size, copied,
-            bytes, copy, effect, content, control_id, kind, sender, flags, batch, place, why, halt, inputs)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?2, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-            ?22, ?23)",
+        INSERT,
         params![
             id,
             channel,
             nanoseconds(message.received),
             closed.as_ref().map_or(MessageState::Kept, |closed| closed.state).code(),
             closed.as_ref().map_or(NONE, |closed| closed.outcome.code()),
-            answer.code(),
+            answer(arrival.answer).code(),
             NONE,
             tables.version(arrival.version)?,
             message.identity.0,
@@ -109,11 +102,21 @@ fn insert(tables: &Tables, channel: i64, prepared: &Prepared, copied: i64) -> ru
             closed.as_ref().and_then(inputs),
         ],
     )?;
-    tables.run(
-        "INSERT INTO contents (message, body, facts, keys) VALUES (?1, ?2, ?3, ?4)",
-        params![id, &message.body.bytes()[..], facts, keys],
-    )?;
+    let content = params![id, &message.body.bytes()[..], facts, keys];
+    tables.run("INSERT INTO contents (message, body, facts, keys) VALUES (?1, ?2, ?3, ?4)", content)?;
     index(tables, message.id, arrival)
+}
+
+const INSERT: &str = "INSERT INTO messages (id, channel, received, state, outcome, answer, told, version, identity,
+        size, copied, bytes, copy, effect, content, control_id, kind, sender, flags, batch, place, why, halt, inputs)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+        ?10, ?11, ?12, ?13, ?14, ?2, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+
+fn answer(owed: Owed) -> AnswerState {
+    match owed {
+        Owed::Owed => AnswerState::Owed,
+        Owed::NotOwed => AnswerState::NotOwed,
+    }
 }
 
 fn halt(closed: &Closed) -> Option<String> {

@@ -52,8 +52,9 @@ impl Sqlite {
             folder: folder.to_owned(),
             why: failure::words(&error),
         };
-        // What the last run left in the log is on disk from here on, and so is what is read of it.
-        tables.empty_the_log().map_err(wrong)?;
+        // What the last run left in the log is on disk from here on, and so is what is read of it. Somebody who only
+        // looks at the file meanwhile is no reason not to start.
+        tables.empty_the_log().or_else(failure::unless_busy).map_err(wrong)?;
         deliveries::doubt_what_was_begun(&tables).map_err(wrong)?;
         let next_message = highest(&tables, "messages").map_err(wrong)? + 1;
         let next_delivery = highest(&tables, "deliveries").map_err(wrong)? + 1;

@@ -70,17 +70,21 @@ fn resend(
     let destination = to.as_ref().unwrap_or(&old.destination);
     copy(tables, (id, fresh), (&old.message, old.piece.place), destination)?;
     if let Some(body) = body {
-        let own = params![fresh.0 as i64, &body.bytes()[..]];
-        tables.run(
-            "INSERT INTO payloads (delivery, body) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2",
-            own,
-        )?;
-        tables.run("UPDATE deliveries SET pending = 0 WHERE id = ?1", [fresh.0 as i64])?;
+        edit(tables, fresh, body)?;
     }
     if !matches!(now, DeliveryState::Sent | DeliveryState::Begun) {
         end(tables, id, DeliveryState::Dropped, &format!("sent again as delivery {}", fresh.0))?;
     }
     Ok(fresh)
+}
+
+/// Gives a new delivery the payload a person wrote.
+fn edit(tables: &Tables, id: DeliveryId, body: &Content) -> rusqlite::Result<()> {
+    tables.run(
+        "INSERT INTO payloads (delivery, body) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2",
+        params![id.0 as i64, &body.bytes()[..]],
+    )?;
+    tables.run("UPDATE deliveries SET pending = 0 WHERE id = ?1", [id.0 as i64]).map(drop)
 }
 
 /// A delivery of its own: with an effect that nobody has had yet, and the payload of the old one.

@@ -201,12 +201,12 @@ impl Pair {
     pub(crate) fn number_alike(&self) {
         let reached = [self.memory.next_delivery(), self.disk.next_delivery()];
         let highest = reached[0].max(reached[1]).max(DeliveryId(1000));
-        raise(reached[0], highest, || self.memory.next_delivery());
-        raise(reached[1], highest, || self.disk.next_delivery());
+        raise(reached[0], &highest, || self.memory.next_delivery());
+        raise(reached[1], &highest, || self.disk.next_delivery());
         let reached = [self.memory.next_message(), self.disk.next_message()];
         let highest = reached[0].max(reached[1]);
-        raise(reached[0], highest, || self.memory.next_message());
-        raise(reached[1], highest, || self.disk.next_message());
+        raise(reached[0], &highest, || self.memory.next_message());
+        raise(reached[1], &highest, || self.disk.next_message());
     }
 }
 
@@ -215,8 +215,8 @@ fn pick(number: &mut u64, ids: &[u64]) {
     *number = ids.iter().rev().nth(*number as usize).copied().unwrap_or(999_999);
 }
 
-fn raise<T: Ord>(mut reached: T, highest: T, next: impl Fn() -> T) {
-    while reached < highest {
+fn raise<T: Ord>(mut reached: T, highest: &T, next: impl Fn() -> T) {
+    while reached < *highest {
         reached = next();
     }
 }
