@@ -10,12 +10,17 @@ use crate::{
     lint::Names,
     paths::AnyPath,
     program::{Outlet, Reply},
+    run,
     shape::Shape,
     step::{Action, Split, Step},
 };
 
 /// Compiles all the code of a channel, or says everything that is wrong with it.
 pub fn compile(file: ProgramFile, library: &Library, limits: Limits) -> Result<Program, Vec<Fault>> {
+    run::on_enough_stack(|| assemble(file, library, limits))
+}
+
+fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Program, Vec<Fault>> {
     let mut compiler = Compiler {
         library: &library.0,
         destinations: file.outlets.iter().map(|outlet| outlet.name.clone()).collect(),

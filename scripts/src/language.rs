@@ -20,6 +20,9 @@ const LARGEST_LIST: usize = 100_000;
 /// The most members that a map may have, those of the maps in it counted.
 const LARGEST_MAP: usize = 100_000;
 
+/// Expressions may stand in each other so deep; each term of `a + b + c` is up to three.
+const DEEPEST_EXPRESSION: usize = 500;
+
 /// Functions that call each other may stand so deep.
 const DEEPEST_CALL: usize = 32;
 
@@ -63,7 +66,7 @@ fn register_packages(engine: &mut Engine) {
 fn limit(engine: &mut Engine) {
     engine
         .set_max_call_levels(DEEPEST_CALL)
-        .set_max_expr_depths(64, 32)
+        .set_max_expr_depths(DEEPEST_EXPRESSION, DEEPEST_EXPRESSION)
         .set_max_string_size(LONGEST_TEXT)
         .set_max_array_size(LARGEST_LIST)
         .set_max_map_size(LARGEST_MAP)

@@ -38,8 +38,13 @@ pub(crate) struct Run {
 impl Run {
     /// Does `work`, whose code asks `context`, on a stack that its values cannot use up.
     pub(crate) fn with<T>(&self, context: &Context, work: impl FnOnce() -> T) -> T {
-        stacker::maybe_grow(ENOUGH_STACK, MUCH_STACK, || CONTEXT.set(context, || RUN.set(self, work)))
+        on_enough_stack(|| CONTEXT.set(context, || RUN.set(self, work)))
     }
+}
+
+/// Does work that goes down into nested code or values.
+pub(crate) fn on_enough_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(ENOUGH_STACK, MUCH_STACK, work)
 }
 
 /// Asks the running step's context.

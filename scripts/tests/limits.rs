@@ -88,3 +88,14 @@ fn a_script_has_no_files_no_clock_and_no_eval() {
     let (_, why, _) = failed(Channel::hl7().script("Fn(\"sleep\").call(1)").run(ORU.to_owned()).unwrap_err());
     assert_eq!(why, "a step never waits");
 }
+
+#[test]
+fn long_sums_are_code_and_endless_nesting_is_told() {
+    let sum = vec!["msg[\"PID-8\"]"; 120].join(" + ");
+    let code = format!("fn f(msg) {{ {sum} }} msg[\"PID-8\"] = f(msg); msg");
+    assert!(Channel::hl7().script(&code).text(ORU).contains(&"M".repeat(120)));
+    let nested = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert_eq!(Channel::hl7().script(&nested).faults().len(), 1);
+    let nested = format!("{}1{}", "[".repeat(150), "]".repeat(150));
+    assert!(Channel::hl7().script(&nested).run(ORU.to_owned()).is_err());
+}

@@ -1,8 +1,9 @@
 //! `import "clean" as clean;`: the project's own scripts and the shipped ones, and no other file.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    thread::{self, ThreadId},
 };
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
@@ -14,8 +15,8 @@ use crate::lint::Names;
 pub(super) struct Imports {
     shelf: Arc<Shelf>,
     modules: RwLock<BTreeMap<String, Shared<Module>>>,
-    /// Those being made: a script that comes to import itself is found out.
-    begun: Mutex<BTreeSet<String>>,
+    /// Those that a thread is making: a script that comes to import itself is found out.
+    begun: Mutex<HashSet<(ThreadId, String)>>,
 }
 
 impl Imports {
@@ -32,12 +33,16 @@ impl Imports {
     }
 
     fn begin(&self, name: &str) -> bool {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(key(name))
     }
 
     fn end(&self, name: &str) {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(name));
     }
+}
+
+fn key(name: &str) -> (ThreadId, String) {
+    (thread::current().id(), name.to_owned())
 }
 
 impl ModuleResolver for Imports {

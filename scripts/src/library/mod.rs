@@ -13,6 +13,7 @@ use rhai::{AST, Engine};
 use crate::{
     FileDiagnostic, fault, language,
     lint::{self, Found, Names, Surroundings},
+    run,
     shape::Shape,
     table::{Table, Tables},
 };
@@ -51,6 +52,10 @@ impl Library {
     ///
     /// A file with a fault is there all the same: a channel that uses it does not compile.
     pub fn load(root: &Path) -> (Library, Vec<FileDiagnostic>) {
+        run::on_enough_stack(|| Self::read(root))
+    }
+
+    fn read(root: &Path) -> (Library, Vec<FileDiagnostic>) {
         let mut faults = Vec::new();
         let tables = load_tables(root, &mut faults);
         let mut engine = language::new();
