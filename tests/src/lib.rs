@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
+mod disk;
 mod peer;
+mod places;
 mod project;
 mod relais;
 
+pub use disk::{SmallDisk, Strace, is_root};
 pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
+pub use places::{corpus, installed};
 pub use project::Project;
-pub use relais::{Relais, binary, free_port, wait_until};
+pub use relais::{Relais, binary, comes_true, free_port, wait_until};

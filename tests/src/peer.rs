@@ -1,8 +1,9 @@
 //! The other side of an MLLP connection: one that sends and one that receives. Written without the product's own framing.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -64,6 +65,22 @@ impl Sender {
         self.stream.set_read_timeout(Some(limit))
     }
 
+    /// Says that nothing more comes, and reads what still does: everything that was not read yet.
+    pub fn hang_up(mut self) -> io::Result<Vec<u8>> {
+        self.stream.shutdown(Shutdown::Write)?;
+        self.stream.read_to_end(&mut self.read)?;
+        Ok(self.read)
+    }
+
+    /// Whether something came that was not read yet. Does not wait.
+    pub fn has_heard(&mut self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let mut byte = [0];
+        let peeked = self.stream.peek(&mut byte);
+        self.stream.set_nonblocking(false)?;
+        Ok(!self.read.is_empty() || peeked.is_ok_and(|length| length > 0))
+    }
+
     /// Reads the next answer.
     pub fn answer(&mut self) -> io::Result<Vec<u8>> {
         read_frame(&mut self.stream, &mut self.read)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
@@ -81,13 +98,16 @@ pub enum Behaviour {
     Cut,
     /// Takes the message and says nothing.
     Silent,
+    /// Answers AA, but only once the next message has come on the same connection.
+    Late,
 }
 
 /// A listener that keeps what it was sent, in order.
 pub struct Receiver {
     pub port: u16,
     received: Arc<Mutex<Vec<Vec<u8>>>>,
-    behaviour: Arc<Mutex<Behaviour>>,
+    manner: Arc<Mutex<VecDeque<Behaviour>>>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
     stopping: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -102,27 +122,42 @@ impl Receiver {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a receiver can listen");
         let port = listener.local_addr().expect("a listener has an address").port();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let behaviour = Arc::new(Mutex::new(behaviour));
+        let manner = Arc::new(Mutex::new(VecDeque::from([behaviour])));
+        let connections = Arc::new(Mutex::new(Vec::new()));
         let stopping = Arc::new(AtomicBool::new(false));
         let accepting = std::thread::spawn({
-            let (received, behaviour, stopping) =
-                (Arc::clone(&received), Arc::clone(&behaviour), Arc::clone(&stopping));
+            let (received, manner) = (Arc::clone(&received), Arc::clone(&manner));
+            let (connections, stopping) = (Arc::clone(&connections), Arc::clone(&stopping));
             move || {
-                while let Ok((stream, _)) = listener.accept() {
+                while let Ok((mut stream, _)) = listener.accept() {
                     if stopping.load(Ordering::SeqCst) {
                         return;
                     }
-                    let (received, behaviour) = (Arc::clone(&received), Arc::clone(&behaviour));
+                    connections.lock().unwrap().extend(stream.try_clone());
+                    let (received, manner) = (Arc::clone(&received), Arc::clone(&manner));
                     // A peer that is cut is what these tests are about.
-                    std::thread::spawn(move || drop(serve(stream, &received, &behaviour)));
+                    std::thread::spawn(move || {
+                        let _ = serve(&mut stream, &received, &manner);
+                        stream.shutdown(Shutdown::Both)
+                    });
                 }
             }
         });
-        Self { port, received, behaviour, stopping, accepting: Some(accepting) }
+        Self { port, received, manner, connections, stopping, accepting: Some(accepting) }
     }
 
     pub fn behave(&self, behaviour: Behaviour) {
-        *self.behaviour.lock().unwrap() = behaviour;
+        self.behave_in_turn([behaviour]);
+    }
+
+    /// Behaves so to one message after the other; to all that follow as to the last.
+    pub fn behave_in_turn(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        *self.manner.lock().unwrap() = behaviours.into_iter().collect();
+    }
+
+    /// How often somebody has connected.
+    pub fn connections(&self) -> usize {
+        self.connections.lock().unwrap().len()
     }
 
     /// Everything received so far.
@@ -143,31 +178,51 @@ impl Drop for Receiver {
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
+        // A peer that goes takes its connections with it.
+        for stream in self.connections.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
 fn serve(
-    mut stream: TcpStream,
+    stream: &mut TcpStream,
     received: &Mutex<Vec<Vec<u8>>>,
-    behaviour: &Mutex<Behaviour>,
+    manner: &Mutex<VecDeque<Behaviour>>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut read = Vec::new();
-    while let Some(message) = read_frame(&mut stream, &mut read)? {
+    let mut late = Vec::new();
+    while let Some(message) = read_frame(stream, &mut read)? {
         let id = mshfield(&message, "MSH", 10);
         received.lock().unwrap().push(message);
-        let behaviour = behaviour.lock().unwrap().clone();
-        let (code, id) = match behaviour {
+        stream.write_all(&std::mem::take(&mut late))?;
+        let (code, id) = match next(manner) {
             Behaviour::Code(code) => (code, id),
             Behaviour::WrongId => ("AA", format!("not-{id}")),
             Behaviour::Cut => return Ok(()),
             Behaviour::Silent => continue,
+            Behaviour::Late => {
+                late = frame(acknowledgement("AA", &id).as_bytes());
+                continue;
+            }
         };
-        let answer =
-            format!("MSH|^~\\&|RECORD|WARD|ANALYSER|LAB|20260301080001||ACK|A{id}|P|2.5\rMSA|{code}|{id}\r");
-        stream.write_all(&frame(answer.as_bytes()))?;
+        stream.write_all(&frame(acknowledgement(code, &id).as_bytes()))?;
     }
     Ok(())
+}
+
+fn acknowledgement(code: &str, id: &str) -> String {
+    format!("MSH|^~\\&|RECORD|WARD|ANALYSER|LAB|20260301080001||ACK|A{id}|P|2.5\rMSA|{code}|{id}\r")
+}
+
+fn next(manner: &Mutex<VecDeque<Behaviour>>) -> Behaviour {
+    let mut manner = manner.lock().unwrap();
+    let first = manner.front().cloned().unwrap_or(Behaviour::Silent);
+    if manner.len() > 1 {
+        manner.pop_front();
+    }
+    first
 }
 
 /// The next frame, or `None` once the peer has closed between two.

@@ -36,13 +36,21 @@ pub fn free_port() -> u16 {
 
 /// Looks again and again until it is so; fails the test, in words, when it never is.
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
+pub fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(comes_true(Duration::from_mins(1), is_so), "waited a minute in vain until {what}");
+}
+
+/// Looks again and again until it is so; says whether it was within that time.
+pub fn comes_true(within: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + within;
     while !is_so() {
-        assert!(Instant::now() < deadline, "waited a minute in vain until {what}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         std::thread::yield_now();
         std::thread::park_timeout(Duration::from_millis(5));
     }
+    true
 }
 
 impl Relais {

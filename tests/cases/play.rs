@@ -1,0 +1,332 @@
+//! Plays one case: does what its steps say, and complains where what they demand does not come about.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::{Behaviour, Sender, comes_true, mshfield};
+
+use crate::{
+    case::Case,
+    compare,
+    grammar::{Deed, Delivery, Step},
+    stage::{Peer, Set, Stage, placeholders},
+};
+
+/// As long as anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A case on its stage.
+pub(crate) struct Play<'a> {
+    case: &'a Case,
+    stage: &'a Stage,
+    set: Set,
+    sender: Option<Sender>,
+    /// The messages sent, and how many of them were answered.
+    sent: Vec<Vec<u8>>,
+    answered: usize,
+}
+
+type Verdict = Result<(), String>;
+
+impl<'a> Play<'a> {
+    pub(crate) fn new(case: &'a Case, stage: &'a Stage, set: Set) -> Self {
+        Self { case, stage, set, sender: None, sent: Vec::new(), answered: 0 }
+    }
+
+    /// Plays to the end, or to the first step that does not hold.
+    pub(crate) fn run(mut self) -> Verdict {
+        for step in &self.case.steps {
+            let verdict = self.sends_or_hears(step).or_else(|| self.receives(step));
+            let verdict = verdict.or_else(|| self.stands(step)).unwrap_or_else(|| self.operates(step));
+            verdict.map_err(|why| format!("{}\n  line {}: {why}", self.case.title, step.line))?;
+        }
+        Ok(())
+    }
+
+    fn sends_or_hears(&mut self, step: &Step) -> Option<Verdict> {
+        let verdict = match &step.deed {
+            Deed::Send(message) => self.send(message.clone()),
+            Deed::SendIds(ids) => ids.iter().try_for_each(|id| self.send(self.message(id)?)),
+            Deed::Hears(codes) => codes.iter().try_for_each(|code| self.hears(code)),
+            Deed::HearsText(code, text) => self.answer().and_then(|answer| {
+                compare::is(code, &mshfield(&answer, "MSA", 1))?;
+                compare::is(text, &mshfield(&answer, "MSA", 3))
+            }),
+            Deed::HearsAnswer(wanted) => self.answer().and_then(|answer| compare::answer(wanted, &answer)),
+            Deed::HearsNothing => self.hears_nothing(),
+            Deed::HasHeardNothing => match self.sender().and_then(|sender| sender.has_heard().map_err(words))
+            {
+                Ok(true) => Err("something came".to_owned()),
+                Ok(false) => Ok(()),
+                Err(why) => Err(why),
+            },
+            Deed::HangsUp => {
+                self.sender = None;
+                Ok(())
+            }
+            _ => return None,
+        };
+        Some(verdict)
+    }
+
+    fn receives(&mut self, step: &Step) -> Option<Verdict> {
+        let verdict = match &step.deed {
+            Deed::Answers(name, answers) => self.peer(name).and_then(|peer| behave(peer, answers)),
+            Deed::IsDown(name) => self.peer(name).map(Peer::goes_down),
+            Deed::IsUp(name) => self.peer(name).map(Peer::comes_up),
+            Deed::Arrives(name, wanted) => self.arrives(name, wanted),
+            Deed::ArrivesAsSent(name) => {
+                let wanted = self.sent.last().cloned().unwrap_or_default();
+                self.arrives(name, &wanted)
+            }
+            Deed::Receives(name, ids) => {
+                self.next_ids(name, ids.len()).and_then(|arrived| compare::is(ids, &arrived))
+            }
+            Deed::ReceivesSomehow(name, ids) => self.next_ids(name, ids.len()).and_then(|mut arrived| {
+                let mut ids = ids.clone();
+                ids.sort();
+                arrived.sort();
+                compare::is(&ids, &arrived)
+            }),
+            Deed::NothingArrives(name) => self.peer(name).and_then(|peer| {
+                let more = peer.arrivals().split_off(peer.seen);
+                compare::is(&Vec::<String>::new(), &ids(&more))
+            }),
+            Deed::WasConnected(name, times) => self
+                .peer(name)
+                .and_then(|peer| compare::is(times, &peer.receiver()?.connections().to_string())),
+            _ => return None,
+        };
+        Some(verdict)
+    }
+
+    fn stands(&self, step: &Step) -> Option<Verdict> {
+        let verdict = match &step.deed {
+            Deed::MessageIs(id, state, why) => self.becomes((state, why.as_deref()), || self.found(id)),
+            Deed::Flagged(id, flag) => self.becomes((flag, None), || {
+                let mut message = self.found(id)?;
+                let flagged = message["flags"].as_array()?.iter().any(|one| one == flag.as_str());
+                message["state"] = if flagged { flag.as_str() } else { "" }.into();
+                Some(message)
+            }),
+            Deed::DeliveryIs(delivery, state, why) => {
+                self.becomes((state, why.as_deref()), || self.delivery(delivery))
+            }
+            Deed::DestinationIs(name, state) => self.becomes((state, None), || {
+                let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
+                named(&channel["destinations"], "name", name)
+            }),
+            _ => return None,
+        };
+        Some(verdict)
+    }
+
+    fn operates(&mut self, step: &Step) -> Verdict {
+        match &step.deed {
+            Deed::Writes(file, text) => {
+                self.stage.project.write(file, text);
+                Ok(())
+            }
+            Deed::FileHolds(file, text) => {
+                let path = self.stage.project.path(file);
+                let read = || std::fs::read_to_string(&path).unwrap_or_default().replace('\r', "\n");
+                comes_true(PATIENCE, || read() == *text);
+                compare::is(text, &read())
+            }
+            Deed::Redeploys(channel) => {
+                let file = format!("channels/{}.yaml", self.set.channel);
+                self.stage.project.write(&file, self.set.filled(&crate::case::merged(None, Some(channel))));
+                self.commands("$ relais deploy {channel}")
+            }
+            Deed::Commands(commands) => self.commands(commands),
+            Deed::Killed => {
+                self.stage.kill();
+                self.sender = None;
+                Ok(())
+            }
+            Deed::Stopped => {
+                self.sender = None;
+                self.stage.stop()
+            }
+            Deed::Started => {
+                self.stage.start();
+                Ok(())
+            }
+            _ => Err("nobody knows how to do this".to_owned()),
+        }
+    }
+
+    fn send(&mut self, message: Vec<u8>) -> Verdict {
+        let framed = tests::frame(&message);
+        self.sent.push(message);
+        self.sender()?.write(&framed).map_err(words)
+    }
+
+    fn message(&self, id: &str) -> Result<Vec<u8>, String> {
+        let message = self.case.message.as_ref().ok_or("the page has no `hl7 message`")?;
+        Ok(message.replace("{id}", id).replace('\n', "\r").into_bytes())
+    }
+
+    fn sender(&mut self) -> Result<&mut Sender, String> {
+        if self.sender.is_none() {
+            let mut connected = None;
+            comes_true(PATIENCE, || {
+                connected = Sender::connect(self.set.port).ok();
+                connected.is_some()
+            });
+            let sender = connected.ok_or("nobody listens on the channel's port")?;
+            sender.wait_at_most(PATIENCE).map_err(words)?;
+            self.sender = Some(sender);
+        }
+        self.sender.as_mut().ok_or_else(|| "there is no sender".to_owned())
+    }
+
+    fn answer(&mut self) -> Result<Vec<u8>, String> {
+        self.sender()?.answer().map_err(|error| format!("no answer came: {error}"))
+    }
+
+    /// The next answer has this code, and is for a message that was sent and that no later one was answered before.
+    fn hears(&mut self, code: &str) -> Verdict {
+        let answer = self.answer()?;
+        let heard = mshfield(&answer, "MSA", 1);
+        if heard.is_empty() {
+            return compare::is(code, &String::from_utf8_lossy(&answer).into_owned());
+        }
+        compare::is(code, &heard)?;
+        let id = mshfield(&answer, "MSA", 2);
+        let of = |message: &Vec<u8>| mshfield(message, "MSH", 10) == id;
+        let place = self.sent[self.answered..].iter().position(of);
+        self.answered += place.ok_or_else(|| format!("the answer is for `{id}`, which was not sent"))?;
+        Ok(())
+    }
+
+    /// Says that nothing more comes and reads to the end: what was to be answered has been by then.
+    fn hears_nothing(&mut self) -> Verdict {
+        self.sender()?;
+        let rest = self.sender.take().map(Sender::hang_up);
+        let rest = rest.transpose().map_err(words)?.unwrap_or_default();
+        compare::is("", &String::from_utf8_lossy(&rest).into_owned())
+    }
+
+    fn peer(&mut self, name: &str) -> Result<&mut Peer, String> {
+        self.set.receivers.get_mut(name).ok_or_else(|| format!("the channel names no receiver `{name}`"))
+    }
+
+    fn arrives(&mut self, name: &str, wanted: &[u8]) -> Verdict {
+        let arrived = self.next(name, 1)?;
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string().replace("\\r", "\n");
+        compare::is(&text(wanted), &text(&arrived[0]))
+    }
+
+    fn next_ids(&mut self, name: &str, count: usize) -> Result<Vec<String>, String> {
+        Ok(ids(&self.next(name, count)?))
+    }
+
+    /// Waits for the next arrivals at a receiver.
+    fn next(&mut self, name: &str, count: usize) -> Result<Vec<Vec<u8>>, String> {
+        let peer = self.peer(name)?;
+        let until = peer.seen + count;
+        comes_true(PATIENCE, || peer.arrivals().len() >= until);
+        let arrived = peer.arrivals();
+        if arrived.len() < until {
+            return Err(format!("`{name}` received {:?} and no more", ids(&arrived[peer.seen..])));
+        }
+        let next = arrived[peer.seen..until].to_vec();
+        peer.seen = until;
+        Ok(next)
+    }
+
+    /// Waits until what is found stands so, for this reason.
+    fn becomes(&self, (state, why): (&str, Option<&str>), found: impl Fn() -> Option<Value>) -> Verdict {
+        let mut last = None;
+        let stands = comes_true(PATIENCE, || {
+            last = found();
+            let Some(found) = &last else { return false };
+            let because = found["why"].as_str().unwrap_or_default();
+            found["state"] == state && why.is_none_or(|why| because.contains(why))
+        });
+        let last = last.unwrap_or_default();
+        if stands { Ok(()) } else { Err(format!("it is {} because {}", last["state"], last["why"])) }
+    }
+
+    /// The newest message of the channel with this control id; `last` is the newest of all.
+    fn found(&self, id: &str) -> Option<Value> {
+        let channel = &self.set.channel;
+        let found = self.stage.ask(&format!("messages?channel={channel}"))?;
+        if id == "last" { found.get(0).cloned() } else { named(&found, "control_id", id) }
+    }
+
+    fn delivery(&self, delivery: &Delivery) -> Option<Value> {
+        let deliveries = &self.found(&delivery.message)?["deliveries"];
+        let newest = deliveries.as_array()?.iter().rfind(|one| one["destination"] == *delivery.destination);
+        newest.cloned()
+    }
+
+    /// Runs commands, and looks for the lines that each must print.
+    fn commands(&self, text: &str) -> Verdict {
+        for command in text.split("$ relais ").skip(1) {
+            let mut lines = command.lines();
+            let words = self.named_ids(&self.set.filled(lines.next().unwrap_or_default()))?;
+            let output = self.stage.project.relais(&words.split_whitespace().collect::<Vec<_>>());
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            let mut code = 0;
+            for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
+                match line.strip_prefix("exit ") {
+                    Some(wanted) => code = wanted.parse().map_err(words_of)?,
+                    None if said.contains(&self.set.filled(line)) => {}
+                    None => return Err(format!("`relais {words}` does not say `{line}`:\n{said}")),
+                }
+            }
+            if output.status.code() != Some(code) {
+                return Err(format!("`relais {words}` left with {}:\n{said}", output.status));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a message's id in the place of `{its control id}`.
+    fn named_ids(&self, command: &str) -> Result<String, String> {
+        let mut command = command.to_owned();
+        for name in placeholders(&command.clone()) {
+            let found = self.found(&name).ok_or_else(|| format!("there is no message `{name}`"))?;
+            command = command.replace(&format!("{{{name}}}"), &found["id"].to_string());
+        }
+        Ok(command)
+    }
+}
+
+fn behave(peer: &Peer, answers: &[String]) -> Verdict {
+    let behaviours = answers.iter().map(|answer| match answer.as_str() {
+        "AA" => Ok(Behaviour::Code("AA")),
+        "AE" => Ok(Behaviour::Code("AE")),
+        "AR" => Ok(Behaviour::Code("AR")),
+        "CA" => Ok(Behaviour::Code("CA")),
+        "CE" => Ok(Behaviour::Code("CE")),
+        "CR" => Ok(Behaviour::Code("CR")),
+        "another id" => Ok(Behaviour::WrongId),
+        "cut" => Ok(Behaviour::Cut),
+        "nothing" => Ok(Behaviour::Silent),
+        "late" => Ok(Behaviour::Late),
+        other => Err(format!("no receiver answers `{other}`")),
+    });
+    peer.receiver()?.behave_in_turn(behaviours.collect::<Result<Vec<_>, _>>()?);
+    Ok(())
+}
+
+fn ids(messages: &[Vec<u8>]) -> Vec<String> {
+    messages.iter().map(|message| mshfield(message, "MSH", 10)).collect()
+}
+
+/// The first of a list whose `key` is `name`.
+fn named(list: &Value, key: &str, name: &str) -> Option<Value> {
+    list.as_array()?.iter().find(|one| one[key] == name).cloned()
+}
+
+fn words(error: std::io::Error) -> String {
+    error.to_string()
+}
+
+fn words_of(error: std::num::ParseIntError) -> String {
+    error.to_string()
+}
