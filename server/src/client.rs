@@ -28,10 +28,10 @@ impl Client {
             Some(server) => (server.clone(), token(place)?),
             None => beside(&place.root(None))?,
         };
-        let address = Url::parse(&address).ok().filter(|url| url.has_host()).ok_or_else(|| {
+        let address = Url::parse(&address).ok().filter(Url::has_host).ok_or_else(|| {
             Complaint::misused(format!("`{address}` is no address; write http://HOST:PORT"))
         })?;
-        let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(60));
+        let mut builder = reqwest::Client::builder().timeout(Duration::from_mins(1));
         if place.server.is_none() {
             // A proxy of the environment has no business between us and this machine.
             builder = builder.no_proxy();

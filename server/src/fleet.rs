@@ -98,7 +98,7 @@ impl Fleet {
             match &read.plan {
                 Some(plan) if read.enabled => starting.push(self.launch(plan.clone(), pasts.of(&read.name))),
                 None if read.enabled || !read.is_sound() => {
-                    member.life = Life::Broken(faults_of(&project, read))
+                    member.life = Life::Broken(faults_of(&project, read));
                 }
                 _ => {}
             }

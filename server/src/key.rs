@@ -1,6 +1,7 @@
 //! How commands on this machine reach the running server: its address and a key, in the store's folder.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -82,7 +83,10 @@ fn random() -> io::Result<String> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| io::Error::other("this machine gives no random numbers"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 #[cfg(test)]

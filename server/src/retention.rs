@@ -7,8 +7,8 @@ use engine::History as _;
 use crate::fleet::Fleet;
 
 /// Not at once: a start has other things to do.
-const FIRST: Duration = Duration::from_secs(60);
-const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const FIRST: Duration = Duration::from_mins(1);
+const EVERY: Duration = Duration::from_hours(24);
 
 /// Runs until the task is dropped.
 pub(crate) async fn daily(fleet: Arc<Fleet>) {
@@ -20,7 +20,7 @@ pub(crate) async fn daily(fleet: Arc<Fleet>) {
                 Ok(0) => {}
                 Ok(messages) => tracing::info!(channel, messages, "forgot what `keep` says is old enough"),
                 Err(error) => {
-                    tracing::warn!(channel, %error, "cannot forget old messages; will try again tomorrow")
+                    tracing::warn!(channel, %error, "cannot forget old messages; will try again tomorrow");
                 }
             }
         }

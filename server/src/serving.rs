@@ -32,29 +32,23 @@ impl Serving {
     pub(crate) async fn begin(settings: &ServerSettings, station: Arc<Station>) -> Self {
         let address = Arc::new(OnceLock::new());
         let stop = Stop::default();
-        let listener = match TcpListener::bind(settings.listen).await {
-            Ok(listener) => {
-                announce(&station, &address, &listener);
-                Some(listener)
-            }
+        let listener = TcpListener::bind(settings.listen).await;
+        match &listener {
+            Ok(listener) => announce(&station, &address, listener),
             Err(error) => {
                 tracing::warn!(listen = %settings.listen, %error, "cannot listen; will try again");
-                None
             }
-        };
-        let (listen, said, there, ended) =
-            (settings.listen, Arc::clone(&address), Arc::clone(&station), stop.clone());
+        }
+        let (listen, ended) = (settings.listen, stop.clone());
+        let (said, there) = (Arc::clone(&address), Arc::clone(&station));
         let task = tokio::spawn(async move {
-            let listener = match listener {
-                Some(listener) => listener,
-                None => {
-                    let Some(listener) = listen_at_last(listen, &ended).await else { return };
-                    announce(&there, &said, &listener);
-                    tracing::info!(%listen, "listens at last");
-                    listener
-                }
-            };
-            serve(listener, &there, ended).await;
+            if let Ok(listener) = listener {
+                serve(listener, &there, ended).await;
+            } else if let Some(listener) = listen_at_last(listen, &ended).await {
+                announce(&there, &said, &listener);
+                tracing::info!(%listen, "listens at last");
+                serve(listener, &there, ended).await;
+            }
         });
         Self { address, station, stop, task }
     }

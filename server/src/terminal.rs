@@ -141,7 +141,7 @@ mod tests {
             (Duration::from_millis(4_200), "4.2 s"),
             (Duration::from_secs(90), "90 s"),
             (Duration::from_secs(450), "7 min"),
-            (Duration::from_secs(12_000), "3 h 20 min"),
+            (Duration::from_mins(200), "3 h 20 min"),
             (Duration::from_secs(200_000), "2 days"),
         ];
         for (time, words) in told {

@@ -1,6 +1,7 @@
 //! `relais bench`: measures this binary on this machine.
 
 use std::{
+    fmt::Write as _,
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -57,7 +58,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Ending {
         "relais": env!("CARGO_PKG_VERSION"),
         "build": if cfg!(debug_assertions) { "debug" } else { "release" },
         "hardware": hardware(),
-        "binary_bytes": fs::metadata(&binary).map(|file| file.len()).unwrap_or(0),
+        "binary_bytes": fs::metadata(&binary).map_or(0, |file| file.len()),
         "start_to_listening_seconds": server.started_in.as_secs_f64(),
         "idle_memory_bytes": memory,
         "messages": arguments.count,
@@ -81,7 +82,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Ending {
 }
 
 async fn pour(port: u16, count: u64, connections: u16) -> Result<Value, Complaint> {
-    let wire = Wire::new(&format!("127.0.0.1:{port}"), Duration::from_secs(60), None)?;
+    let wire = Wire::new(&format!("127.0.0.1:{port}"), Duration::from_mins(1), None)?;
     let messages = vec![Bytes::from_static(MESSAGE.as_bytes())];
     let mut measure = Flood { messages, count, connections }.pour(&wire).await;
     if measure.all_accepted() {
@@ -221,14 +222,11 @@ fn told(report: &Value) -> String {
         word(&hardware["memory"]),
         word(&hardware["system"])
     );
-    text.push_str(&format!("start to listening    {}\n", lasting(start)));
-    text.push_str(&format!("memory, idle          {}\n", bytes("idle_memory_bytes")));
-    text.push_str(&format!("memory, afterwards    {}\n", bytes("memory_after_bytes")));
-    text.push_str(&format!("binary                {}\n\n", bytes("binary_bytes")));
-    text.push_str(&format!(
-        "MLLP, messages of {}, each on disk before its answer:\n",
-        bytes("message_bytes")
-    ));
+    let _ = writeln!(text, "start to listening    {}", lasting(start));
+    let _ = writeln!(text, "memory, idle          {}", bytes("idle_memory_bytes"));
+    let _ = writeln!(text, "memory, afterwards    {}", bytes("memory_after_bytes"));
+    let _ = writeln!(text, "binary                {}\n", bytes("binary_bytes"));
+    let _ = writeln!(text, "MLLP, messages of {}, each on disk before its answer:", bytes("message_bytes"));
     for (name, what) in [
         ("one_connection", "stored, one at a time"),
         ("stored", "stored"),

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
-pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
+pub(crate) fn run(arguments: &Arguments, place: &Place) -> Ending {
     let root = place.root(arguments.dir.as_ref());
     let secrets = if arguments.secrets { Secrets::Needed } else { Secrets::TakenAsPresent };
     let options = Options {
@@ -60,7 +60,7 @@ fn report(project: &Project) -> String {
     let errors = project.faults.iter().filter(|fault| fault.is_error()).count() as u64;
     let warnings = project.faults.len() as u64 - errors;
     let looked_at = counted(project.channels.len() as u64, "channel");
-    text.push_str(&match (errors, warnings) {
+    let summary = match (errors, warnings) {
         (0, 0) => format!("{}: {looked_at}\n", tinted("nothing is wrong", Tone::Good)),
         (0, warnings) => format!("{looked_at}: nothing is wrong, {}\n", counted(warnings, "warning")),
         (errors, 0) => format!("{looked_at}: {}\n", tinted(&counted(errors, "fault"), Tone::Bad)),
@@ -68,6 +68,6 @@ fn report(project: &Project) -> String {
             let faults = tinted(&counted(errors, "fault"), Tone::Bad);
             format!("{looked_at}: {faults}, {}\n", counted(warnings, "warning"))
         }
-    });
-    text
+    };
+    format!("{text}{summary}")
 }

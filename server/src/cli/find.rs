@@ -1,5 +1,7 @@
 //! `relais find`: messages of a running server.
 
+use std::fmt::Write as _;
+
 use super::{Ending, Exit, Format, Place, say, say_json};
 use crate::{api::MessageStatus, client::Client, terminal::Table};
 
@@ -61,7 +63,7 @@ fn table(found: &[MessageStatus], limit: usize) -> String {
     }
     let mut text = table.render(Some(1));
     if found.len() == limit {
-        text.push_str(&format!("older ones: --before {}\n", last.id));
+        let _ = writeln!(text, "older ones: --before {}", last.id);
     }
     text
 }

@@ -160,7 +160,7 @@ fn complain(complaint: &Complaint) -> ExitCode {
 async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
     match verb {
         Verb::Run(arguments) => run::run(arguments, place).await,
-        Verb::Check(arguments) => check::run(&arguments, &place).await,
+        Verb::Check(arguments) => check::run(&arguments, &place),
         Verb::Test(arguments) => test::run(&arguments, &place),
         Verb::New(arguments) => new::run(&arguments),
         Verb::Send(arguments) => send::run(arguments).await,
@@ -178,7 +178,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Drop(arguments) => drop::run(&arguments, &place).await,
         Verb::Rerun(arguments) => rerun::run(&arguments, &place).await,
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
-        Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Schema(arguments) => Ok(schema::run(&arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments).await,
     }

@@ -1,6 +1,7 @@
 //! `relais new`: a project that runs.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -89,9 +90,9 @@ fn next_steps(dir: &Path, template: &Template) -> String {
     let message = message.map_or("MESSAGE.hl7", |(path, _)| path);
     let mut text = format!("{} in {}\n\n", tinted("a project that runs", Tone::Good), dir.display());
     for (path, _) in &template.files {
-        text.push_str(&format!("  {path}\n"));
+        let _ = writeln!(text, "  {path}");
     }
-    text.push_str(&format!("\nNext:\n  cd {}\n  relais check\n  relais test\n  relais run\n", dir.display()));
-    text.push_str(&format!("and, beside it:\n  relais send 127.0.0.1:2575 {message}\n  relais status\n"));
+    let _ = writeln!(text, "\nNext:\n  cd {}\n  relais check\n  relais test\n  relais run", dir.display());
+    let _ = writeln!(text, "and, beside it:\n  relais send 127.0.0.1:2575 {message}\n  relais status");
     text
 }

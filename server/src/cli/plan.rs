@@ -1,6 +1,9 @@
 //! What `resend` and `drop` would do, shown before they do it.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    fmt::Write as _,
+    io::{self, BufRead as _, IsTerminal as _},
+};
 
 use serde_json::json;
 
@@ -154,15 +157,17 @@ async fn act(client: &Client, deed: Deed, one: &Picked, to: Option<&str>) -> Res
     Ok(())
 }
 
+/// So many lines of a plan are shown.
+const LINES: usize = 20;
+
 fn shown(picked: &[Picked]) -> String {
     let mut table = Table::headed(&["MESSAGE", "NOW", "WOULD"]);
-    const LINES: usize = 20;
     for one in picked.iter().take(LINES) {
         table.row([one.message.to_string(), one.state.clone(), one.what.clone()]);
     }
     let mut text = table.render(Some(1));
     if picked.len() > LINES {
-        text.push_str(&format!("… and {} more\n", picked.len() - LINES));
+        let _ = writeln!(text, "… and {} more", picked.len() - LINES);
     }
     text
 }

@@ -1,6 +1,9 @@
 //! `relais run`: starts a project's channels and serves until it is asked to stop.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    {path::PathBuf, sync::Arc, time::Duration},
+};
 
 use channels::{Options, Project, Reload, Secrets, ServerSettings};
 
@@ -43,12 +46,11 @@ pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
     let station = Station::open(project, options).await.map_err(Complaint::wrong)?;
     let serving = Serving::begin(&settings, Arc::clone(&station)).await;
     say(opening(&station, &settings, &serving));
-    let ending = match station.is_empty() {
-        true => Err(nothing_runs(&station)),
-        false => {
-            serve(&station, watch, &mut signals).await;
-            Ok(Exit::Done)
-        }
+    let ending = if station.is_empty() {
+        Err(nothing_runs(&station))
+    } else {
+        serve(&station, watch, &mut signals).await;
+        Ok(Exit::Done)
     };
     tokio::select! {
         () = wind_down(&station, serving) => {}
@@ -122,8 +124,8 @@ fn opening(station: &Station, settings: &ServerSettings, serving: &Serving) -> S
         Some(address) => address,
         None => format!("http://{} ({})", settings.listen, tinted("in use; tried again", Tone::Warning)),
     };
-    text.push_str(&format!("  console, API and metrics   {at}\n"));
-    text.push_str(&format!("  the API's key              {}\n\n", station.folder.join("key").display()));
+    let _ = writeln!(text, "  console, API and metrics   {at}");
+    let _ = writeln!(text, "  the API's key              {}\n", station.folder.join("key").display());
     let mut table = Table::headed(&["CHANNEL", "STATE", "WHAT"]);
     for status in station.channels() {
         let destinations: Vec<_> = status.destinations.iter().map(|one| one.name.as_str()).collect();

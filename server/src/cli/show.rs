@@ -62,7 +62,11 @@ fn told(message: &Value) -> String {
         let _ = writeln!(text, "{}{why}", if why.is_empty() { "" } else { "  " });
         let payloads = listed(message, "payloads");
         if let Some(payload) = payloads.iter().find(|payload| payload["delivery"] == delivery["id"]) {
-            body(&mut text, "left", &payload["body"]);
+            if payload["body"] == message["body"] {
+                let _ = writeln!(text, "  {}", tinted("left as it came", Tone::Faint));
+            } else {
+                body(&mut text, "left", &payload["body"]);
+            }
             body(&mut text, "answered", &payload["response"]);
         }
     }

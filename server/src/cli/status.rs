@@ -1,5 +1,7 @@
 //! `relais status`: the channels and destinations of a running server.
 
+use std::fmt::Write as _;
+
 use super::{Ending, Exit, Format, Place, say, say_json};
 use crate::{
     api::{ChannelStatus, ServerStatus},
@@ -42,12 +44,12 @@ fn headline(server: &ServerStatus, address: &str) -> String {
     let mut text =
         format!("relais {} at {address}, up {up}, store {}\n", server.version, sized(server.store_bytes));
     if let Some(trouble) = &server.store_trouble {
-        text.push_str(&format!("{} {trouble}\n", tinted("the store cannot write:", Tone::Bad)));
+        let _ = writeln!(text, "{} {trouble}", tinted("the store cannot write:", Tone::Bad));
     }
     if !server.edit_faults.is_empty() {
         let faults = counted(server.edit_faults.len() as u64, "fault");
         let words = tinted("the files changed and are not in force:", Tone::Warning);
-        text.push_str(&format!("{words} {faults}, see `relais check`\n"));
+        let _ = writeln!(text, "{words} {faults}, see `relais check`");
     }
     text
 }

@@ -34,7 +34,7 @@ enum Format {
     Text,
     /// For programs
     Json,
-    /// For CI servers: JUnit XML
+    /// For CI servers: `JUnit` XML
     Junit,
 }
 
@@ -97,11 +97,11 @@ fn report(results: &[TestResult]) -> String {
     }
     let failed = results.iter().filter(|result| !result.passed()).count() as u64;
     let all = counted(results.len() as u64, "test");
-    text.push_str(&match failed {
+    let summary = match failed {
         0 => format!("{all}, {}\n", tinted("all passed", Tone::Good)),
         failed => format!("{all}, {}\n", tinted(&format!("{failed} failed"), Tone::Bad)),
-    });
-    text
+    };
+    format!("{text}{summary}")
 }
 
 fn describe(problem: &Problem, text: &mut String) {

@@ -1,5 +1,7 @@
 //! A project in a temporary folder and the real binary that runs it.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -110,7 +112,7 @@ impl Running {
         loop {
             let line = self.line();
             if let Some((_, address)) = line.split_once("http://") {
-                self.address = address.trim().to_owned();
+                address.trim().clone_into(&mut self.address);
             }
             self.opening.push_str(&line);
             if line.starts_with("serving") {
