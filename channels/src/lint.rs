@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What `check` says where YAML may have cut an expression or read it as something else.
-pub(crate) const QUOTE_IT: &str = "an expression that begins with `!`, a quote, `[`, `{` or `#`, or holds `: ` or ` #`, stands in single quotes or in a `|` block";
+pub(crate) const QUOTE_IT: &str = "an expression that begins with `!`, a quote, `[`, `{` or `#`, or holds `: ` or ` #`, stands in single quotes or in a `|` block; so does one within `{ }`";
 
 /// More complaints about one file help nobody.
 const MOST: usize = 200;

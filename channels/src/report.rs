@@ -12,6 +12,9 @@ use crate::{
     yaml::{Flaw, Node, inside, parse},
 };
 
+/// What stands before code, and before texts with code in them.
+const CODE_KEYS: [&str; 6] = ["filter:", "when:", "split:", "script:", "key:", "set:"];
+
 /// Everything that was read, and everything wrong with it.
 pub(crate) struct Report {
     root: PathBuf,
@@ -76,9 +79,8 @@ impl Report {
         let file = self.files.get(span.file);
         let (line, _) = file.position(span.start);
         let is_code = |line: usize| {
-            let text = file.line(line).trim_start().trim_start_matches("- ").trim_start();
-            let key = text.split_once(':').map_or("", |(key, _)| key);
-            ["filter", "when", "split", "script", "key", "set"].contains(&key) || text.contains("${")
+            let text = file.line(line);
+            CODE_KEYS.iter().any(|key| text.contains(key)) || text.contains("${")
         };
         // A broken quote is often noticed in the next line.
         (is_code(line) || (line > 1 && is_code(line - 1))).then(|| crate::lint::QUOTE_IT.to_owned())
