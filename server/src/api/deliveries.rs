@@ -171,8 +171,10 @@ fn to_resend(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
         };
     }
     let again = |delivery: &DeliveryRow| match delivery.state {
-        DeliveryState::GivenUp | DeliveryState::SetAside | DeliveryState::Unsure => true,
-        DeliveryState::Waiting => delivery.tally.stopped,
+        // One that waits for its next try goes now.
+        DeliveryState::GivenUp | DeliveryState::SetAside | DeliveryState::Unsure | DeliveryState::Waiting => {
+            true
+        }
         // A second effect is made only where it is named.
         DeliveryState::Sent | DeliveryState::Dropped => to.is_some(),
         DeliveryState::Begun => false,

@@ -67,6 +67,20 @@ impl Project {
         serde_json::from_str(&self.does(&words)).unwrap()
     }
 
+    /// Starts a peer that receives, and waits until it listens.
+    pub(crate) fn listen(&self, port: u16, words: &[&str]) -> Peer {
+        let mut child = command()
+            .current_dir(self.path())
+            .args(["listen", &format!("127.0.0.1:{port}")])
+            .args(words)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut peer = Peer { stdout: BufReader::new(child.stdout.take().unwrap()), child };
+        assert!(peer.line().starts_with("listening"));
+        peer
+    }
+
     /// Starts the server and waits until it has said where it is.
     pub(crate) fn run(&self) -> Running {
         let mut child = command()
@@ -94,6 +108,28 @@ pub(crate) fn lab(port: u16) -> String {
          - filter: msg[\"MSH-9.1\"] == \"ORU\"\ndestinations:\n  - name: drop\n    to:\n      \
          file: {{ dir: out, name: '${{msg[\"MSH-10\"]}}.hl7' }}\n"
     )
+}
+
+/// A peer that receives; killed when it is dropped.
+pub(crate) struct Peer {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// The next line it says.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// A running server; killed when the test ends.

@@ -231,3 +231,71 @@ fn events_tell_of_a_message_as_it_ends() {
     // A stream that is open does not hold the end.
     assert_eq!(running.stop().0, Some(0));
 }
+
+#[test]
+fn what_a_peer_refused_is_given_up_and_goes_again_when_a_person_says_so() {
+    let (port, away) = (free_port(), free_port());
+    let project = Project::lab(port);
+    let to_peer = format!("mllp: {{ connect: \"127.0.0.1:{away}\" }}");
+    let channel = lab(port).replace("name: drop", "name: peer");
+    let file = channel.lines().find(|line| line.contains("file:")).unwrap().trim().to_owned();
+    project.write("channels/lab.yaml", &channel.replace(&file, &to_peer));
+    let refusing = project.listen(away, &["--answer", "AE"]);
+    let _running = project.run();
+    let output = project.relais(&["send", &format!("127.0.0.1:{port}"), "message.hl7"]);
+    assert!(said(&output).contains("AE"), "{}", said(&output));
+    drop(refusing);
+
+    let planned = project.relais(&["resend", "--state", "given_up", "--to", "peer", "--since", "1h"]);
+    assert_eq!(planned.status.code(), Some(0), "one alone needs no plan: {}", said(&planned));
+    let mut taking = project.listen(away, &["--save", "saved"]);
+    project.relais(&["resend", &project.json(&["find", "M1"])[0]["id"].to_string()]);
+    assert!(taking.line().contains("M1"));
+    assert_eq!(project.read("saved/000001.hl7"), MESSAGE);
+}
+
+#[test]
+fn many_at_once_are_a_plan_until_a_program_says_yes() {
+    let port = free_port();
+    let project = Project::lab(port);
+    let _running = project.run();
+    project.does(&["hold", "lab/drop"]);
+    project.does(&["send", &format!("127.0.0.1:{port}"), "message.hl7", "--count", "3"]);
+    let planned = project.relais(&["drop", "--state", "waiting", "--to", "drop"]);
+    assert_eq!(planned.status.code(), Some(2), "{}", said(&planned));
+    assert!(said(&planned).contains("drop for drop"), "{}", said(&planned));
+    assert_eq!(project.json(&["find", "--state", "waiting"]).as_array().unwrap().len(), 3);
+    assert!(project.does(&["drop", "--state", "waiting", "--to", "drop", "--yes"]).contains('3'));
+    assert!(project.json(&["find", "--state", "waiting"]).as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_failed_message_runs_again_once_its_channel_is_mended() {
+    let port = free_port();
+    let project = Project::lab(port);
+    project.write(
+        "channels/lab.yaml",
+        &lab(port).replace("destinations:", "  - script: throw \"no\"\ndestinations:"),
+    );
+    let _running = project.run();
+    let output = project.relais(&["send", &format!("127.0.0.1:{port}"), "message.hl7"]);
+    assert!(said(&output).contains("AE"), "{}", said(&output));
+    let id = project.json(&["find", "--state", "failed"])[0]["id"].to_string();
+    assert_eq!(project.relais(&["resend", &id]).status.code(), Some(1), "its channel still breaks");
+    project.write("channels/lab.yaml", &lab(port));
+    project.does(&["deploy"]);
+    project.does(&["resend", &id]);
+    assert_eq!(project.read("out/M1.hl7"), MESSAGE);
+}
+
+#[test]
+fn a_server_elsewhere_is_reached_with_its_key() {
+    let project = Project::lab(free_port());
+    let running = project.run();
+    let server = format!("http://{}", running.address);
+    let elsewhere = Project::new();
+    assert_eq!(elsewhere.relais(&["status", "--server", &server]).status.code(), Some(2), "no key was given");
+    assert_eq!(elsewhere.relais(&["status", "--server", &server, "--token", "x"]).status.code(), Some(1));
+    let key = key(&project);
+    assert!(elsewhere.does(&["status", "--server", &server, "--token", &key]).contains("lab"));
+}
