@@ -161,6 +161,35 @@ async fn a_second_copy_of_one_taken_up_since_hears_its_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_copy_of_one_queued_by_a_write_that_seemed_to_fail_hears_its_outcome() {
+    let (stage, archive, _record) = two(|plan| plan).await;
+    stage.store.fail_each("queue", When::After);
+    let first = stage.send("A");
+    stage.until("the first is queued", |snapshot| !snapshot.deliveries.is_empty()).await;
+    let second = stage.send("A");
+    assert_eq!(first.await.unwrap().outcome, Outcome::Unavailable);
+    assert_eq!(second.await.unwrap().outcome, Outcome::Accepted);
+    assert_eq!(stage.receive("B").await.outcome, Outcome::Unavailable);
+    stage.store.mend();
+    stage.quiet().await;
+    assert_eq!(archive.tried(), ["A", "B"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_takes_a_place_has_effects_of_its_own_where_an_older_one_was_accepted() {
+    let (stage, archive, _record) = two(|plan| plan).await;
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Accepted);
+    stage.store.fail_each("queue", When::Before);
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Unavailable);
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Unavailable);
+    stage.store.mend();
+    stage.quiet().await;
+    let effects: Vec<Hash> = archive.sends().iter().map(|sent| sent.effect).collect();
+    assert_eq!(effects.len(), 2);
+    assert_ne!(effects[0], effects[1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_copy_that_comes_while_the_first_is_taken_up_hears_its_outcome() {
     let (stage, archive, _record) = two(|plan| plan).await;
     stage.store.fail_each("queue", When::Before);

@@ -59,7 +59,7 @@ impl Line {
         self.recovery.begin(id);
         let unreadable = received.unreadable.clone();
         let arrival = self.arrival(id, received, seat.as_ref());
-        let mut message = arrival.message.clone();
+        let message = arrival.message.clone();
         if let Some(first) = self.recovery.first_copy(message.identity) {
             if let Some(seat) = &seat {
                 seat.pass(self.store.as_ref()).await;
@@ -71,12 +71,7 @@ impl Line {
             None => self.store.keep(vec![arrival.clone()]).await.map(|mut kept| kept.remove(0)),
         };
         match kept {
-            Ok(Kept::New(flags)) => {
-                if flags.iter().any(|flag| flag == "repeat") {
-                    message.identity = Message::identity_of_repeat(message.identity, id);
-                }
-                self.is_readable(message, unreadable)
-            }
+            Ok(Kept::New(flags)) => self.is_readable(as_kept(message, &flags), unreadable),
             Ok(Kept::Again(first)) => self.stand_for(first, arrival, unreadable).await,
             Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
@@ -89,25 +84,30 @@ impl Line {
         mut arrival: Arrival,
         unreadable: Option<String>,
     ) -> Result<Message, Exit> {
-        let message = arrival.message.clone();
         let Some(stranded) = self.recovery.claim(first) else {
-            self.arrivals.leave(message.id);
+            self.arrivals.leave(arrival.message.id);
             return Err(Exit::Again(first));
         };
         arrival.supersedes = Some(first);
-        self.supersede(arrival, stranded).await?;
+        let message = self.supersede(arrival, stranded).await?;
         self.is_readable(message, unreadable)
     }
 
     /// Closes the first copy and keeps the second, in one write.
-    async fn supersede(&self, arrival: Arrival, first: Stranded) -> Result<(), Exit> {
+    async fn supersede(&self, arrival: Arrival, first: Stranded) -> Result<Message, Exit> {
         let message = arrival.message.clone();
-        match self.store.keep(vec![arrival]).await {
-            Ok(_) => {
+        match self.store.keep(vec![arrival]).await.map(|mut kept| kept.remove(0)) {
+            Ok(Kept::New(flags)) => {
                 self.arrivals.leave(first.message.id);
                 self.recovery.forget(first.message.identity);
                 self.recovery.open_gate();
-                Ok(())
+                Ok(as_kept(message, &flags))
+            }
+            // A write that seemed to fail had taken effect: the first copy has left `kept`, and goes its way.
+            Ok(Kept::Again(standing)) => {
+                self.recovery.strand(first);
+                self.arrivals.leave(message.id);
+                Err(Exit::Again(standing))
             }
             Err(error) => {
                 self.recovery.strand(first);
@@ -179,6 +179,14 @@ impl Line {
         self.arrivals.leave(message.id);
         Err(Exit::Unreadable(message.id, why))
     }
+}
+
+/// The message under the identity that the store kept it by.
+fn as_kept(message: Message, flags: &[String]) -> Message {
+    if !flags.iter().any(|flag| flag == "repeat") {
+        return message;
+    }
+    Message { identity: Message::identity_of_repeat(message.identity, message.id), ..message }
 }
 
 /// What makes this message itself: its sender, its id there and its bytes. One without an id is like no other.

@@ -29,7 +29,7 @@ pub use peer::{Answer, Peer, PeerSettings, Sent, text};
 pub use steps::Steps;
 
 /// Longer than anything a test waits for; the clock is paused, so it passes at once.
-const PATIENCE: Duration = Duration::from_hours(48);
+const PATIENCE: Duration = Duration::from_hours(12);
 
 /// Wakes whoever waits for something to happen on the stage, and knows the process that runs now.
 #[derive(Clone, Default)]
