@@ -35,15 +35,20 @@ pub(crate) fn cases(page: &Page) -> Result<Vec<Case>, String> {
         if columns.is_empty() {
             cases.push(case(page, &head, section, None)?);
         }
-        for column in &columns {
-            cases.push(case(page, &head, section, Some(column))?);
+        for (number, column) in columns.iter().enumerate() {
+            cases.push(case(page, &head, section, Some((number, column)))?);
         }
     }
     grid.every_row_is_among(page)?;
     Ok(cases)
 }
 
-fn case(page: &Page, head: &Script, section: &Section, column: Option<&Column>) -> Result<Case, String> {
+fn case(
+    page: &Page,
+    head: &Script,
+    section: &Section,
+    column: Option<(usize, &Column)>,
+) -> Result<Case, String> {
     let at = |why| format!("{}:{why}", page.file);
     let mut own = Script::read(&section.nodes).map_err(at)?;
     let sends = |step: &Step| matches!(step.deed, Deed::Send(_) | Deed::SendIds(_));
@@ -54,10 +59,12 @@ fn case(page: &Page, head: &Script, section: &Section, column: Option<&Column>) 
     let mut name = format!("{stem}-{}", slug(&section.title));
     let mut title = format!("{}:{}: {}", page.file, section.line, section.title);
     let mut channel = merged(head.channel.as_deref(), own.channel.as_deref());
-    if let Some(column) = column {
-        name.push_str(&format!("-{}", slug(&column.head)));
+    if let Some((number, column)) = column {
+        name.push_str(&format!("-{number}-{}", slug(&column.head)));
         title.push_str(&format!(", {}", column.head));
         channel = channel.replace("{reply}", &column.head);
+        let asks = column.head.replace('/', "|");
+        own.message = own.message.or_else(|| head.message.clone()).map(|text| text.replace("{asks}", &asks));
         own.steps = own.steps.into_iter().map(|step| column.fill(step)).collect::<Result<_, _>>()?;
     }
     Ok(Case { name, title, channel, message: own.message.or_else(|| head.message.clone()), steps: own.steps })
@@ -85,7 +92,7 @@ impl Grid {
                 if row.len() != head.len() {
                     return Err(format!("{}: a row of this table has {} cells", node.line, row.len()));
                 }
-                for (column, cell) in head.iter().zip(row).skip(1) {
+                for (column, cell) in head.iter().zip(row).skip(1).filter(|(_, cell)| !cell.is_empty()) {
                     let (title, column) = (linked(&row[0]), column.trim_matches('`'));
                     let known = cells.iter_mut().find(|(of, known)| *of == title && known.head == column);
                     let heard = cell.clone();
@@ -121,10 +128,10 @@ impl Column {
     fn fill(&self, step: Step) -> Result<Step, String> {
         let Deed::Hears(codes) = &step.deed else { return Ok(step) };
         let cell = |name: &String| match self.cells.get(name.trim_start_matches('{').trim_end_matches('}')) {
-            Some(cell) => cell.trim_matches('`').to_owned(),
-            None => name.clone(),
+            Some(cell) => cell.split(' ').map(|code| code.trim_matches('`').to_owned()).collect(),
+            None => vec![name.clone()],
         };
-        let codes: Vec<String> = codes.iter().map(cell).collect();
+        let codes: Vec<String> = codes.iter().flat_map(cell).collect();
         let deed = match codes.iter().filter(|code| *code == "–").count() {
             0 => Deed::Hears(codes),
             silent if silent == codes.len() => Deed::HearsNothing,
@@ -187,7 +194,7 @@ fn a_table_makes_one_case_of_each_cell() {
     let cases = cases(&page).unwrap();
     assert_eq!(
         cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(),
-        ["a-one-when-stored", "a-one-when-never"]
+        ["a-one-0-when-stored", "a-one-1-when-never"]
     );
     assert!(matches!(&cases[0].steps[1].deed, Deed::Hears(codes) if *codes == ["AA"]));
     assert!(matches!(cases[1].steps[1].deed, Deed::HearsNothing));

@@ -23,6 +23,8 @@ pub(crate) enum Deed {
     HearsNothing,
     HasHeardNothing,
     HangsUp,
+    /// The sender acknowledges the answer that it heard last.
+    Acknowledges,
     /// A receiver's answers, in turn.
     Answers(String, Vec<String>),
     IsDown(String),
@@ -41,6 +43,8 @@ pub(crate) enum Deed {
     Flagged(String, String),
     DeliveryIs(Delivery, String, Option<String>),
     DestinationIs(String, String),
+    /// How many messages the channel has received.
+    Received(String),
     /// A file of the project holds exactly this.
     FileHolds(String, String),
     /// A file of the project is written.
@@ -140,6 +144,7 @@ fn sentence(text: &str) -> Result<Deed, String> {
         "The sender hears nothing" => Deed::HearsNothing,
         "The sender has heard nothing yet" => Deed::HasHeardNothing,
         "The sender hangs up" => Deed::HangsUp,
+        "The sender acknowledges the answer" => Deed::Acknowledges,
         "_ answers _" => Deed::Answers(one(0), many(1)),
         "_ is down" => Deed::IsDown(one(0)),
         "_ is up again" => Deed::IsUp(one(0)),
@@ -154,6 +159,7 @@ fn sentence(text: &str) -> Result<Deed, String> {
         "The delivery of _ to _ is _" => Deed::DeliveryIs(delivery(), one(2), None),
         "The delivery of _ to _ is _ because _" => Deed::DeliveryIs(delivery(), one(2), Some(one(3))),
         "The destination _ is _" => Deed::DestinationIs(one(0), one(1)),
+        "The channel has received _" => Deed::Received(one(0)),
         "Relais is killed" => Deed::Killed,
         "Relais is stopped" => Deed::Stopped,
         "Relais is started" => Deed::Started,

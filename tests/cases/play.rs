@@ -24,13 +24,14 @@ pub(crate) struct Play<'a> {
     /// The messages sent, and how many of them were answered.
     sent: Vec<Vec<u8>>,
     answered: usize,
+    heard: Vec<u8>,
 }
 
 type Verdict = Result<(), String>;
 
 impl<'a> Play<'a> {
     pub(crate) fn new(case: &'a Case, stage: &'a Stage, set: Set) -> Self {
-        Self { case, stage, set, sender: None, sent: Vec::new(), answered: 0 }
+        Self { case, stage, set, sender: None, sent: Vec::new(), answered: 0, heard: Vec::new() }
     }
 
     /// Plays to the end, or to the first step that does not hold.
@@ -60,6 +61,11 @@ impl<'a> Play<'a> {
                 Ok(false) => Ok(()),
                 Err(why) => Err(why),
             },
+            Deed::Acknowledges => {
+                let id = mshfield(&self.heard, "MSH", 10);
+                let message = format!("MSH|^~\\&|ANALYSER|LAB|||1||ACK|OURS|P|2.5\rMSA|CA|{id}\r");
+                self.send(message.into_bytes())
+            }
             Deed::HangsUp => {
                 self.sender = None;
                 Ok(())
@@ -116,6 +122,10 @@ impl<'a> Play<'a> {
                 let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
                 named(&channel["destinations"], "name", name)
             }),
+            Deed::Received(number) => self.becomes((number, None), || {
+                let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
+                Some(serde_json::json!({ "state": channel["received"].to_string() }))
+            }),
             _ => return None,
         };
         Some(verdict)
@@ -164,7 +174,7 @@ impl<'a> Play<'a> {
 
     fn message(&self, id: &str) -> Result<Vec<u8>, String> {
         let message = self.case.message.as_ref().ok_or("the page has no `hl7 message`")?;
-        Ok(message.replace("{id}", id).replace('\n', "\r").into_bytes())
+        Ok(bytes(&message.replace("{id}", id)))
     }
 
     fn sender(&mut self) -> Result<&mut Sender, String> {
@@ -182,7 +192,9 @@ impl<'a> Play<'a> {
     }
 
     fn answer(&mut self) -> Result<Vec<u8>, String> {
-        self.sender()?.answer().map_err(|error| format!("no answer came: {error}"))
+        let answer = self.sender()?.answer().map_err(|error| format!("no answer came: {error}"))?;
+        self.heard.clone_from(&answer);
+        Ok(answer)
     }
 
     /// The next answer has this code, and is for a message that was sent and that no later one was answered before.
@@ -294,6 +306,20 @@ impl<'a> Play<'a> {
         }
         Ok(command)
     }
+}
+
+/// A message as segments, with the bytes that no text holds.
+fn bytes(message: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once("{byte ") {
+        bytes.extend_from_slice(before.as_bytes());
+        let (digits, after) = after.split_once('}').unwrap_or((after, ""));
+        bytes.extend(u8::from_str_radix(digits, 16));
+        rest = after;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes.iter().map(|byte| if *byte == b'\n' { b'\r' } else { *byte }).collect()
 }
 
 fn behave(peer: &Peer, answers: &[String]) -> Verdict {
