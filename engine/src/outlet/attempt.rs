@@ -137,11 +137,15 @@ impl Outlet {
                 let mut lanes = self.lanes();
                 lanes.note(&position, tally);
                 lanes.rest(position, Instant::now() + pause);
+                drop(lanes);
+                self.tell_followers_to_wait(position);
             }
             Verdict::Stops { .. } => {
                 let mut lanes = self.lanes();
                 lanes.note(&position, tally);
                 lanes.stop(position);
+                drop(lanes);
+                self.tell_followers_to_wait(position);
             }
         }
         tracing::trace!(channel = %self.channel, outlet = conduct.index, "settled");

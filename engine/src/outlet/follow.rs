@@ -123,13 +123,7 @@ impl Outlet {
 
     /// Lets those that wait for this outlet look again; one set aside because of it comes back when it is sent.
     pub(super) async fn tell_followers(&self, position: Position, sent: bool) {
-        let followers: Vec<Arc<Outlet>> = self
-            .followers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .filter_map(std::sync::Weak::upgrade)
-            .collect();
+        let followers = self.all_followers();
         if followers.is_empty() {
             return;
         }
@@ -140,6 +134,18 @@ impl Outlet {
             follower.lanes().nudge(position.message, position.part);
             follower.wake.notify_one();
         }
+    }
+
+    /// This one waits for its next try: whoever waits for its followers hears that they are queued.
+    pub(super) fn tell_followers_to_wait(&self, position: Position) {
+        for follower in self.all_followers() {
+            follower.lanes().leader_waits(position.message, position.part);
+        }
+    }
+
+    fn all_followers(&self) -> Vec<Arc<Outlet>> {
+        let followers = self.followers.read().unwrap_or_else(PoisonError::into_inner);
+        followers.iter().filter_map(std::sync::Weak::upgrade).collect()
     }
 
     /// Brings back what was set aside because of this delivery, however long the store takes to write it.

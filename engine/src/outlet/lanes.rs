@@ -31,6 +31,8 @@ pub(super) struct Entry {
     watcher: Option<Watcher>,
     /// Its sender's wait is over (`queue: never`): the attempt under way is the last.
     is_last_try: bool,
+    /// The delivery it follows waits in its own queue: so does this one.
+    leader_waits: bool,
 }
 
 /// Somebody who waits for news of a delivery.
@@ -109,7 +111,8 @@ impl Lanes {
             self.by_key.entry(*lane).or_default().insert(position);
         }
         let state = if waiting.tally.stopped { State::Stopped } else { State::Waits };
-        let mut entry = Entry { waiting, fresh, state, lanes, watcher, is_last_try: false };
+        let mut entry =
+            Entry { waiting, fresh, state, lanes, watcher, is_last_try: false, leader_waits: false };
         if self.stands_behind_one_that_waits(&position, &entry.lanes) {
             entry.tell_queued();
         }
@@ -215,7 +218,13 @@ impl Lanes {
     /// Waits for another outlet, unless that one has ended since this one was taken.
     pub(super) fn follow(&mut self, position: Position) {
         let nudged = self.get(&position).is_some_and(|entry| entry.state == State::Busy { nudged: true });
-        if nudged { self.back(position) } else { _ = self.hold(position, State::Follows) }
+        if nudged {
+            return self.back(position);
+        }
+        self.stand(position, State::Follows);
+        if self.get(&position).is_some_and(|entry| entry.leader_waits) {
+            self.tell_queued_from(position);
+        }
     }
 
     /// Back to the front, to be taken again.
@@ -228,10 +237,7 @@ impl Lanes {
 
     /// Another outlet has ended with this message: what follows it here may look again.
     pub(super) fn nudge(&mut self, message: MessageId, part: u32) {
-        let from = Position { message, part, delivery: crate::DeliveryId(0) };
-        let to = Position { message, part, delivery: crate::DeliveryId(u64::MAX) };
-        let positions: Vec<Position> = self.entries.range(from..=to).map(|(position, _)| *position).collect();
-        for position in positions {
+        for position in self.of(message, part) {
             match self.entries.get_mut(&position) {
                 Some(entry) if entry.state == State::Follows => self.back(position),
                 Some(entry) => {
@@ -242,6 +248,22 @@ impl Lanes {
                 None => {}
             }
         }
+    }
+
+    /// The delivery that this message's follow waits for its next try: so do they.
+    pub(super) fn leader_waits(&mut self, message: MessageId, part: u32) {
+        for position in self.of(message, part) {
+            let Some(entry) = self.entries.get_mut(&position) else { continue };
+            entry.leader_waits = true;
+            if entry.state == State::Follows {
+                self.tell_queued_from(position);
+            }
+        }
+    }
+
+    fn of(&self, message: MessageId, part: u32) -> Vec<Position> {
+        let at = |delivery| Position { message, part, delivery: crate::DeliveryId(delivery) };
+        self.entries.range(at(0)..=at(u64::MAX)).map(|(position, _)| *position).collect()
     }
 
     /// When the next one that rests wakes.
@@ -292,36 +314,41 @@ impl Lanes {
         }
     }
 
-    /// Keeps an entry at its place, and tells those behind it that they are queued.
+    /// Keeps an entry at its place, and tells it and those behind it that they are queued.
     fn hold(&mut self, position: Position, state: State) -> bool {
+        let stands = self.stand(position, state);
+        self.tell_queued_from(position);
+        stands
+    }
+
+    fn stand(&mut self, position: Position, state: State) -> bool {
         let Some(entry) = self.entries.get_mut(&position) else { return false };
         if let State::Rests(when) = entry.state {
             self.resting.remove(&(when, position));
         }
         entry.state = state;
-        entry.tell_queued();
         self.ready.remove(&position);
+        true
+    }
+
+    fn tell_queued_from(&mut self, position: Position) {
         let lanes = self.entries.get(&position).map(|entry| entry.lanes.clone()).unwrap_or_default();
-        for lane in lanes {
-            let behind: Vec<Position> = self
-                .by_key
-                .get(&lane)
-                .map(|standing| standing.range(position..).skip(1).copied().collect())
-                .unwrap_or_default();
-            for position in behind {
-                if let Some(entry) = self.entries.get_mut(&position) {
-                    entry.tell_queued();
-                }
+        let behind = lanes.iter().filter_map(|lane| self.by_key.get(lane));
+        let behind: Vec<Position> =
+            behind.flat_map(|standing| standing.range(position..)).copied().chain([position]).collect();
+        for position in behind {
+            if let Some(entry) = self.entries.get_mut(&position) {
+                entry.tell_queued();
             }
         }
-        true
     }
 
     fn stands_behind_one_that_waits(&self, position: &Position, lanes: &[u64]) -> bool {
         lanes.iter().filter_map(|lane| self.by_key.get(lane)).filter_map(|lane| lane.first()).any(|first| {
             first < position
                 && self.entries.get(first).is_some_and(|entry| {
-                    matches!(entry.state, State::Rests(_) | State::Stopped | State::Follows)
+                    matches!(entry.state, State::Rests(_) | State::Stopped)
+                        || (entry.state == State::Follows && entry.leader_waits)
                 })
         })
     }
