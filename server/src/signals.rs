@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals this process answers. Until it is made, they end the process at once.
@@ -19,6 +20,8 @@ pub(crate) enum Asked {
 
 impl Signals {
     pub(crate) fn take() -> io::Result<Self> {
+        // A file at its limit (`ulimit -f`) fails the write that finds it; unheeded, the signal would end the process.
+        drop(signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
