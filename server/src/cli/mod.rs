@@ -139,7 +139,7 @@ pub(crate) type Ending = Result<Exit, Complaint>;
 /// Runs the command of this process.
 pub(crate) fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Complaint::wrong(format!("cannot start: {error}"))),
     };
@@ -150,6 +150,17 @@ pub(crate) fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(complaint) => complain(&complaint),
     }
+}
+
+/// More threads than processors: steps that hang leave the other channels some. Scripts nest deeply: their stacks
+/// are reserved, and cost memory only where they are used.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors * 2)
+        .thread_stack_size(16 << 20)
+        .enable_all()
+        .build()
 }
 
 fn complain(complaint: &Complaint) -> ExitCode {
