@@ -4,15 +4,21 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use channels::{Fault, Options, Project};
-use engine::{Ages, Channel, Hash, History, Past, Plan, Store, StoreError, Surroundings};
+use engine::{
+    Ages, Channel, ChannelState, Claim, Hash, History, Past, Plan, Store, StoreError, Surroundings,
+};
 use futures_util::future::join_all;
 use store::Sqlite;
+use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
+
+/// How long a start waits for a source to open; it goes on opening behind that.
+const OPENING: Duration = Duration::from_millis(500);
 
 /// The channels of one project.
 pub(crate) struct Fleet {
@@ -212,7 +218,17 @@ impl Fleet {
 
     async fn launch(&self, plan: Plan, past: Past) -> Arc<Channel> {
         self.expect(&plan);
-        Channel::start(plan, self.around.clone(), &past).await
+        let claimed = plan.source.claims().into_iter().filter_map(|claim| match claim {
+            Claim::Port(address) if address.port() != 0 => Some(address),
+            _ => None,
+        });
+        let sockets = join_all(claimed.map(|address| self.around.ports.listen(address))).await;
+        let channel = Channel::start(plan, self.around.clone(), &past).await;
+        let waiting = channel.view().state == ChannelState::Running && !sockets.is_empty();
+        if waiting {
+            await_opening(&channel, &sockets).await;
+        }
+        channel
     }
 
     fn expect(&self, plan: &Plan) {
@@ -250,6 +266,17 @@ impl Pasts {
             switches: self.switches.clone(),
             destinations: waiting.map(|(_, destination, _)| destination.clone()).collect(),
         }
+    }
+}
+
+/// Waits until a source has taken its sockets, or says why it has not: whoever hears that it runs can connect.
+async fn await_opening(channel: &Channel, sockets: &[std::io::Result<Arc<TcpListener>>]) {
+    let taken = |socket: &std::io::Result<Arc<TcpListener>>| {
+        socket.as_ref().is_ok_and(|socket| Arc::strong_count(socket) > 1)
+    };
+    let began = Instant::now();
+    while began.elapsed() < OPENING && channel.view().trouble.is_none() && !sockets.iter().all(taken) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

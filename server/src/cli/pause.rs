@@ -2,7 +2,7 @@
 
 use super::{Ending, Place, start::tell_channel};
 
-/// Pause a channel.
+/// Pause a channel: its source takes nothing, its queues go on. It stays paused over restarts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     channel: String,

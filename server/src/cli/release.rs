@@ -1,8 +1,8 @@
-//! `relais release`: release a destination that was held or waits for a person.
+//! `relais release`: release a destination that was held.
 
 use super::{Ending, OutletName, Place, hold::tell_destination};
 
-/// Release a destination that was held or waits for a person.
+/// Release a destination that was held.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[arg(value_name = "CHANNEL/DESTINATION")]

@@ -2,7 +2,9 @@
 
 use std::{
     fmt::Write as _,
-    {path::PathBuf, sync::Arc, time::Duration},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use channels::{Options, Project, Reload, Secrets, ServerSettings};
@@ -117,6 +119,11 @@ async fn asked_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 
+/// A path as a person would write it.
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.strip_prefix(".").unwrap_or(path).display()
+}
+
 /// What a person sees first: where things are, and each channel.
 fn opening(station: &Station, settings: &ServerSettings, serving: &Serving) -> String {
     let mut text = format!("relais {}\n\n", env!("CARGO_PKG_VERSION"));
@@ -125,7 +132,7 @@ fn opening(station: &Station, settings: &ServerSettings, serving: &Serving) -> S
         None => format!("http://{} ({})", settings.listen, tinted("in use; tried again", Tone::Warning)),
     };
     let _ = writeln!(text, "  console, API and metrics   {at}");
-    let _ = writeln!(text, "  the API's key              {}\n", station.folder.join("key").display());
+    let _ = writeln!(text, "  the API's key              {}\n", shown(&station.folder.join("key")));
     let mut table = Table::headed(&["CHANNEL", "STATE", "WHAT"]);
     for status in station.channels() {
         let destinations: Vec<_> = status.destinations.iter().map(|one| one.name.as_str()).collect();

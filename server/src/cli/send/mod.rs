@@ -32,13 +32,14 @@ pub(crate) struct Arguments {
     /// Where to: HOST:PORT
     #[arg(value_name = "ADDR")]
     address: String,
+    /// Messages, sent in this order
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// So many messages in all, the files over and over; each gets an MSH-10 of its own. Shows rate and times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// So many connections at once
-    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(long, value_name = "C", default_value_t = 1, requires = "count", value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
     /// How long to wait for an answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
