@@ -7,6 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -28,10 +29,16 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that the system gives to no connection and no test to another one.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
-    listener.local_addr().expect("a listener has an address").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Below those from which the system takes the ports of connections. Test programs run side by side: each begins elsewhere.
+    let begin = std::process::id().wrapping_mul(61);
+    let tried = |number: u32| (10_000 + begin.wrapping_add(number) % 20_000) as u16;
+    std::iter::repeat_with(|| tried(GIVEN.fetch_add(1, Ordering::SeqCst)))
+        .take(20_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("the system has a free port")
 }
 
 /// Looks again and again until it is so; fails the test, in words, when it never is.
