@@ -130,6 +130,19 @@ async fn what_the_first_copy_did_deliver_is_not_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "the store counts only what was sent, not what still waits, as an effect of the first copy"]
+async fn what_still_waits_of_the_first_copy_is_not_sent_twice() {
+    let (stage, archive, record) = two(|plan| replying(ReplyWhen::Delivered, answering_again(plan))).await;
+    archive.answers([stage::Answer::Nack("AE")]);
+    stage.channel.hold("record", "anna").await.unwrap();
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Accepted);
+    stage.channel.release("record", "anna").await.unwrap();
+    stage.quiet().await;
+    assert_eq!(record.tried(), ["A"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_copy_takes_the_place_of_one_that_nobody_has_taken_up() {
     for again in [false, true] {
         let (stage, archive, _record) = two(|plan| if again { answering_again(plan) } else { plan }).await;
