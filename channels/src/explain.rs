@@ -50,7 +50,6 @@ const PAGES: &[(&str, &str)] = &[
     ("table-broken", include_str!("../../docs/errors/table-broken.md")),
     ("template-broken", include_str!("../../docs/errors/template-broken.md")),
     ("template-not-here", include_str!("../../docs/errors/template-not-here.md")),
-    ("test-message-missing", include_str!("../../docs/errors/test-message-missing.md")),
     ("too-deep", include_str!("../../docs/errors/too-deep.md")),
     ("too-many-faults", include_str!("../../docs/errors/too-many-faults.md")),
     ("two-connectors", include_str!("../../docs/errors/two-connectors.md")),

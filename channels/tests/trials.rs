@@ -1,0 +1,139 @@
+//! What the `tests:` of a channel can say, and what is said when it is not so.
+
+use std::{fs, path::Path};
+
+use channels::{Expected, Options, TestResult, junit, load, run_tests};
+use tempfile::TempDir;
+
+const MESSAGE: &str = "MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01|M-1|P|2.5\rPID|1||42\r\
+                       ORC|RE|A\rOBR|1|A\rORC|RE|B\rOBR|2|B\r";
+
+/// A channel with two destinations and the given test, in a folder with a message.
+fn project(more: &str, destinations: &str, test: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "name: lab\nsource:\n  mllp: {{ listen: \"127.0.0.1:2575\" }}\n{more}\ndestinations:\n{destinations}\n\
+         tests:\n  - name: it\n    message: m.hl7\n{test}\n"
+    );
+    fs::create_dir(folder.path().join("channels")).unwrap();
+    fs::write(folder.path().join("channels/lab.yaml"), text).unwrap();
+    fs::write(folder.path().join("m.hl7"), MESSAGE).unwrap();
+    folder
+}
+
+fn run(folder: &Path, expected: Expected) -> TestResult {
+    let project = load(folder, &Options::default());
+    assert!(project.faults.is_empty(), "{:#?}", project.faults);
+    run_tests(&project, &[], expected).remove(0)
+}
+
+/// What is wrong, in lines.
+fn problems(more: &str, destinations: &str, test: &str) -> Vec<String> {
+    let folder = project(more, destinations, test);
+    run(folder.path(), Expected::Compare).problems.into_iter().map(|problem| problem.what).collect()
+}
+
+const FILE: &str = "  - name: file\n    to:\n      file: { dir: out }\n";
+const TWO: &str = "  - name: record
+    to:
+      file: { dir: out }
+  - name: note
+    after: record
+    steps:
+      - script: |
+          let answer = responses[\"record\"];
+          msg[\"ZPD-1\"] = if answer == () { \"no answer\" } else { answer.body };
+    to:
+      file: { dir: out }
+";
+const NONE: [&str; 0] = [];
+
+#[test]
+fn the_parts_of_a_split_are_expected_in_order() {
+    let steps = "steps:\n  - split: msg.groups(\"OBR\")";
+    let test = "    reply: AA\n    expect:\n      file: [{ paths: { ORC-2: A, MSH-10: M-1.1 } }, { paths: { ORC-2: B } }]";
+    assert_eq!(problems(steps, FILE, test), NONE);
+    let test = "    expect: { file: { paths: { ORC-2: A } } }";
+    assert_eq!(problems(steps, FILE, test), ["`file` gets 2 messages, not one message"]);
+    let test = "    expect:\n      file: [{ paths: { ORC-2: A } }, { paths: { ORC-2: C } }]";
+    assert_eq!(problems(steps, FILE, test), ["`ORC-2` of what `file[1]` gets is `B`, not `C`"]);
+}
+
+#[test]
+fn one_that_waits_reads_the_response_that_the_test_gives() {
+    let test = "    responses: { record: { body: done } }\n    expect: { note: { paths: { ZPD-1: done } } }";
+    assert_eq!(problems("", TWO, test), NONE);
+    let refused = "    responses: { record: { state: refused, code: AE } }\n    expect: { note: nothing }";
+    assert_eq!(problems("", TWO, refused), NONE);
+}
+
+#[test]
+fn one_that_waits_for_one_that_is_not_chosen_goes_at_once() {
+    let left_out = TWO.replace("  - name: record\n", "  - name: record\n    when: false\n");
+    let test = "    expect: { record: nothing, note: { paths: { ZPD-1: no answer } } }";
+    assert_eq!(problems("", &left_out, test), NONE);
+}
+
+#[test]
+fn the_code_is_that_of_the_reply_that_is_chosen() {
+    let refused = "    responses: { file: { state: refused, code: AR } }\n    reply: ";
+    assert_eq!(problems("reply: delivered", FILE, &format!("{refused}AR")), NONE);
+    assert_eq!(problems("reply: processed", FILE, &format!("{refused}AA")), NONE);
+    assert_eq!(problems("reply: { from: file }", FILE, &format!("{refused}AR")), NONE);
+    assert_eq!(problems("reply: never", FILE, "    reply: none"), NONE);
+    let throws = "steps:\n  - script: throw \"no\"\n";
+    assert_eq!(problems(throws, FILE, "    reply: AE\n    outcome: failed"), NONE);
+    let mapped = format!("{throws}reply: {{ codes: {{ failed: AR }} }}");
+    assert_eq!(problems(&mapped, FILE, "    reply: AR"), NONE);
+    let wrong = problems(throws, FILE, "    reply: AA");
+    assert_eq!(wrong[0], "the sender hears `AE`, not `AA`");
+    assert!(wrong[1].starts_with("the message was failed: "), "{wrong:?}");
+}
+
+#[test]
+fn what_on_response_makes_of_an_answer_counts() {
+    let judged = format!(
+        "{FILE}    on_response:\n      - script: |\n          if response.body == \"full\" {{ refuse(\"full\") }}\n"
+    );
+    let test = "    responses: { file: { body: full } }\n    reply: AE";
+    assert_eq!(problems("reply: delivered", &judged, test), NONE);
+    assert_eq!(problems("reply: delivered", &judged, "    reply: AA"), NONE);
+}
+
+#[test]
+fn an_expected_file_is_compared_byte_for_byte_and_written_on_demand() {
+    let folder = project("", FILE, "    expect: { file: { file: expected/m.hl7 } }");
+    let missing = run(folder.path(), Expected::Compare);
+    assert!(missing.problems[0].what.starts_with("cannot read `expected/m.hl7`"));
+    let written = run(folder.path(), Expected::Rewrite);
+    assert!(written.passed() && written.rewritten == [Path::new("expected/m.hl7")]);
+    assert!(run(folder.path(), Expected::Compare).passed());
+    fs::write(folder.path().join("expected/m.hl7"), MESSAGE.replace("42", "43")).unwrap();
+    let differs = run(folder.path(), Expected::Compare);
+    let diff = differs.problems[0].diff.clone().unwrap();
+    assert!(diff.contains("- PID|1||43\n+ PID|1||42\n"), "{diff}");
+    assert!(junit(&[differs]).contains("failures=\"1\""));
+}
+
+#[test]
+fn with_a_time_given_everything_is_the_same_at_each_run() {
+    let steps = "steps:\n  - set: { ZPD-1: '${ctx.id()}', ZPD-2: '${ctx.now()}' }";
+    let folder = project(steps, FILE, "    at: 2026-03-01T08:00:00Z\n    expect: { file: { file: e.hl7 } }");
+    assert!(run(folder.path(), Expected::Rewrite).passed());
+    assert!(run(folder.path(), Expected::Compare).passed());
+}
+
+#[test]
+fn what_is_not_the_format_is_unreadable() {
+    let folder = project("", FILE, "    outcome: unreadable\n    reply: AR");
+    fs::write(folder.path().join("m.hl7"), "no message at all").unwrap();
+    assert!(run(folder.path(), Expected::Compare).passed());
+}
+
+#[test]
+fn names_choose_channels_or_tests() {
+    let folder = project("", FILE, "");
+    let project = load(folder.path(), &Options::default());
+    let count = |name: &str| run_tests(&project, &[name.to_owned()], Expected::Compare).len();
+    assert_eq!((count("lab"), count("it"), count("other")), (1, 1, 0));
+}
