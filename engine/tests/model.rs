@@ -270,7 +270,7 @@ impl Play {
             }
             for (body, times) in ended {
                 assert!(
-                    times <= 1 + cuts[&body] + self.processed_anew(&snapshot, &body),
+                    times <= 1 + cuts[&body] + Self::processed_anew(&snapshot, &body),
                     "{} took {body} {times} times",
                     peer.name
                 );
@@ -280,7 +280,7 @@ impl Play {
 
     /// How many copies were processed anew because the first was told that it failed: what of the first still
     /// waits then goes beside theirs.
-    fn processed_anew(&self, snapshot: &Snapshot, body: &str) -> usize {
+    fn processed_anew(snapshot: &Snapshot, body: &str) -> usize {
         let id = body.split('.').next();
         let copies = snapshot.messages.iter().filter(|stored| {
             let control_id = stored.message.control_id.as_deref();
