@@ -100,7 +100,7 @@ impl Compiler<'_> {
         let at = |word: &str| step.path.join(word);
         match &step.value {
             StepFile::Filter(code) => {
-                let compiled = self.code(&at("filter"), code, stage.kind);
+                let compiled = self.condition(&at("filter"), code, stage.kind);
                 let text = code.clone();
                 ("filter".to_owned(), compiled.map(|code| Action::Filter { code, text }))
             }
@@ -168,7 +168,7 @@ impl Compiler<'_> {
         let waits = if file.after.is_some() { Names::RESPONSES } else { Names::default() };
         let kind = |names: Names| Kind { names, shape, judges: false };
         let before = kind(Names::STEP);
-        let when = file.when.as_ref().map(|at| self.code(&at.path, &at.value, before));
+        let when = file.when.as_ref().map(|at| self.condition(&at.path, &at.value, before));
         let own =
             Stage { of: format!("{}: ", file.name), kind: kind(Names::STEP.and(waits)), may_split: false };
         let (steps, _) = self.steps(&file.steps, own);

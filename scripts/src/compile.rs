@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use engine::{Diagnostic, Place};
-use rhai::Position;
+use rhai::{Position, Stmt};
 
 use crate::{
     Fault, Uses, Whereabouts,
@@ -41,6 +41,19 @@ impl Compiler<'_> {
     pub(crate) fn code(&mut self, path: &engine::Path, text: &str, kind: Kind) -> Option<Code> {
         let inline = Inline { path: path.clone(), line: 0, column: 0, whereabouts: self.whereabouts.clone() };
         self.inline(inline, text, kind)
+    }
+
+    /// Compiles code whose value is yes or no.
+    pub(crate) fn condition(&mut self, path: &engine::Path, text: &str, kind: Kind) -> Option<Code> {
+        let code = self.code(path, text, kind)?;
+        let Some(Stmt::Assignment(_)) = code.ast.statements().last() else { return Some(code) };
+        // Rhai would assign, and the message would fail for a condition that is neither true nor false.
+        let position = code.ast.statements().last().map_or(Position::NONE, Stmt::position);
+        let inline = Inline { path: path.clone(), line: 0, column: 0, whereabouts: self.whereabouts.clone() };
+        let message = "this sets a value, and is neither true nor false".to_owned();
+        let help = Some("to compare, write `==`".to_owned());
+        self.inside(&inline, Found { code: "script-syntax", position, message, help });
+        None
     }
 
     /// Compiles what a `script:` holds: the name of a shipped script, of one of the project's, or code.

@@ -39,6 +39,14 @@ fn behind_a_script_that_makes_json_paths_are_no_longer_hl7() {
 }
 
 #[test]
+fn a_condition_that_assigns_is_told() {
+    let faults = Channel::hl7().filter("msg[\"MSH-9.1\"] = \"ORU\"").faults();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("script-syntax steps.0.filter"), "{faults:?}");
+    assert_eq!(Channel::hl7().filter("let kind = \"ORU\"; msg[\"MSH-9.1\"] == kind").faults(), [""; 0]);
+}
+
+#[test]
 fn paths_of_require_and_set_are_told_at_their_keys() {
     let faults = Channel::hl7().require(&["PID-3", "PID-"]).set("PIDX", "x").faults();
     let places: Vec<&str> = faults.iter().map(|fault| fault.split(" Value").next().unwrap()).collect();
