@@ -2,6 +2,7 @@
 
 mod channel;
 mod cross;
+mod destination_file;
 mod explain;
 mod fault;
 mod file;

@@ -247,7 +247,7 @@ impl Lint {
     }
 }
 
-fn keys<'s>(shape: Shape<'s>) -> Vec<&'s str> {
+fn keys(shape: Shape<'_>) -> Vec<&str> {
     shape.properties().into_iter().flat_map(|properties| properties.keys().map(String::as_str)).collect()
 }
 

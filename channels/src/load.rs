@@ -31,7 +31,9 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
     environments(&mut report, root, options.environment.as_deref());
     let settings = settings(&mut report, root);
     let (library, found) = Library::load(root);
-    found.into_iter().for_each(|found| report.add_file(found));
+    for found in found {
+        report.add_file(found);
+    }
     let shared = sources(&mut report, root);
     let schema = schema();
     let around = Around {

@@ -264,7 +264,6 @@ fn expression(text: &str) -> Option<usize> {
             _ if escaped => escaped = false,
             (Some('"' | '\''), '\\') => escaped = true,
             (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'' | '`') => quote = Some(c),
             (None, '{') => depth += 1,
             (None, '}') if depth == 0 => return Some(at),

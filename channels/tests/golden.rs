@@ -1,7 +1,10 @@
 //! Projects with faults, and exactly what is said of them. `UPDATE=1` writes what is said.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
@@ -43,10 +46,11 @@ fn said(project: &Path) -> String {
     let mut said = render_text(&read.faults, Colour::Plain);
     for channel in &read.channels {
         let ready = if channel.plan.is_some() { "ready" } else { "not ready" };
-        said.push_str(&format!(
+        let _ = write!(
+            said,
             "\n\n{}: {ready}, {} faults, {} warnings",
             channel.name, channel.faults, channel.warnings
-        ));
+        );
     }
     assert!(!said.contains("hunter2"), "a secret was printed");
     said.trim_start().to_owned() + "\n"

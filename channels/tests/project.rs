@@ -1,5 +1,7 @@
 //! What a project becomes: plans, versions, variables, warnings.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use channels::{Options, Project, Secrets, load};
@@ -12,7 +14,9 @@ struct Folder(TempDir);
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        files.iter().for_each(|(path, text)| folder.write(path, text));
+        for (path, text) in files {
+            folder.write(path, text);
+        }
         folder
     }
 

@@ -1,5 +1,7 @@
 //! What is shipped runs as it is: this repository as a project, every template, every page of an error.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::{
     collections::BTreeSet,
     fs,

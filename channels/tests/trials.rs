@@ -1,5 +1,7 @@
 //! What the `tests:` of a channel can say, and what is said when it is not so.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::{fs, path::Path};
 
 use channels::{Expected, Options, TestResult, junit, load, run_tests};
@@ -11,12 +13,12 @@ const MESSAGE: &str = "MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01|M-1|P|2
 /// A channel with two destinations and the given test, in a folder with a message.
 fn project(more: &str, destinations: &str, test: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let text = format!(
+    let channel = format!(
         "name: lab\nsource:\n  mllp: {{ listen: \"127.0.0.1:2575\" }}\n{more}\ndestinations:\n{destinations}\n\
          tests:\n  - name: it\n    message: m.hl7\n{test}\n"
     );
     fs::create_dir(folder.path().join("channels")).unwrap();
-    fs::write(folder.path().join("channels/lab.yaml"), text).unwrap();
+    fs::write(folder.path().join("channels/lab.yaml"), channel).unwrap();
     fs::write(folder.path().join("m.hl7"), MESSAGE).unwrap();
     folder
 }

@@ -16,7 +16,7 @@ use super::{
     steps::{Parts, judges, steps},
 };
 use crate::{
-    file::{
+    destination_file::{
         Attempts, KeyFile, Lasting, NackFile, OnNackFile, OrderFile, OrderWord, QueueFile, RetryFile,
         WhenUnsureFile,
     },

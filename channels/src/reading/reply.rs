@@ -26,7 +26,7 @@ pub(crate) struct ReplyRead {
 pub(crate) fn reply(reader: &mut Reader<'_>) -> ReplyRead {
     let at = Path::parse("reply");
     let long = match reader.read::<ReplyFile>(&at) {
-        Some(ReplyFile::Long(long)) => long,
+        Some(ReplyFile::Long(long)) => *long,
         Some(ReplyFile::Short(when)) => LongReply { when: Some(when), ..LongReply::default() },
         None => LongReply::default(),
     };

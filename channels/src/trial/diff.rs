@@ -1,5 +1,7 @@
 //! The lines in which two texts differ.
 
+use std::fmt::Write;
+
 /// More lines are not compared one by one.
 const MOST_LINES: usize = 2000;
 /// Lines that are shown before and after a difference.
@@ -77,7 +79,7 @@ fn shown(walked: &[(Side, &str)]) -> String {
             Side::Wanted => '-',
             Side::Got => '+',
         };
-        text.push_str(&format!("{mark} {line}\n"));
+        let _ = writeln!(text, "{mark} {line}");
     }
     text
 }

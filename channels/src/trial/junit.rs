@@ -1,10 +1,10 @@
-//! Results as JUnit XML, for the servers that build and test.
+//! Results as `JUnit` XML, for the servers that build and test.
 
 use std::fmt::Write;
 
 use super::TestResult;
 
-/// The results as JUnit XML.
+/// The results as `JUnit` XML.
 pub fn junit(results: &[TestResult]) -> String {
     let failed = results.iter().filter(|result| !result.passed()).count();
     let took: f64 = results.iter().map(|result| result.took.as_secs_f64()).sum();

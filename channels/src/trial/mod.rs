@@ -13,6 +13,7 @@ use std::{
 };
 
 use engine::{OnResponse, ReplyPolicy, ReplyWords, Script};
+use scripts::OutletFile;
 
 pub use junit::junit;
 
@@ -81,10 +82,7 @@ impl Trial {
         let outlets = read.destinations.iter().map(|destination| TrialOutlet {
             name: destination.name.clone(),
             after: destination.outlet.after.clone(),
-            on_response: match destination.outlet.on_response.is_empty() {
-                true => OnResponse::Nothing,
-                false => OnResponse::Judges,
-            },
+            on_response: on_response(&destination.outlet),
         });
         Self {
             channel: read.name.as_str().into(),
@@ -95,6 +93,11 @@ impl Trial {
             tests: read.tests.clone(),
         }
     }
+}
+
+/// As the engine is told of it.
+fn on_response(outlet: &OutletFile) -> OnResponse {
+    if outlet.on_response.is_empty() { OnResponse::Nothing } else { OnResponse::Judges }
 }
 
 /// Runs the tests of every channel whose steps compile. `names` picks channels or tests; empty means all.

@@ -167,7 +167,7 @@ impl Way<'_> {
         }
         let filtered = routed.iter().any(|part| part.filtered > 0);
         if filtered || halted || routed.is_empty() {
-            return (Outcome::Filtered, halts.first().map(|halt| halt.to_string()));
+            return (Outcome::Filtered, halts.first().map(ToString::to_string));
         }
         (Outcome::Unrouted, None)
     }
