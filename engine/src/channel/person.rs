@@ -41,7 +41,7 @@ impl Channel {
     pub async fn park(&self, destination: &str, by: &str) -> Result<Option<DeliveryId>, Refusal> {
         let outlet =
             self.outlet(destination).ok_or_else(|| Refusal::NoDestination(destination.to_owned()))?;
-        Ok(outlet.park(by).await?)
+        outlet.park(by).await
     }
 
     /// Sends a delivery again: as it is, edited, or to another destination.

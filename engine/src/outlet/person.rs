@@ -1,7 +1,7 @@
 //! What a person does to an outlet's deliveries.
 
 use super::{Outlet, Tried};
-use crate::{Act, DeliveryId, Intervention, Position, StoreError, Waiting};
+use crate::{Act, DeliveryId, Intervention, Position, Refusal, Waiting};
 
 impl Outlet {
     /// Takes a delivery that a person put back into the queue, from where [`Self::withdraw`] left it.
@@ -67,10 +67,10 @@ impl Outlet {
     }
 
     /// Sets the head of the queue aside for a person, so that those behind it go on.
-    pub(crate) async fn park(&self, by: &str) -> Result<Option<DeliveryId>, StoreError> {
+    pub(crate) async fn park(&self, by: &str) -> Result<Option<DeliveryId>, Refusal> {
         let Some(position) = self.head_position() else { return Ok(None) };
         if !self.lanes().seize(position) {
-            return Err(StoreError("the head is being sent at this moment".to_owned()));
+            return Err(Refusal::UnderWay);
         }
         let delivery = position.delivery;
         let parked =
@@ -82,7 +82,7 @@ impl Outlet {
             }
             Err(error) => {
                 self.restore(delivery);
-                Err(error)
+                Err(error.into())
             }
         }
     }
