@@ -40,6 +40,12 @@ impl Memory {
         self.lock().snapshot()
     }
 
+    /// Does what opening a store does: whoever was owed an answer until now was told nothing that is known.
+    pub fn reopen(&self) {
+        let next = self.messages.load(Ordering::SeqCst) + 1;
+        self.lock().began = Some(MessageId(next));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,8 +30,9 @@ pub trait Store: Send + Sync {
     /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
     /// A message that is no longer `kept` is left as it stands, and the call fails.
     ///
-    /// Returns the deliveries whose very effect an earlier copy of this message already had (it is processed anew
-    /// because its sender heard that it failed): they are kept as `sent`, and not to be sent again.
+    /// Returns the deliveries whose very effect an earlier copy of this message has or will have (it is processed
+    /// anew because its sender heard that it failed): they are kept as `sent`, or as `dropped` where that one still
+    /// waits, and not to be sent again.
     async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError>;
 
     /// Ends a message that left its way early.

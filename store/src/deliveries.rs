@@ -67,20 +67,33 @@ fn insert_payload(tables: &Tables, new: &NewDelivery) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// Keeps a delivery as sent where an earlier copy of its message already had this very effect.
-pub(crate) fn had_its_effect(
+/// Leaves a delivery out where an earlier copy of its message has this very effect, or will have it.
+pub(crate) fn has_its_effect(
     tables: &Tables,
     message: MessageId,
     new: &NewDelivery,
 ) -> rusqlite::Result<bool> {
-    let changed = tables.run(
-        "UPDATE deliveries SET state = ?2, lane = NULL WHERE id = ?1 AND EXISTS (
-            SELECT 1 FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
-                JOIN deliveries d ON d.message = e.id
-            WHERE m.id = ?3 AND d.effect = ?4 AND d.state = ?2 AND d.id <> ?1)",
-        (new.id.0 as i64, DeliveryState::Sent.code(), message.0 as i64, new.effect.0),
+    let earlier = tables.first(
+        "SELECT max(d.state = ?4) FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
+            JOIN deliveries d ON d.message = e.id
+         WHERE m.id = ?1 AND d.effect = ?2 AND d.id <> ?3 AND d.state NOT IN (?5, ?6)",
+        (
+            message.0 as i64,
+            new.effect.0,
+            new.id.0 as i64,
+            DeliveryState::Sent.code(),
+            DeliveryState::GivenUp.code(),
+            DeliveryState::Dropped.code(),
+        ),
+        |row| row.get::<_, Option<bool>>(0),
     )?;
-    Ok(changed == 1)
+    let Some(is_sent) = earlier.flatten() else { return Ok(false) };
+    let state = if is_sent { DeliveryState::Sent } else { DeliveryState::Dropped };
+    tables.run(
+        "UPDATE deliveries SET state = ?2, lane = NULL WHERE id = ?1",
+        (new.id.0 as i64, state.code()),
+    )?;
+    Ok(true)
 }
 
 /// Refuses what left its lane in the meantime: a person may have dropped it.

@@ -15,12 +15,14 @@ pub(crate) struct Prepared {
     pub(crate) arrival: Arrival,
     pub(crate) copy: Option<i64>,
     pub(crate) bytes: Option<[u8; 16]>,
+    /// The first message of this run.
+    pub(crate) began: MessageId,
     facts: Option<String>,
     keys: Option<String>,
 }
 
 impl Prepared {
-    pub(crate) fn new(arrival: Arrival) -> Self {
+    pub(crate) fn new(arrival: Arrival, began: MessageId) -> Self {
         let bytes = arrival.reading.control_id.as_ref().map(|_| {
             let mut half = [0; 16];
             half.copy_from_slice(&arrival.message.body.hash().0[..16]);
@@ -29,6 +31,7 @@ impl Prepared {
         Self {
             copy: repeats::copy_bits(&arrival),
             bytes,
+            began,
             facts: json_unless(arrival.message.facts.is_empty(), &*arrival.message.facts),
             keys: json_unless(arrival.reading.keys.is_empty(), &arrival.reading.keys),
             arrival,
@@ -71,7 +74,7 @@ fn supersede(tables: &Tables, arrival: &Arrival) -> rusqlite::Result<()> {
 }
 
 fn insert(tables: &Tables, channel: i64, prepared: &Prepared, copied: i64) -> rusqlite::Result<()> {
-    let Prepared { arrival, copy, bytes, facts, keys } = prepared;
+    let Prepared { arrival, copy, bytes, facts, keys, .. } = prepared;
     let Arrival { message, reading, closed, .. } = arrival;
     let id = message.id.0 as i64;
     tables.run(

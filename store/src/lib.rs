@@ -26,6 +26,7 @@ use std::{
 pub use failure::OpenError;
 pub use people::Audited;
 
+use engine::MessageId;
 use readers::Readers;
 use tables::Tables;
 use writer::Writer;
@@ -33,6 +34,8 @@ use writer::Writer;
 /// Keeps messages in one file of a folder. Open one for each folder: a second is refused.
 pub struct Sqlite {
     folder: PathBuf,
+    /// The first message of this run.
+    began: MessageId,
     next_message: AtomicU64,
     next_delivery: AtomicU64,
     readers: Readers,
@@ -64,6 +67,7 @@ impl Sqlite {
         })?;
         Ok(Self {
             folder: folder.to_owned(),
+            began: MessageId(next_message),
             next_message: AtomicU64::new(next_message),
             next_delivery: AtomicU64::new(next_delivery),
             readers: Readers::new(folder.to_owned()),

@@ -41,7 +41,7 @@ pub(crate) fn queue(tables: &Tables, processed: &Processed) -> Result<Vec<Delive
         insert_part(tables, id, part, control_id.as_deref())?;
         for delivery in &part.deliveries {
             deliveries::insert(tables, (channel, id, part.place.unwrap_or(0)), delivery)?;
-            if copied & ANEW != 0 && deliveries::had_its_effect(tables, id, delivery)? {
+            if copied & ANEW != 0 && deliveries::has_its_effect(tables, id, delivery)? {
                 done.push(delivery.id);
             }
         }

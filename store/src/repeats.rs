@@ -62,7 +62,7 @@ pub(crate) fn look(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqli
     }
     let copies = copies(tables, channel, prepared)?;
     let policy = prepared.arrival.repeats.policy;
-    if let Some(first) = copies.iter().find(|copy| copy.same && copy.stands(policy)) {
+    if let Some(first) = copies.iter().find(|copy| copy.same && copy.stands(policy, prepared.began)) {
         return Ok(Seen::Again(first.id));
     }
     let mut found = 0;
@@ -134,10 +134,13 @@ impl Copy {
     }
 
     /// Whether it stands for one that arrives with the same bytes.
-    fn stands(&self, policy: RepeatPolicy) -> bool {
+    fn stands(&self, policy: RepeatPolicy, began: MessageId) -> bool {
+        // A crash, or a store that could not write, lost what its sender heard: it sends again in good faith.
+        let is_lost = self.answer == AnswerState::Owed && self.id < began;
+        let is_answered_again = policy == RepeatPolicy::AnswerAgain || is_lost;
         let is_open = matches!(self.state, MessageState::Kept | MessageState::Held);
         let was_accepted = self.outcome.is_some_and(Outcome::is_positive);
         self.answer == AnswerState::Unavailable
-            || (policy == RepeatPolicy::AnswerAgain && (is_open || was_accepted))
+            || (is_answered_again && (is_open || was_accepted))
     }
 }

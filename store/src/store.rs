@@ -19,7 +19,8 @@ impl Store for Sqlite {
     }
 
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError> {
-        let arrivals: Vec<intake::Prepared> = arrivals.into_iter().map(intake::Prepared::new).collect();
+        let prepare = |arrival| intake::Prepared::new(arrival, self.began);
+        let arrivals: Vec<intake::Prepared> = arrivals.into_iter().map(prepare).collect();
         self.writer.write(move |tables| intake::keep(tables, &arrivals)).await
     }
 

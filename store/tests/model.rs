@@ -51,6 +51,7 @@ fn restart(pair: Pair, folder: &std::path::Path) -> Pair {
         return pair;
     }
     drop(pair.disk);
+    pair.memory.reopen();
     let pair = Pair { disk: Sqlite::open(folder).unwrap(), memory: pair.memory };
     pair.number_alike();
     pair

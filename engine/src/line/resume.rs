@@ -72,12 +72,14 @@ impl Line {
                 self.arrivals.leave(id);
                 return Ok(());
             }
-            None if stranded.kept == IsKept::Perhaps => {
+            None => {
+                if stranded.kept == IsKept::Yes {
+                    tracing::error!(channel = %self.channel, message = id.0, "a message that was kept is not in the store any more");
+                }
                 self.recovery.forget(stranded.message.identity);
                 self.arrivals.leave(id);
                 return Ok(());
             }
-            None => return Err(StoreError("a message that was kept cannot be found".to_owned())),
         }
         if stranded.marks >= SUSPECT_AFTER {
             return self.close_suspect(stranded).await;

@@ -69,10 +69,10 @@ impl State {
         for part in parts {
             for delivery in part.deliveries {
                 let id = delivery.id;
-                let is_sent = is_anew && self.is_sent(&delivery);
+                let earlier = is_anew.then(|| self.effect_stands(&delivery)).flatten();
                 let mut stored = StoredDelivery::new(message, part.place, delivery);
-                if is_sent {
-                    stored.state = DeliveryState::Sent;
+                if let Some(state) = earlier {
+                    stored.state = state;
                     done.push(id);
                 }
                 self.deliveries.insert(id, stored);
@@ -81,11 +81,17 @@ impl State {
         Ok(done)
     }
 
-    /// Whether an earlier copy already had this very effect.
-    fn is_sent(&self, new: &NewDelivery) -> bool {
-        self.deliveries
-            .values()
-            .any(|stored| stored.state == DeliveryState::Sent && stored.effect == new.effect)
+    /// How the delivery of an earlier copy stands that has, or will have, this very effect.
+    fn effect_stands(&self, new: &NewDelivery) -> Option<DeliveryState> {
+        let same = |stored: &&StoredDelivery| stored.effect == new.effect && stored.id != new.id;
+        let states: Vec<DeliveryState> =
+            self.deliveries.values().filter(same).map(|stored| stored.state).collect();
+        if states.contains(&DeliveryState::Sent) {
+            return Some(DeliveryState::Sent);
+        }
+        // It is sent there, once: this one is left out.
+        let goes = |state: &DeliveryState| !matches!(state, DeliveryState::GivenUp | DeliveryState::Dropped);
+        states.iter().any(goes).then_some(DeliveryState::Dropped)
     }
 
     pub(super) fn close(&mut self, id: MessageId, closed: Closed) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ impl State {
         }
         let (same, other): (Vec<_>, Vec<_>) =
             self.copies(arrival).partition(|copy| copy.message.body == arrival.message.body);
-        if let Some(first) = same.iter().rev().find(|copy| stands(copy, arrival.repeats.policy)) {
+        if let Some(first) = same.iter().rev().find(|copy| self.stands(copy, arrival.repeats.policy)) {
             return Kept::Again(first.message.id);
         }
         let mut flags = Vec::new();
@@ -29,6 +29,16 @@ impl State {
     pub(super) fn is_anew(&self, arrival: &Arrival) -> bool {
         arrival.repeats.policy == RepeatPolicy::AnswerAgain
             && self.copies(arrival).any(|copy| copy.message.body == arrival.message.body)
+    }
+
+    /// Whether a copy with the same bytes stands for the one that arrives.
+    fn stands(&self, copy: &StoredMessage, policy: RepeatPolicy) -> bool {
+        // A crash, or a store that could not write, lost what its sender heard: it sends again in good faith.
+        let is_lost =
+            copy.answer == AnswerState::Owed && self.began.is_some_and(|began| copy.message.id < began);
+        let is_unavailable = copy.answer == AnswerState::Unavailable;
+        let is_answered_again = policy == RepeatPolicy::AnswerAgain || is_lost;
+        is_unavailable || (is_answered_again && (is_open(copy) || was_accepted(copy)))
     }
 
     fn same_effect(&self, arrival: &Arrival) -> Option<MessageId> {
@@ -56,12 +66,6 @@ impl State {
 /// Whether this very write closes it.
 fn is_superseded_by(stored: &StoredMessage, arrival: &Arrival) -> bool {
     stored.state == MessageState::Kept && arrival.supersedes == Some(stored.message.id)
-}
-
-/// Whether a copy with the same bytes stands for the one that arrives.
-fn stands(copy: &StoredMessage, policy: RepeatPolicy) -> bool {
-    let is_unavailable = copy.answer == AnswerState::Unavailable;
-    is_unavailable || (policy == RepeatPolicy::AnswerAgain && (is_open(copy) || was_accepted(copy)))
 }
 
 fn is_open(copy: &StoredMessage) -> bool {

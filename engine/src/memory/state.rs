@@ -11,6 +11,8 @@ pub(super) struct State {
     pub(super) messages: BTreeMap<MessageId, StoredMessage>,
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
     pub(super) audit: Vec<Audited>,
+    /// The first message of this run, if it is not the first run.
+    pub(super) began: Option<MessageId>,
     switches: BTreeMap<String, String>,
     versions: BTreeMap<Hash, String>,
 }

@@ -124,6 +124,7 @@ impl Stage {
     }
 
     async fn start_again(&mut self, prepare: impl FnOnce(&Flaky)) {
+        self.memory.reopen();
         self.store = Arc::new(Flaky::new(Arc::clone(&self.memory), self.news.clone()));
         prepare(&self.store);
         self.news.runs(&self.store);
