@@ -1,0 +1,151 @@
+//! The projects in `examples/`, run as their README says: the real binary, its own messages, peers on free ports.
+
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tests::{Behaviour, Project, Receiver, Sender, free_port, mshfield, wait_until};
+
+/// `examples/lab` as it is on disk, on ports of this test's own.
+struct Laboratory {
+    project: Project,
+    results: u16,
+    orders: u16,
+    batch: u16,
+    record: Receiver,
+    lis: Receiver,
+}
+
+impl Laboratory {
+    fn new() -> Self {
+        let laboratory = Self {
+            project: Project::new(),
+            results: free_port(),
+            orders: free_port(),
+            batch: free_port(),
+            record: Receiver::start(Behaviour::Code("AA")),
+            lis: Receiver::start(Behaviour::Code("AA")),
+        };
+        let ports = BTreeMap::from([
+            (2675, laboratory.results),
+            (2676, laboratory.orders),
+            (2677, laboratory.batch),
+            (2701, laboratory.record.port),
+            (2702, laboratory.lis.port),
+        ]);
+        for folder in ["channels", "scripts", "tables", "messages", "expected"] {
+            laboratory.copy(folder, &ports);
+        }
+        laboratory
+    }
+
+    fn copy(&self, folder: &str, ports: &BTreeMap<u16, u16>) {
+        for file in fs::read_dir(example().join(folder)).unwrap() {
+            let file = file.unwrap().path();
+            let name = format!("{folder}/{}", file.file_name().unwrap().to_string_lossy());
+            let mut content = fs::read(&file).unwrap();
+            if folder == "channels" {
+                let text = ports.iter().fold(String::from_utf8(content).unwrap(), |text, (old, new)| {
+                    text.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"))
+                });
+                content = text.into_bytes();
+            }
+            self.project.write(&name, content);
+        }
+    }
+
+    fn message(&self, name: &str) -> Vec<u8> {
+        fs::read(self.project.path(&format!("messages/{name}"))).unwrap()
+    }
+
+    /// Sends a file of `messages/` and says what MSA-1 of the answer is.
+    fn send(&self, port: u16, name: &str) -> String {
+        let answer = Sender::connect(port).unwrap().send(&self.message(name)).unwrap();
+        mshfield(&answer, "MSA", 1)
+    }
+
+    fn expected(&self, name: &str) -> Vec<u8> {
+        fs::read(self.project.path(&format!("expected/{name}"))).unwrap()
+    }
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/lab")
+}
+
+fn control_ids(receiver: &Receiver) -> Vec<String> {
+    receiver.received().iter().map(|message| mshfield(message, "MSH", 10)).collect()
+}
+
+#[test]
+fn the_laboratory_checks_clean_and_its_own_tests_pass() {
+    let laboratory = Laboratory::new();
+    for arguments in [["check", "--strict"], ["test", "."]] {
+        let output = laboratory.project.relais(&arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn results_reach_the_record_and_the_folder_as_the_example_shows_them() {
+    let laboratory = Laboratory::new();
+    let _relais = laboratory.project.start();
+    let answers = [
+        "result.hl7",
+        "result-preliminary.hl7",
+        "result-final.hl7",
+        "result-training.hl7",
+        "result-without-patient.hl7",
+    ]
+    .map(|name| laboratory.send(laboratory.results, name));
+    assert_eq!(answers, ["AA", "AA", "AA", "AA", "AE"]);
+
+    wait_until("two results are in the record", || laboratory.record.count() == 2);
+    wait_until("three results are in the folder", || laboratory.project.files("out/results").len() == 3);
+    let wanted = laboratory.expected("result.hl7");
+    assert!(laboratory.record.received().contains(&wanted));
+    assert_eq!(fs::read(laboratory.project.path("out/results/RES-1001.hl7")).unwrap(), wanted);
+}
+
+#[test]
+fn an_order_message_leaves_as_one_message_for_each_order() {
+    let laboratory = Laboratory::new();
+    let _relais = laboratory.project.start();
+    assert_eq!(laboratory.send(laboratory.orders, "order.hl7"), "AA");
+    // The ward is answered once the laboratory has been asked.
+    assert_eq!(control_ids(&laboratory.lis), ["ORD-2001.1", "ORD-2001.2"]);
+    assert_eq!(laboratory.lis.received()[0], laboratory.expected("order-first.hl7"));
+    assert_eq!(laboratory.send(laboratory.orders, "order-unknown-test.hl7"), "AE");
+    assert_eq!(laboratory.lis.count(), 2);
+}
+
+#[test]
+fn the_ward_hears_what_the_laboratory_refused() {
+    let laboratory = Laboratory::new();
+    laboratory.lis.behave(Behaviour::Code("AE"));
+    let _relais = laboratory.project.start();
+    assert_eq!(laboratory.send(laboratory.orders, "order.hl7"), "AE");
+}
+
+#[test]
+fn a_batch_is_answered_message_by_message_and_what_is_sound_is_written() {
+    let laboratory = Laboratory::new();
+    let _relais = laboratory.project.start();
+    let mut sender = Sender::connect(laboratory.batch).unwrap();
+    let answer = String::from_utf8(sender.send(&laboratory.message("batch.hl7")).unwrap()).unwrap();
+    let codes: Vec<&str> =
+        answer.split('\r').filter(|line| line.starts_with("MSA")).map(|line| &line[4..6]).collect();
+    assert_eq!(codes, ["AA", "AE", "AA"]);
+
+    let written = || {
+        let files = laboratory.project.files("out/batch");
+        files.iter().map(|file| fs::read_to_string(file).unwrap()).collect::<String>()
+    };
+    wait_until("two results are in the day's file", || written().matches("MSH|").count() == 2);
+    assert!(written().contains("X01^^^OUTSIDE") && written().contains("PÉNÉLOPE"));
+    assert!(!written().contains("positif"));
+}
