@@ -34,20 +34,22 @@ const ACTORS: usize = 12;
 
 #[test]
 fn everything_is_as_the_cases_say() {
-    let (alone, together): (Vec<Case>, Vec<Case>) = wanted().into_iter().partition(Case::ends_the_server);
-    let complaints = Mutex::new(Vec::new());
-    let complain = |verdict: Result<(), String>| {
-        if let Err(why) = verdict {
-            complaints.lock().unwrap().push(why);
-        }
-    };
-    for_each(&alone, |case| complain(play_alone(case)));
-    play_together(&together, complain);
-    let mut complaints = complaints.into_inner().unwrap();
+    let pages = wanted();
+    let all: usize = pages.iter().map(Vec::len).sum();
+    let mut complaints: Vec<String> = pages.into_iter().flat_map(play).collect();
     complaints.sort();
-    let all = alone.len() + together.len();
     assert!(complaints.is_empty(), "{} of {all} cases:\n\n{}", complaints.len(), complaints.join("\n\n"));
     println!("{all} cases hold");
+}
+
+/// Plays the cases of a page; returns what does not hold.
+fn play(page: Vec<Case>) -> Vec<String> {
+    let (alone, together): (Vec<Case>, Vec<Case>) = page.into_iter().partition(Case::ends_the_server);
+    let complaints = Mutex::new(Vec::new());
+    let complain = |verdict: Result<(), String>| complaints.lock().unwrap().extend(verdict.err());
+    for_each(&alone, |case| complain(play_alone(case)));
+    play_together(&together, complain);
+    complaints.into_inner().unwrap()
 }
 
 /// A case that ends the server has a project of its own.
@@ -88,7 +90,7 @@ fn for_each<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
 }
 
 /// The cases of every page, or those that were asked for.
-fn wanted() -> Vec<Case> {
+fn wanted() -> Vec<Vec<Case>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("the cases lie beside the runner")
@@ -102,7 +104,7 @@ fn wanted() -> Vec<Case> {
         Page::read(&name, &fs::read_to_string(path).expect("a page can be read"))
     });
     pages
-        .flat_map(|page| case::cases(&page).unwrap_or_else(|why| panic!("{why}")))
-        .filter(|case| case.title.contains(&asked))
+        .map(|page| case::cases(&page).unwrap_or_else(|why| panic!("{why}")))
+        .map(|cases| cases.into_iter().filter(|case| case.title.contains(&asked)).collect())
         .collect()
 }

@@ -15,6 +15,8 @@ pub(crate) enum Deed {
     Send(Vec<u8>),
     /// The sender sends the page's message under each of these control ids.
     SendIds(Vec<String>),
+    /// The sender writes bytes that are no whole frame.
+    Write(Vec<u8>),
     /// The sender hears these codes, one for each message that was not answered yet.
     Hears(Vec<String>),
     HearsText(String, String),
@@ -43,6 +45,8 @@ pub(crate) enum Deed {
     Flagged(String, String),
     DeliveryIs(Delivery, String, Option<String>),
     DestinationIs(String, String),
+    /// How often a delivery to this destination has had this outcome, at least.
+    Counted(String, String, String),
     /// How many messages the channel has received.
     Received(String),
     /// A file of the project holds exactly this.
@@ -51,6 +55,8 @@ pub(crate) enum Deed {
     Writes(String, String),
     /// The channel's file is replaced, and brought into force.
     Redeploys(String),
+    /// The channel's file is replaced, and that is all.
+    Edits(String),
     /// Commands, each with the lines it must print.
     Commands(String),
     Killed,
@@ -102,9 +108,11 @@ impl Script {
                 return Ok(None);
             }
             ["yaml", "channel", "from", "now", "on"] => Deed::Redeploys(text.to_owned()),
+            ["yaml", "channel", "as", "edited"] => Deed::Edits(text.to_owned()),
             ["hl7", "send"] => Deed::Send(hl7(text)),
             ["hl7", "send", "in", charset] => Deed::Send(encoded(&hl7(text), charset)?),
             ["text", "send"] => Deed::Send(text.trim_end().as_bytes().to_vec()),
+            ["bytes", "send"] => Deed::Write(hl7(text.trim_end_matches('\n'))),
             ["hl7", "answer"] => Deed::HearsAnswer(text.to_owned()),
             ["hl7", "arrives", "at", name] => Deed::Arrives(name.to_owned(), hl7(text)),
             ["hl7", "arrives", "at", name, "in", charset] => {
@@ -119,9 +127,26 @@ impl Script {
     }
 }
 
-/// The lines of a block as segments.
-fn hl7(text: &str) -> Vec<u8> {
-    text.replace('\n', "\r").into_bytes()
+/// The lines of a block as segments; `{byte E9}` is a byte that no text holds, `{9 times x}` is many of them.
+pub(crate) fn hl7(text: &str) -> Vec<u8> {
+    let mut text = text.replace('\n', "\r");
+    if let Some((number, letter)) = many(&text) {
+        text = text.replace(&format!("{{{number} times {letter}}}"), &letter.repeat(number));
+    }
+    let mut pieces = text.split("{byte ");
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_once('}').unwrap_or((piece, ""));
+        bytes.extend(u8::from_str_radix(digits, 16));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    bytes
+}
+
+fn many(text: &str) -> Option<(usize, String)> {
+    let (before, after) = text.split_once(" times ")?;
+    let number = before.rsplit_once('{')?.1.parse().ok()?;
+    Some((number, after.split_once('}')?.0.to_owned()))
 }
 
 fn encoded(text: &[u8], charset: &str) -> Result<Vec<u8>, String> {
@@ -159,6 +184,7 @@ fn sentence(text: &str) -> Result<Deed, String> {
         "The delivery of _ to _ is _" => Deed::DeliveryIs(delivery(), one(2), None),
         "The delivery of _ to _ is _ because _" => Deed::DeliveryIs(delivery(), one(2), Some(one(3))),
         "The destination _ is _" => Deed::DestinationIs(one(0), one(1)),
+        "The counter of _ at _ reaches _" => Deed::Counted(one(0), one(1), one(2)),
         "The channel has received _" => Deed::Received(one(0)),
         "Relais is killed" => Deed::Killed,
         "Relais is stopped" => Deed::Stopped,

@@ -6,9 +6,9 @@ use serde_json::Value;
 use tests::{Behaviour, Sender, comes_true, mshfield};
 
 use crate::{
-    case::Case,
+    case::{self, Case},
     compare,
-    grammar::{Deed, Delivery, Step},
+    grammar::{Deed, Delivery, Step, hl7},
     stage::{Peer, Set, Stage, placeholders},
 };
 
@@ -48,6 +48,10 @@ impl<'a> Play<'a> {
         let verdict = match &step.deed {
             Deed::Send(message) => self.send(message.clone()),
             Deed::SendIds(ids) => ids.iter().try_for_each(|id| self.send(self.message(id)?)),
+            Deed::Write(bytes) => {
+                self.sent.extend(bytes.split(|byte| *byte == 0x0b).skip(1).map(<[u8]>::to_vec));
+                self.sender().and_then(|sender| sender.write(bytes).map_err(words))
+            }
             Deed::Hears(codes) => codes.iter().try_for_each(|code| self.hears(code)),
             Deed::HearsText(code, text) => self.answer().and_then(|answer| {
                 compare::is(code, &mshfield(&answer, "MSA", 1))?;
@@ -111,7 +115,10 @@ impl<'a> Play<'a> {
             Deed::MessageIs(id, state, why) => self.becomes((state, why.as_deref()), || self.found(id)),
             Deed::Flagged(id, flag) => self.becomes((flag, None), || {
                 let mut message = self.found(id)?;
-                let flagged = message["flags"].as_array()?.iter().any(|one| one == flag.as_str());
+                let flagged = message["flags"]
+                    .as_array()?
+                    .iter()
+                    .any(|one| one.as_str().is_some_and(|one| one.contains(flag.as_str())));
                 message["state"] = if flagged { flag.as_str() } else { "" }.into();
                 Some(message)
             }),
@@ -122,6 +129,16 @@ impl<'a> Play<'a> {
                 let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
                 named(&channel["destinations"], "name", name)
             }),
+            Deed::Counted(outcome, name, least) => {
+                let labels =
+                    format!("channel=\"{}\",destination=\"{name}\",outcome=\"{outcome}\"", self.set.channel);
+                let series = format!("relais_deliveries_total{{{labels}}}");
+                let least: f64 = least.parse().unwrap_or(f64::INFINITY);
+                match comes_true(PATIENCE, || self.stage.metric(&series).is_some_and(|now| now >= least)) {
+                    true => Ok(()),
+                    false => Err(format!("{series} is {:?}", self.stage.metric(&series))),
+                }
+            }
             Deed::Received(number) => self.becomes((number, None), || {
                 let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
                 Some(serde_json::json!({ "state": channel["received"].to_string() }))
@@ -143,9 +160,12 @@ impl<'a> Play<'a> {
                 comes_true(PATIENCE, || read() == *text);
                 compare::is(text, &read())
             }
+            Deed::Edits(channel) => {
+                self.edit(channel);
+                Ok(())
+            }
             Deed::Redeploys(channel) => {
-                let file = format!("channels/{}.yaml", self.set.channel);
-                self.stage.project.write(&file, self.set.filled(&crate::case::merged(None, Some(channel))));
+                self.edit(channel);
                 self.commands("$ relais deploy {channel}")
             }
             Deed::Commands(commands) => self.commands(commands),
@@ -166,6 +186,11 @@ impl<'a> Play<'a> {
         }
     }
 
+    fn edit(&self, channel: &str) {
+        let lines = case::merged(Some(&self.case.channel), Some(channel));
+        self.stage.project.channel(&self.set.channel, &self.set.filled(&lines));
+    }
+
     fn send(&mut self, message: Vec<u8>) -> Verdict {
         let framed = tests::frame(&message);
         self.sent.push(message);
@@ -174,7 +199,7 @@ impl<'a> Play<'a> {
 
     fn message(&self, id: &str) -> Result<Vec<u8>, String> {
         let message = self.case.message.as_ref().ok_or("the page has no `hl7 message`")?;
-        Ok(bytes(&message.replace("{id}", id)))
+        Ok(hl7(&message.replace("{id}", id)))
     }
 
     fn sender(&mut self) -> Result<&mut Sender, String> {
@@ -306,20 +331,6 @@ impl<'a> Play<'a> {
         }
         Ok(command)
     }
-}
-
-/// A message as segments, with the bytes that no text holds.
-fn bytes(message: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = message;
-    while let Some((before, after)) = rest.split_once("{byte ") {
-        bytes.extend_from_slice(before.as_bytes());
-        let (digits, after) = after.split_once('}').unwrap_or((after, ""));
-        bytes.extend(u8::from_str_radix(digits, 16));
-        rest = after;
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes.iter().map(|byte| if *byte == b'\n' { b'\r' } else { *byte }).collect()
 }
 
 fn behave(peer: &Peer, answers: &[String]) -> Verdict {

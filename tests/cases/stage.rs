@@ -8,7 +8,7 @@ use std::{
 
 use tests::{Behaviour, Project, Receiver, Relais};
 
-use crate::case::Case;
+use crate::{case::Case, grammar::Deed};
 
 /// A project and its server.
 pub(crate) struct Stage {
@@ -72,6 +72,10 @@ impl Stage {
         if status.success() { Ok(()) } else { Err(format!("relais left with {status}")) }
     }
 
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        self.relais.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.metric(series)
+    }
+
     /// What the server says at this path, as JSON.
     pub(crate) fn ask(&self, path: &str) -> Option<serde_json::Value> {
         let relais = self.relais.read().unwrap_or_else(PoisonError::into_inner);
@@ -83,9 +87,13 @@ impl Stage {
 impl Set {
     fn of(case: &Case, port: u16) -> Self {
         let mut set = Self { port, channel: case.name.clone(), receivers: BTreeMap::new() };
-        for name in placeholders(&case.channel) {
+        let later = case.steps.iter().filter_map(|step| match &step.deed {
+            Deed::Redeploys(lines) => Some(lines.as_str()),
+            _ => None,
+        });
+        for name in [case.channel.as_str()].into_iter().chain(later).flat_map(placeholders) {
             if !["port", "channel", "reply"].contains(&name.as_str()) {
-                set.receivers.insert(name, Peer::new());
+                set.receivers.entry(name).or_insert_with(Peer::new);
             }
         }
         set
