@@ -75,6 +75,11 @@ impl Outlet {
         tally.attempts += 1;
         tally.not_before = None;
         tally.why = result.as_ref().err().map(ToString::to_string);
+        if let Err(error) = &result
+            && (tally.attempts == 1 || !matches!(error, SendError::NotDelivered { .. }))
+        {
+            self.log(position, error, tally.attempts);
+        }
         let verdict = verdict(result, &mut tally, conduct);
         let verdict = if self.is_last_try(position) { verdict.without_another() } else { verdict };
         let received = delivery.message.received;
@@ -124,7 +129,7 @@ impl Outlet {
         if !self.write_settlement(position, &settlement, stop).await {
             return;
         }
-        self.observe(position, &verdict, &tally, received);
+        self.observe(position, &verdict, received);
         match verdict {
             Verdict::Sent(response) => self.ended(position, Tried::Sent(response)).await,
             Verdict::GivenUp { code, response, .. } => {
@@ -241,7 +246,7 @@ impl Outlet {
         self.wake.notify_one();
     }
 
-    fn observe(&self, position: Position, verdict: &Verdict, tally: &Tally, received: SystemTime) {
+    fn observe(&self, position: Position, verdict: &Verdict, received: SystemTime) {
         let outcome = match verdict {
             Verdict::Sent(_) => DeliveryOutcome::Sent,
             Verdict::GivenUp { .. } => DeliveryOutcome::GivenUp,
@@ -252,10 +257,18 @@ impl Outlet {
         self.observer.attempted(&self.channel, &self.name, position.message, outcome);
         if outcome == DeliveryOutcome::Sent {
             self.observer.arrived(&self.channel, received.elapsed().unwrap_or_default());
-        } else if tally.attempts == 1 || outcome != DeliveryOutcome::Retried {
-            let why = tally.why.as_deref().unwrap_or_default();
-            tracing::warn!(channel = %self.channel, destination = %self.name, outcome = outcome.name(), why, "a delivery did not arrive");
         }
+    }
+
+    /// A receiver's or a script's own words may hold a patient: the log names the delivery, and `relais show` tells.
+    fn log(&self, position: Position, error: &SendError, attempt: u32) {
+        let why = match error {
+            SendError::NotDelivered { .. } | SendError::Unknown { .. } => error.to_string(),
+            SendError::Refused { code: Some(code), .. } if code != RETRY => format!("refused with {code}"),
+            SendError::Refused { .. } => "refused".to_owned(),
+        };
+        let (message, delivery) = (position.message.0, position.delivery.0);
+        tracing::warn!(channel = %self.channel, destination = %self.name, message, delivery, attempt, why, "a delivery did not arrive");
     }
 }
 
