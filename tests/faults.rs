@@ -27,7 +27,7 @@ impl Ward {
         project.channel(
             "ward",
             &format!(
-                "name: ward\nsource:\n  mllp: {{ listen: \"127.0.0.1:{listen}\" }}\nrepeats: answer_again\n\
+                "name: ward\nsource:\n  mllp: {{ listen: \"127.0.0.1:{listen}\" }}\n\
                  destinations:\n  - name: record\n    to:\n      mllp: {{ connect: \"127.0.0.1:{}\" }}\n\
                  \x20   retry: {{ first: 50ms, longest: 200ms }}\n",
                 record.port

@@ -140,7 +140,6 @@ impl Copy {
         let is_answered_again = policy == RepeatPolicy::AnswerAgain || is_lost;
         let is_open = matches!(self.state, MessageState::Kept | MessageState::Held);
         let was_accepted = self.outcome.is_some_and(Outcome::is_positive);
-        self.answer == AnswerState::Unavailable
-            || (is_answered_again && (is_open || was_accepted))
+        self.answer == AnswerState::Unavailable || (is_answered_again && (is_open || was_accepted))
     }
 }
