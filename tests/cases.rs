@@ -29,6 +29,9 @@ use markdown::Page;
 use play::Play;
 use stage::Stage;
 
+/// What is locked here is not left half done.
+const UNHARMED: &str = "nobody panics with the lock";
+
 /// Cases played at once. Most of them wait.
 const ACTORS: usize = 12;
 
@@ -46,10 +49,10 @@ fn everything_is_as_the_cases_say() {
 fn play(page: Vec<Case>) -> Vec<String> {
     let (alone, together): (Vec<Case>, Vec<Case>) = page.into_iter().partition(Case::ends_the_server);
     let complaints = Mutex::new(Vec::new());
-    let complain = |verdict: Result<(), String>| complaints.lock().unwrap().extend(verdict.err());
+    let complain = |verdict: Result<(), String>| complaints.lock().expect(UNHARMED).extend(verdict.err());
     for_each(&alone, |case| complain(play_alone(case)));
     play_together(&together, complain);
-    complaints.into_inner().unwrap()
+    complaints.into_inner().expect(UNHARMED)
 }
 
 /// A case that ends the server has a project of its own.
@@ -69,7 +72,7 @@ fn play_together(cases: &[Case], complain: impl Fn(Result<(), String>) + Sync) {
     let plays: Vec<_> =
         cases.iter().zip(sets).map(|(case, set)| Mutex::new(Some(Play::new(case, &stage, set)))).collect();
     for_each(&plays, |play| {
-        if let Some(play) = play.lock().unwrap().take() {
+        if let Some(play) = play.lock().expect(UNHARMED).take() {
             complain(play.run());
         }
     });

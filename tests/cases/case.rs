@@ -1,7 +1,5 @@
 //! From pages to cases: each section is one, and each cell of a table that names a section.
 
-use std::collections::BTreeMap;
-
 use crate::{
     grammar::{Deed, Script, Step},
     markdown::{Kind, Node, Page, Section},
@@ -60,53 +58,43 @@ fn case(
     let mut title = format!("{}:{}: {}", page.file, section.line, section.title);
     let mut channel = merged(head.channel.as_deref(), own.channel.as_deref());
     if let Some((number, column)) = column {
-        name.push_str(&format!("-{number}-{}", slug(&column.head)));
-        title.push_str(&format!(", {}", column.head));
+        name = format!("{name}-{number}-{}", slug(&column.head));
+        title = format!("{title}, {}", column.head);
         channel = channel.replace("{reply}", &column.head);
         let asks = column.head.replace('/', "|");
         own.message = own.message.or_else(|| head.message.clone()).map(|text| text.replace("{asks}", &asks));
-        own.steps = own.steps.into_iter().map(|step| column.fill(step)).collect::<Result<_, _>>()?;
+        own.steps = own.steps.into_iter().map(|step| column.fill(step)).collect();
     }
     Ok(Case { name, title, channel, message: own.message.or_else(|| head.message.clone()), steps: own.steps })
 }
 
-/// The tables of a page: what is heard (`first`, `second`), by section and by column.
+/// The tables of a page: what is heard, by section and by column.
 struct Grid {
     cells: Vec<(String, Column)>,
 }
 
-/// One column of a section's rows: its head, and its cell in each of the tables.
+/// One column of a section's row: its head, and the cell by the name of its table.
 #[derive(Clone)]
 struct Column {
     head: String,
-    cells: BTreeMap<String, String>,
+    name: String,
+    heard: Vec<String>,
 }
 
 impl Grid {
     fn read(nodes: &[Node]) -> Result<Self, String> {
-        let mut cells: Vec<(String, Column)> = Vec::new();
+        let mut cells = Vec::new();
         for node in nodes {
             let Kind::Table(rows) = &node.kind else { continue };
             let Some((head, rows)) = rows.split_first() else { continue };
+            if let Some(row) = rows.iter().find(|row| row.len() != head.len()) {
+                return Err(format!("{}: a row of this table has {} cells", node.line, row.len()));
+            }
             for row in rows {
-                if row.len() != head.len() {
-                    return Err(format!("{}: a row of this table has {} cells", node.line, row.len()));
-                }
-                for (column, cell) in head.iter().zip(row).skip(1).filter(|(_, cell)| !cell.is_empty()) {
-                    let (title, column) = (linked(&row[0]), column.trim_matches('`'));
-                    let known = cells.iter_mut().find(|(of, known)| *of == title && known.head == column);
-                    let heard = cell.clone();
-                    match known {
-                        Some((_, known)) => drop(known.cells.insert(head[0].clone(), heard)),
-                        None => cells.push((
-                            title,
-                            Column {
-                                head: column.to_owned(),
-                                cells: BTreeMap::from([(head[0].clone(), heard)]),
-                            },
-                        )),
-                    }
-                }
+                let row_cells = head.iter().zip(row).skip(1).filter(|(_, cell)| !cell.is_empty());
+                cells.extend(
+                    row_cells.map(|(column, cell)| (linked(&row[0]), Column::of(column, &head[0], cell))),
+                );
             }
         }
         Ok(Self { cells })
@@ -124,20 +112,24 @@ impl Grid {
 }
 
 impl Column {
-    /// Puts the cell of a table in the place of its name.
-    fn fill(&self, step: Step) -> Result<Step, String> {
-        let Deed::Hears(codes) = &step.deed else { return Ok(step) };
-        let cell = |name: &String| match self.cells.get(name.trim_start_matches('{').trim_end_matches('}')) {
-            Some(cell) => cell.split(' ').map(|code| code.trim_matches('`').to_owned()).collect(),
-            None => vec![name.clone()],
+    fn of(head: &str, name: &str, cell: &str) -> Self {
+        Self {
+            head: head.trim_matches('`').to_owned(),
+            name: format!("{{{name}}}"),
+            heard: cell.split(' ').map(|code| code.trim_matches('`').to_owned()).collect(),
+        }
+    }
+
+    /// Puts the cell in the place of its name.
+    fn fill(&self, step: Step) -> Step {
+        let deed = match step.deed {
+            Deed::Hears(codes) if codes == [self.name.as_str()] => match self.heard.as_slice() {
+                [silence] if silence == "–" => Deed::HearsNothing,
+                heard => Deed::Hears(heard.to_vec()),
+            },
+            other => other,
         };
-        let codes: Vec<String> = codes.iter().flat_map(cell).collect();
-        let deed = match codes.iter().filter(|code| *code == "–").count() {
-            0 => Deed::Hears(codes),
-            silent if silent == codes.len() => Deed::HearsNothing,
-            _ => return Err(format!("{}: one cell is silent and one is not", step.line)),
-        };
-        Ok(Step { deed, ..step })
+        Step { deed, ..step }
     }
 }
 
@@ -171,7 +163,7 @@ fn top_keys(yaml: &str) -> Vec<(String, String)> {
     for line in yaml.lines() {
         let begins = line.starts_with(|letter: char| letter.is_ascii_lowercase());
         match (begins, keys.last_mut()) {
-            (false, Some((_, lines))) => lines.push_str(&format!("{line}\n")),
+            (false, Some((_, lines))) => lines.extend([line, "\n"]),
             _ => keys.push((line.split(':').next().unwrap_or_default().to_owned(), format!("{line}\n"))),
         }
     }

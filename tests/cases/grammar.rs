@@ -205,15 +205,12 @@ fn pattern(text: &str) -> (String, Vec<Vec<String>>) {
         }
         let shorter = [", ", " and "].iter().find_map(|link| words.strip_suffix(link));
         let goes_on = shorter.filter(|words| words.ends_with('_')).map(str::len);
-        match (goes_on, names.last_mut()) {
-            (Some(length), Some(list)) => {
-                words.truncate(length);
-                list.push(piece.to_owned());
-            }
-            _ => {
-                words.push('_');
-                names.push(vec![piece.to_owned()]);
-            }
+        if let (Some(length), Some(list)) = (goes_on, names.last_mut()) {
+            words.truncate(length);
+            list.push(piece.to_owned());
+        } else {
+            words.push('_');
+            names.push(vec![piece.to_owned()]);
         }
     }
     (words, names)

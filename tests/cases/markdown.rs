@@ -70,7 +70,7 @@ impl<'a> Lines<'a> {
         if let Some(words) = line.strip_prefix("```") {
             let lines = self.while_it(|line| !line.starts_with("```"));
             self.next();
-            let text = lines.into_iter().map(|line| format!("{line}\n")).collect();
+            let text = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
             return Some(Kind::Block { words: words.trim().to_owned(), text });
         }
         if let Some(item) = line.strip_prefix("* ") {

@@ -50,7 +50,7 @@ impl<'a> Play<'a> {
             Deed::SendIds(ids) => ids.iter().try_for_each(|id| self.send(self.message(id)?)),
             Deed::Write(bytes) => {
                 self.sent.extend(bytes.split(|byte| *byte == 0x0b).skip(1).map(<[u8]>::to_vec));
-                self.sender().and_then(|sender| sender.write(bytes).map_err(words))
+                self.sender().and_then(|sender| sender.write(bytes).map_err(|error| error.to_string()))
             }
             Deed::Hears(codes) => codes.iter().try_for_each(|code| self.hears(code)),
             Deed::HearsText(code, text) => self.answer().and_then(|answer| {
@@ -59,12 +59,13 @@ impl<'a> Play<'a> {
             }),
             Deed::HearsAnswer(wanted) => self.answer().and_then(|answer| compare::answer(wanted, &answer)),
             Deed::HearsNothing => self.hears_nothing(),
-            Deed::HasHeardNothing => match self.sender().and_then(|sender| sender.has_heard().map_err(words))
-            {
-                Ok(true) => Err("something came".to_owned()),
-                Ok(false) => Ok(()),
-                Err(why) => Err(why),
-            },
+            Deed::HasHeardNothing => {
+                match self.sender().and_then(|sender| sender.has_heard().map_err(|error| error.to_string())) {
+                    Ok(true) => Err("something came".to_owned()),
+                    Ok(false) => Ok(()),
+                    Err(why) => Err(why),
+                }
+            }
             Deed::Acknowledges => {
                 let id = mshfield(&self.heard, "MSH", 10);
                 let message = format!("MSH|^~\\&|ANALYSER|LAB|||1||ACK|OURS|P|2.5\rMSA|CA|{id}\r");
@@ -112,36 +113,17 @@ impl<'a> Play<'a> {
 
     fn stands(&self, step: &Step) -> Option<Verdict> {
         let verdict = match &step.deed {
-            Deed::MessageIs(id, state, why) => self.becomes((state, why.as_deref()), || self.found(id)),
-            Deed::Flagged(id, flag) => self.becomes((flag, None), || {
-                let mut message = self.found(id)?;
-                let flagged = message["flags"]
-                    .as_array()?
-                    .iter()
-                    .any(|one| one.as_str().is_some_and(|one| one.contains(flag.as_str())));
-                message["state"] = if flagged { flag.as_str() } else { "" }.into();
-                Some(message)
-            }),
+            Deed::MessageIs(id, state, why) => becomes((state, why.as_deref()), || self.found(id)),
+            Deed::Flagged(id, flag) => self.is_flagged(id, flag),
             Deed::DeliveryIs(delivery, state, why) => {
-                self.becomes((state, why.as_deref()), || self.delivery(delivery))
+                becomes((state, why.as_deref()), || self.delivery(delivery))
             }
-            Deed::DestinationIs(name, state) => self.becomes((state, None), || {
-                let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
-                named(&channel["destinations"], "name", name)
-            }),
-            Deed::Counted(outcome, name, least) => {
-                let labels =
-                    format!("channel=\"{}\",destination=\"{name}\",outcome=\"{outcome}\"", self.set.channel);
-                let series = format!("relais_deliveries_total{{{labels}}}");
-                let least: f64 = least.parse().unwrap_or(f64::INFINITY);
-                match comes_true(PATIENCE, || self.stage.metric(&series).is_some_and(|now| now >= least)) {
-                    true => Ok(()),
-                    false => Err(format!("{series} is {:?}", self.stage.metric(&series))),
-                }
+            Deed::DestinationIs(name, state) => {
+                becomes((state, None), || named(&self.channel()?["destinations"], "name", name))
             }
-            Deed::Received(number) => self.becomes((number, None), || {
-                let channel = self.stage.ask(&format!("channels/{}", self.set.channel))?;
-                Some(serde_json::json!({ "state": channel["received"].to_string() }))
+            Deed::Counted(outcome, name, least) => self.is_counted(outcome, name, least),
+            Deed::Received(number) => becomes((number, None), || {
+                Some(serde_json::json!({ "state": self.channel()?["received"].to_string() }))
             }),
             _ => return None,
         };
@@ -194,7 +176,7 @@ impl<'a> Play<'a> {
     fn send(&mut self, message: Vec<u8>) -> Verdict {
         let framed = tests::frame(&message);
         self.sent.push(message);
-        self.sender()?.write(&framed).map_err(words)
+        self.sender()?.write(&framed).map_err(|error| error.to_string())
     }
 
     fn message(&self, id: &str) -> Result<Vec<u8>, String> {
@@ -210,7 +192,7 @@ impl<'a> Play<'a> {
                 connected.is_some()
             });
             let sender = connected.ok_or("nobody listens on the channel's port")?;
-            sender.wait_at_most(PATIENCE).map_err(words)?;
+            sender.wait_at_most(PATIENCE).map_err(|error| error.to_string())?;
             self.sender = Some(sender);
         }
         self.sender.as_mut().ok_or_else(|| "there is no sender".to_owned())
@@ -241,7 +223,7 @@ impl<'a> Play<'a> {
     fn hears_nothing(&mut self) -> Verdict {
         self.sender()?;
         let rest = self.sender.take().map(Sender::hang_up);
-        let rest = rest.transpose().map_err(words)?.unwrap_or_default();
+        let rest = rest.transpose().map_err(|error| error.to_string())?.unwrap_or_default();
         compare::is("", &String::from_utf8_lossy(&rest).into_owned())
     }
 
@@ -273,17 +255,32 @@ impl<'a> Play<'a> {
         Ok(next)
     }
 
-    /// Waits until what is found stands so, for this reason.
-    fn becomes(&self, (state, why): (&str, Option<&str>), found: impl Fn() -> Option<Value>) -> Verdict {
-        let mut last = None;
-        let stands = comes_true(PATIENCE, || {
-            last = found();
-            let Some(found) = &last else { return false };
-            let because = found["why"].as_str().unwrap_or_default();
-            found["state"] == state && why.is_none_or(|why| because.contains(why))
+    fn is_flagged(&self, id: &str, flag: &str) -> Verdict {
+        let mut flags = Value::Null;
+        let flagged = comes_true(PATIENCE, || {
+            flags = self.found(id).map(|message| message["flags"].clone()).unwrap_or_default();
+            flags
+                .as_array()
+                .is_some_and(|flags| flags.iter().filter_map(Value::as_str).any(|one| one.contains(flag)))
         });
-        let last = last.unwrap_or_default();
-        if stands { Ok(()) } else { Err(format!("it is {} because {}", last["state"], last["why"])) }
+        if flagged { Ok(()) } else { Err(format!("its flags are {flags}")) }
+    }
+
+    fn is_counted(&self, outcome: &str, name: &str, least: &str) -> Verdict {
+        let channel = &self.set.channel;
+        let labels = format!("channel=\"{channel}\",destination=\"{name}\",outcome=\"{outcome}\"");
+        let series = format!("relais_deliveries_total{{{labels}}}");
+        let least: f64 = least.parse().map_err(|_| format!("`{least}` is no number"))?;
+        let mut now = None;
+        let counted = comes_true(PATIENCE, || {
+            now = self.stage.metric(&series);
+            now.is_some_and(|now| now >= least)
+        });
+        if counted { Ok(()) } else { Err(format!("{series} is {now:?}")) }
+    }
+
+    fn channel(&self) -> Option<Value> {
+        self.stage.ask(&format!("channels/{}", self.set.channel))
     }
 
     /// The newest message of the channel with this control id; `last` is the newest of all.
@@ -310,7 +307,7 @@ impl<'a> Play<'a> {
             let mut code = 0;
             for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
                 match line.strip_prefix("exit ") {
-                    Some(wanted) => code = wanted.parse().map_err(words_of)?,
+                    Some(wanted) => code = wanted.parse().map_err(|_| format!("`{line}` is no exit code"))?,
                     None if said.contains(&self.set.filled(line)) => {}
                     None => return Err(format!("`relais {words}` does not say `{line}`:\n{said}")),
                 }
@@ -355,15 +352,20 @@ fn ids(messages: &[Vec<u8>]) -> Vec<String> {
     messages.iter().map(|message| mshfield(message, "MSH", 10)).collect()
 }
 
+/// Waits until what is found stands so, for this reason.
+fn becomes((state, why): (&str, Option<&str>), found: impl Fn() -> Option<Value>) -> Verdict {
+    let mut last = None;
+    let stands = comes_true(PATIENCE, || {
+        last = found();
+        let Some(found) = &last else { return false };
+        let because = found["why"].as_str().unwrap_or_default();
+        found["state"] == state && why.is_none_or(|why| because.contains(why))
+    });
+    let last = last.unwrap_or_default();
+    if stands { Ok(()) } else { Err(format!("it is {} because {}", last["state"], last["why"])) }
+}
+
 /// The first of a list whose `key` is `name`.
 fn named(list: &Value, key: &str, name: &str) -> Option<Value> {
     list.as_array()?.iter().find(|one| one[key] == name).cloned()
-}
-
-fn words(error: std::io::Error) -> String {
-    error.to_string()
-}
-
-fn words_of(error: std::num::ParseIntError) -> String {
-    error.to_string()
 }
