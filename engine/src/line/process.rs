@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{Exit, Halted, Line};
 use crate::{
     Bond, Context, DeliveryId, DeliveryState, Halt, Inputs, Leaving, Message, MessageState, NewDelivery,
-    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, Route, Tally, Waiting,
+    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, Route, Sibling, Tally, Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
     recovery::IsKept,
@@ -40,6 +40,16 @@ pub(super) struct Watched {
     pub(super) outlet: Arc<Outlet>,
     pub(super) position: Position,
     pub(super) tried: oneshot::Receiver<Tried>,
+}
+
+impl Watched {
+    /// One that has ended already, undelivered.
+    fn given_up(outlet: &Arc<Outlet>, position: Position) -> Self {
+        let (ended, tried) = oneshot::channel();
+        // The receiver is still here.
+        let _ = ended.send(Tried::GivenUp { code: None, response: None });
+        Self { outlet: Arc::clone(outlet), position, tried }
+    }
 }
 
 impl Line {
@@ -86,12 +96,15 @@ impl Line {
         };
         let mut watched = Vec::new();
         for (index, waiting, fresh) in fresh {
-            if done.contains(&waiting.position.delivery) {
-                continue;
-            }
             let outlet = &self.outlets[index];
             let position = waiting.position;
             let watch = caller.is_waiting() && self.awaits(outlet);
+            if done.contains(&position.delivery) {
+                if watch && self.may_be_given_up(outlet, position.delivery).await {
+                    watched.push(Watched::given_up(outlet, position));
+                }
+                continue;
+            }
             if let Some(tried) = outlet.enqueue(waiting, fresh, watch) {
                 watched.push(Watched { outlet: Arc::clone(outlet), position, tried });
             }
@@ -99,6 +112,16 @@ impl Line {
         self.arrivals.leave(message.id);
         self.observer.ended(&self.channel, Some(message.id), outcome);
         Ok(Queued { message, outcome, watched })
+    }
+
+    /// Whether a delivery was left out for one of the first copy that has not arrived and has no queue to wait in:
+    /// its sender must not hear that it is safe.
+    async fn may_be_given_up(&self, outlet: &Outlet, delivery: DeliveryId) -> bool {
+        if outlet.queue_mode() != QueueMode::Never {
+            return false;
+        }
+        let itself = self.store.sibling(delivery, outlet.name()).await;
+        !matches!(itself, Ok(Some(Sibling { state: DeliveryState::Sent, .. })))
     }
 
     /// Whether the sender's answer depends on this outlet.
