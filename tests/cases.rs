@@ -47,7 +47,7 @@ fn everything_is_as_the_cases_say() {
 
 /// Plays the cases of a page; returns what does not hold.
 fn play(page: Vec<Case>) -> Vec<String> {
-    let (alone, together): (Vec<Case>, Vec<Case>) = page.into_iter().partition(Case::ends_the_server);
+    let (alone, together): (Vec<Case>, Vec<Case>) = page.into_iter().partition(Case::is_alone);
     let complaints = Mutex::new(Vec::new());
     let complain = |verdict: Result<(), String>| complaints.lock().expect(UNHARMED).extend(verdict.err());
     for_each(&alone, |case| complain(play_alone(case)));
@@ -55,7 +55,7 @@ fn play(page: Vec<Case>) -> Vec<String> {
     complaints.into_inner().expect(UNHARMED)
 }
 
-/// A case that ends the server has a project of its own.
+/// A case that ends the server, or sets it up, has a project of its own.
 fn play_alone(case: &Case) -> Result<(), String> {
     let (stage, mut sets) = Stage::build(&[case]);
     stage.start();

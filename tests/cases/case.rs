@@ -17,9 +17,17 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Whether it ends the server, and so must have one of its own.
-    pub(crate) fn ends_the_server(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.deed, Deed::Killed | Deed::Stopped))
+    /// Whether it ends the server or sets it up, and so must have one of its own.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.deed, Deed::Killed | Deed::Stopped | Deed::Settings(_)))
+    }
+
+    /// What it says of the server.
+    pub(crate) fn settings(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match &step.deed {
+            Deed::Settings(lines) => Some(lines.as_str()),
+            _ => None,
+        })
     }
 }
 

@@ -59,6 +59,9 @@ pub(crate) enum Deed {
     Edits(String),
     /// Commands, each with the lines it must print.
     Commands(String),
+    /// The server's settings, beside where it listens.
+    Settings(String),
+    LogSays(String),
     Killed,
     Stopped,
     Started,
@@ -108,6 +111,7 @@ impl Script {
                 return Ok(None);
             }
             ["yaml", "channel", "from", "now", "on"] => Deed::Redeploys(text.to_owned()),
+            ["yaml", "relais"] => Deed::Settings(text.to_owned()),
             ["yaml", "channel", "as", "edited"] => Deed::Edits(text.to_owned()),
             ["hl7", "send"] => Deed::Send(hl7(text)),
             ["hl7", "send", "in", charset] => Deed::Send(encoded(&hl7(text), charset)?),
@@ -186,6 +190,7 @@ fn sentence(text: &str) -> Result<Deed, String> {
         "The destination _ is _" => Deed::DestinationIs(one(0), one(1)),
         "The counter of _ at _ reaches _" => Deed::Counted(one(0), one(1), one(2)),
         "The channel has received _" => Deed::Received(one(0)),
+        "The log says _" => Deed::LogSays(one(0)),
         "Relais is killed" => Deed::Killed,
         "Relais is stopped" => Deed::Stopped,
         "Relais is started" => Deed::Started,

@@ -151,6 +151,12 @@ impl<'a> Play<'a> {
                 self.commands("$ relais deploy {channel}")
             }
             Deed::Commands(commands) => self.commands(commands),
+            // The stage was built so.
+            Deed::Settings(_) => Ok(()),
+            Deed::LogSays(words) => {
+                let said = comes_true(PATIENCE, || self.stage.log().contains(words));
+                if said { Ok(()) } else { Err(self.stage.log()) }
+            }
             Deed::Killed => {
                 self.stage.kill();
                 self.sender = None;

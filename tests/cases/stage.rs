@@ -37,8 +37,9 @@ impl Stage {
     /// Builds the project of these cases and starts it.
     pub(crate) fn build(cases: &[&Case]) -> (Self, Vec<Set>) {
         let project = Project::new();
-        let settings = std::fs::read_to_string(project.path("relais.yaml")).unwrap_or_default();
-        project.write("relais.yaml", format!("{settings}reload: on_command\n"));
+        let usual = std::fs::read_to_string(project.path("relais.yaml")).unwrap_or_default();
+        let settings = cases.iter().find_map(|case| case.settings()).unwrap_or("reload: on_command\n");
+        project.write("relais.yaml", format!("{usual}{settings}"));
         // Held until all are known: the system gives none of them twice.
         let held: Vec<TcpListener> =
             cases.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("the system has ports")).collect();
@@ -70,6 +71,15 @@ impl Stage {
         };
         let status = relais.terminate();
         if status.success() { Ok(()) } else { Err(format!("relais left with {status}")) }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.relais
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(Relais::log)
+            .unwrap_or_default()
     }
 
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
