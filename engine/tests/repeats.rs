@@ -6,7 +6,7 @@ mod stage;
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{Answer, Hash, MessageState, Outcome, Plan, Repeats, ReplyBody, ReplyWhen};
+use engine::{Answer, Hash, MessageState, Outcome, Plan, QueueMode, Repeats, ReplyBody, ReplyWhen};
 use stage::{News, Peer, Stage, When, answering_again, inbound, outlet, plan, replying};
 
 /// `archive` and `record`, with a plan set up as the test needs it.
@@ -153,6 +153,22 @@ async fn what_still_waits_of_the_first_copy_is_not_sent_twice() {
     assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
     assert_eq!(stage.receive("A").await.outcome, Outcome::Accepted);
     stage.channel.release("record", "anna").await.unwrap();
+    stage.quiet().await;
+    assert_eq!(record.tried(), ["A"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_of_one_under_way_without_a_queue_is_not_told_that_it_is_safe() {
+    let (stage, _archive, record) = two(|plan| {
+        let mut plan = replying(ReplyWhen::Delivered, answering_again(plan));
+        plan.outlets.iter_mut().for_each(|outlet| outlet.queue = QueueMode::Never);
+        plan
+    })
+    .await;
+    record.shut();
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
+    record.open();
     stage.quiet().await;
     assert_eq!(record.tried(), ["A"]);
 }
