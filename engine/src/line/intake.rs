@@ -127,7 +127,7 @@ impl Line {
     pub(super) async fn answer_of(&self, first: MessageId, deadline: Instant) -> Reply {
         if let Some(told) = self.recovery.wait_for(first) {
             if self.reply.when == ReplyWhen::Stored {
-                return Reply::of(Outcome::Accepted);
+                return self.answer_of_stored(first).await;
             }
             match tokio::time::timeout_at(deadline, told).await {
                 Ok(Ok(reply)) => return reply,
@@ -141,6 +141,15 @@ impl Line {
         }
         match self.store.standing(first).await {
             Ok(Some(standing)) => reply_of(standing),
+            Ok(None) => Reply::because(Outcome::Unavailable, "the first copy of this message is gone"),
+            Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
+        }
+    }
+
+    /// That the first copy is under way does not say that it was kept: the write that failed may have had no effect.
+    async fn answer_of_stored(&self, first: MessageId) -> Reply {
+        match self.store.standing(first).await {
+            Ok(Some(_)) => Reply::of(Outcome::Accepted),
             Ok(None) => Reply::because(Outcome::Unavailable, "the first copy of this message is gone"),
             Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
         }
