@@ -23,11 +23,16 @@ struct Ward {
 
 impl Ward {
     fn new() -> Self {
+        Self::replying("processed")
+    }
+
+    /// The channel answers when this is so.
+    fn replying(when: &str) -> Self {
         let (project, listen, record) = (Project::new(), free_port(), Receiver::start(Behaviour::Code("AA")));
         project.channel(
             "ward",
             &format!(
-                "name: ward\nsource:\n  mllp: {{ listen: \"127.0.0.1:{listen}\" }}\n\
+                "name: ward\nsource:\n  mllp: {{ listen: \"127.0.0.1:{listen}\" }}\nreply: {when}\n\
                  destinations:\n  - name: record\n    to:\n      mllp: {{ connect: \"127.0.0.1:{}\" }}\n\
                  \x20   retry: {{ first: 50ms, longest: 200ms }}\n",
                 record.port
@@ -154,7 +159,22 @@ fn is_write(call: &str) -> bool {
 
 #[test]
 fn a_sync_that_fails_at_any_write_loses_nothing_and_repeats_nothing() {
-    let ward = Ward::new();
+    survives_failing_syncs("processed");
+}
+
+#[test]
+fn nor_does_it_where_the_answer_says_only_that_the_message_is_stored() {
+    survives_failing_syncs("stored");
+}
+
+#[test]
+fn nor_does_it_where_the_answer_says_that_the_message_was_delivered() {
+    survives_failing_syncs("delivered");
+}
+
+fn survives_failing_syncs(reply: &str) {
+    // An end of a delivery that cannot be written down is not waited for.
+    let ward = Ward::replying(&format!("{{ when: {reply}, within: 2s }}"));
     let relais = ward.start();
     let mut sent = vec!["first".to_owned()];
     for from in 1..=6 {
@@ -228,6 +248,20 @@ fn a_server_killed_while_its_disk_fails_goes_on_when_it_is_started_again() {
         let most = if from <= 2 { 1 } else { 2 };
         assert!(ward.arrived(&id) <= most, "`{id}` came {} times", ward.arrived(&id));
     }
+}
+
+#[test]
+fn a_server_whose_disk_fails_stops_when_it_is_asked_to() {
+    let ward = Ward::new();
+    let relais = ward.start();
+    let failing = Strace::fail_syncs(&relais, "EIO", 1, &ward.store());
+    assert_eq!(ward.send("stopped"), "AR");
+    assert!(relais.terminate().success());
+    drop(failing);
+    let relais = ward.project.start();
+    stands_ready(&relais);
+    assert_eq!(ward.send("stopped"), "AA");
+    each_arrived_once(&ward, &["first".into(), "stopped".into()]);
 }
 
 #[test]
