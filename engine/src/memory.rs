@@ -15,8 +15,8 @@ use std::sync::{
 use async_trait::async_trait;
 
 use crate::{
-    Arrival, Closed, Delivery, DeliveryId, Filling, Hash, Interrupted, Intervention, Kept, MessageId, Note,
-    Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+    Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
+    MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
 };
 
 pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
@@ -65,7 +65,7 @@ impl Store for Memory {
         self.lock().keep(arrivals)
     }
 
-    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
+    async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
         self.lock().queue(processed)
     }
 

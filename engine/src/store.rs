@@ -33,7 +33,7 @@ pub trait Store: Send + Sync {
     /// Returns the deliveries whose very effect an earlier copy of this message has or will have (it is processed
     /// anew because its sender heard that it failed): they are kept as `sent`, or as `dropped` where that one still
     /// waits, and not to be sent again.
-    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError>;
+    async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError>;
 
     /// Ends a message that left its way early.
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError>;

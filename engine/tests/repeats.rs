@@ -174,6 +174,21 @@ async fn a_repeat_of_one_under_way_without_a_queue_is_not_told_that_it_is_safe()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repeat_of_one_that_a_person_must_look_at_is_not_told_that_it_is_safe() {
+    let (stage, _archive, record) = two(|plan| {
+        let mut plan = replying(ReplyWhen::Delivered, answering_again(plan));
+        plan.outlets.iter_mut().for_each(|outlet| outlet.when_unsure = Some(WhenUnsure::Hold));
+        plan
+    })
+    .await;
+    record.answers([stage::Answer::Doubt]);
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
+    stage.quiet().await;
+    assert_eq!(record.tried(), ["A"], "what may have arrived waits for a person");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_copy_takes_the_place_of_one_that_nobody_has_taken_up() {
     for again in [false, true] {
         let (stage, archive, _record) = two(|plan| if again { answering_again(plan) } else { plan }).await;

@@ -67,16 +67,18 @@ fn insert_payload(tables: &Tables, new: &NewDelivery) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// Leaves a delivery out where an earlier copy of its message has this very effect, or will have it.
-pub(crate) fn has_its_effect(
+/// Leaves a delivery out where an earlier copy of its message has this very effect, or will have it; says how that
+/// one stands.
+pub(crate) fn leave_out(
     tables: &Tables,
     message: MessageId,
     new: &NewDelivery,
-) -> rusqlite::Result<bool> {
+) -> Result<Option<DeliveryState>, Failure> {
     let earlier = tables.first(
-        "SELECT max(d.state = ?4) FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
+        "SELECT d.state FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
             JOIN deliveries d ON d.message = e.id
-         WHERE m.id = ?1 AND d.effect = ?2 AND d.id <> ?3 AND d.state NOT IN (?5, ?6)",
+         WHERE m.id = ?1 AND d.effect = ?2 AND d.id <> ?3 AND d.state NOT IN (?5, ?6)
+         ORDER BY d.state = ?4 DESC, d.id DESC LIMIT 1",
         (
             message.0 as i64,
             new.effect.0,
@@ -85,15 +87,15 @@ pub(crate) fn has_its_effect(
             DeliveryState::GivenUp.code(),
             DeliveryState::Dropped.code(),
         ),
-        |row| row.get::<_, Option<bool>>(0),
+        |row| DeliveryState::of(row.get(0)?),
     )?;
-    let Some(is_sent) = earlier.flatten() else { return Ok(false) };
-    let state = if is_sent { DeliveryState::Sent } else { DeliveryState::Dropped };
+    let Some(earlier) = earlier else { return Ok(None) };
+    let state = if earlier == DeliveryState::Sent { earlier } else { DeliveryState::Dropped };
     tables.run(
         "UPDATE deliveries SET state = ?2, lane = NULL WHERE id = ?1",
         (new.id.0 as i64, state.code()),
     )?;
-    Ok(true)
+    Ok(Some(earlier))
 }
 
 /// Refuses what left its lane in the meantime: a person may have dropped it.

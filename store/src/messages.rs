@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use engine::{
-    AnswerState, Closed, Content, DeliveryId, Hash, Interrupted, Message, MessageId, MessageState, Outcome,
-    Part, Processed, Reading, Reply, ReplyBody, Standing, StoredReply, Told,
+    AnswerState, Closed, Content, DeliveryId, DeliveryState, Hash, Interrupted, Message, MessageId,
+    MessageState, Outcome, Part, Processed, Reading, Reply, ReplyBody, Standing, StoredReply, Told,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -19,7 +19,10 @@ use crate::{
 /// The columns of a [`Message`], of `messages m LEFT JOIN contents c`.
 pub(crate) const MESSAGE: &str = "m.id, m.received, m.identity, m.copied, m.control_id, c.body, c.facts";
 
-pub(crate) fn queue(tables: &Tables, processed: &Processed) -> Result<Vec<DeliveryId>, Failure> {
+pub(crate) fn queue(
+    tables: &Tables,
+    processed: &Processed,
+) -> Result<Vec<(DeliveryId, DeliveryState)>, Failure> {
     let id = processed.message;
     let version = tables.version(processed.version)?;
     let found = tables.first(
@@ -41,8 +44,10 @@ pub(crate) fn queue(tables: &Tables, processed: &Processed) -> Result<Vec<Delive
         insert_part(tables, id, part, control_id.as_deref())?;
         for delivery in &part.deliveries {
             deliveries::insert(tables, (channel, id, part.place.unwrap_or(0)), delivery)?;
-            if copied & ANEW != 0 && deliveries::has_its_effect(tables, id, delivery)? {
-                done.push(delivery.id);
+            if copied & ANEW != 0
+                && let Some(earlier) = deliveries::leave_out(tables, id, delivery)?
+            {
+                done.push((delivery.id, earlier));
             }
         }
     }

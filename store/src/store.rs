@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use engine::{
-    Arrival, Closed, Delivery, DeliveryId, Filling, Hash, Interrupted, Intervention, Kept, MessageId, Note,
-    Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+    Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
+    MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
 };
 
 use crate::{Sqlite, deliveries, intake, messages, people};
@@ -24,7 +24,7 @@ impl Store for Sqlite {
         self.writer.write(move |tables| intake::keep(tables, &arrivals)).await
     }
 
-    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
+    async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
         self.writer.write(move |tables| messages::queue(tables, &processed)).await
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{Exit, Halted, Line};
 use crate::{
     Bond, Context, DeliveryId, DeliveryState, Halt, Inputs, Leaving, Message, MessageState, NewDelivery,
-    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, Route, Sibling, Tally, Waiting,
+    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, Route, Tally, Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
     recovery::IsKept,
@@ -99,8 +99,8 @@ impl Line {
             let outlet = &self.outlets[index];
             let position = waiting.position;
             let watch = caller.is_waiting() && self.awaits(outlet);
-            if done.contains(&position.delivery) {
-                if watch && self.may_be_given_up(outlet, position.delivery).await {
+            if let Some((_, earlier)) = done.iter().find(|(id, _)| *id == position.delivery) {
+                if watch && is_unsafe(*earlier, outlet) {
                     watched.push(Watched::given_up(outlet, position));
                 }
                 continue;
@@ -112,16 +112,6 @@ impl Line {
         self.arrivals.leave(message.id);
         self.observer.ended(&self.channel, Some(message.id), outcome);
         Ok(Queued { message, outcome, watched })
-    }
-
-    /// Whether a delivery was left out for one of the first copy that has not arrived and has no queue to wait in:
-    /// its sender must not hear that it is safe.
-    async fn may_be_given_up(&self, outlet: &Outlet, delivery: DeliveryId) -> bool {
-        if outlet.queue_mode() != QueueMode::Never {
-            return false;
-        }
-        let itself = self.store.sibling(delivery, outlet.name()).await;
-        !matches!(itself, Ok(Some(Sibling { state: DeliveryState::Sent, .. })))
     }
 
     /// Whether the sender's answer depends on this outlet.
@@ -275,6 +265,16 @@ struct RoutedPart {
     piece: Piece,
     goes: Vec<(usize, Option<Leaving>, Vec<String>)>,
     filtered: usize,
+}
+
+/// Whether a delivery was left out for one of the first copy that may never arrive: one that a person has to look at,
+/// or that has no queue to wait in. The sender must not hear that it is safe.
+fn is_unsafe(earlier: DeliveryState, outlet: &Outlet) -> bool {
+    match earlier {
+        DeliveryState::Sent => false,
+        DeliveryState::SetAside => true,
+        _ => outlet.queue_mode() == QueueMode::Never,
+    }
 }
 
 fn position(message: &Message, piece: &Piece, delivery: DeliveryId) -> Position {

@@ -55,7 +55,10 @@ impl State {
         }
     }
 
-    pub(super) fn queue(&mut self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
+    pub(super) fn queue(
+        &mut self,
+        processed: Processed,
+    ) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
         let Processed { message, version, state, outcome, inputs, parts, .. } = processed;
         let stored = self.open(message)?;
         let is_anew = stored.is_anew;
@@ -71,9 +74,9 @@ impl State {
                 let id = delivery.id;
                 let earlier = is_anew.then(|| self.effect_stands(&delivery)).flatten();
                 let mut stored = StoredDelivery::new(message, part.place, delivery);
-                if let Some(state) = earlier {
-                    stored.state = state;
-                    done.push(id);
+                if let Some(earlier) = earlier {
+                    stored.state = left_out(earlier);
+                    done.push((id, earlier));
                 }
                 self.deliveries.insert(id, stored);
             }
@@ -89,9 +92,8 @@ impl State {
         if states.contains(&DeliveryState::Sent) {
             return Some(DeliveryState::Sent);
         }
-        // It is sent there, once: this one is left out.
         let goes = |state: &DeliveryState| !matches!(state, DeliveryState::GivenUp | DeliveryState::Dropped);
-        states.iter().any(goes).then_some(DeliveryState::Dropped)
+        states.into_iter().rfind(goes)
     }
 
     pub(super) fn close(&mut self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
@@ -146,4 +148,9 @@ fn stored_reply(reply: Reply) -> StoredReply {
         None => (None, None),
     };
     StoredReply { outcome, why, at, code, from, script }
+}
+
+/// How a delivery is kept whose effect another one has, or will have: it is sent there, once.
+fn left_out(earlier: DeliveryState) -> DeliveryState {
+    if earlier == DeliveryState::Sent { DeliveryState::Sent } else { DeliveryState::Dropped }
 }

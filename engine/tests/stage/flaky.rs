@@ -7,8 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Arrival, Closed, Delivery, DeliveryId, Filling, Hash, Interrupted, Intervention, Kept, Memory, MessageId,
-    Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+    Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
+    Memory, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told,
+    Waiting,
 };
 use tokio::sync::watch;
 
@@ -164,7 +165,7 @@ impl Store for Flaky {
         self.write("keep", self.memory.keep(arrivals)).await
     }
 
-    async fn queue(&self, processed: Processed) -> Result<Vec<DeliveryId>, StoreError> {
+    async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
         self.write("queue", self.memory.queue(processed)).await
     }
 
