@@ -177,7 +177,7 @@ async fn a_repeat_of_one_under_way_without_a_queue_is_not_told_that_it_is_safe()
 async fn a_repeat_of_one_that_a_person_must_look_at_is_not_told_that_it_is_safe() {
     let (stage, _archive, record) = two(|plan| {
         let mut plan = replying(ReplyWhen::Delivered, answering_again(plan));
-        plan.outlets.iter_mut().for_each(|outlet| outlet.when_unsure = Some(WhenUnsure::Hold));
+        plan.outlets.iter_mut().for_each(|outlet| outlet.when_unsure = Some(engine::WhenUnsure::Hold));
         plan
     })
     .await;
