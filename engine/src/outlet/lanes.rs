@@ -24,8 +24,8 @@ pub(super) struct Lanes {
 
 pub(super) struct Entry {
     pub(super) waiting: Waiting,
-    /// What to send, while it is young enough to be in memory.
-    pub(super) fresh: Option<Fresh>,
+    /// What to send, while it is young enough to be in memory. Boxed: a long queue has room for few of them.
+    fresh: Option<Box<Fresh>>,
     state: State,
     lanes: Vec<u64>,
     watcher: Option<Watcher>,
@@ -111,6 +111,7 @@ impl Lanes {
             self.by_key.entry(*lane).or_default().insert(position);
         }
         let state = if waiting.tally.stopped { State::Stopped } else { State::Waits };
+        let fresh = fresh.map(Box::new);
         let mut entry =
             Entry { waiting, fresh, state, lanes, watcher, is_last_try: false, leader_waits: false };
         if self.stands_behind_one_that_waits(&position, &entry.lanes) {
@@ -173,7 +174,7 @@ impl Lanes {
     }
 
     pub(super) fn take_fresh(&mut self, position: &Position) -> Option<Fresh> {
-        self.entries.get_mut(position)?.fresh.take()
+        self.entries.get_mut(position)?.fresh.take().map(|fresh| *fresh)
     }
 
     /// Keeps the tally of an attempt that left the delivery in the queue.
