@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use engine::{Ages, Hash, Plan};
 
-use crate::trial::Trial;
+use crate::{trial::Trial, yaml::Node};
 
 /// What was found in one file of `channels/`.
 pub struct Channel {
@@ -27,6 +27,8 @@ pub struct Channel {
     pub tests: Vec<String>,
     /// What runs them; `None` where the steps do not compile.
     pub(crate) trial: Option<Trial>,
+    /// Its file, for the place of what is found later; `None` where it is not even YAML.
+    pub(crate) tree: Option<Node>,
 }
 
 impl Channel {
@@ -51,6 +53,7 @@ impl Channel {
             warnings,
             tests: Vec::new(),
             trial: None,
+            tree: None,
         }
     }
 }

@@ -66,6 +66,7 @@ const PAGES: &[(&str, &str)] = &[
     ("unknown-table", include_str!("../../docs/errors/unknown-table.md")),
     ("unknown-variable", include_str!("../../docs/errors/unknown-variable.md")),
     ("unknown-word", include_str!("../../docs/errors/unknown-word.md")),
+    ("unreachable", include_str!("../../docs/errors/unreachable.md")),
     ("unreachable-step", include_str!("../../docs/errors/unreachable-step.md")),
     ("unreadable-file", include_str!("../../docs/errors/unreadable-file.md")),
     ("unsafe-reply", include_str!("../../docs/errors/unsafe-reply.md")),

@@ -44,7 +44,8 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
         schema: Shape::new(&schema),
     };
     let channels = channels(&mut report, &around, settings.listen);
-    Project { root: root.to_owned(), settings, channels, faults: report.sorted(options.strict) }
+    let faults = report.sorted(options.strict);
+    Project { root: root.to_owned(), settings, channels, faults, report }
 }
 
 fn nowhere(report: &mut Report, root: &FilePath) {
@@ -206,5 +207,6 @@ fn taken(file: PathBuf, draft: Draft, (faults, warnings): (usize, usize)) -> Cha
         warnings,
         tests: draft.tests,
         trial: draft.trial,
+        tree: Some(draft.tree),
     }
 }

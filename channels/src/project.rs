@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::{Path as FilePath, PathBuf},
 };
 
-use crate::{Channel, Fault, ServerSettings};
+use engine::{Diagnostic, Path};
+
+use crate::{Channel, Fault, ServerSettings, report::Report};
 
 /// Everything that was read, and everything wrong with it.
 pub struct Project {
@@ -16,6 +18,8 @@ pub struct Project {
     pub channels: Vec<Channel>,
     /// Of the whole project, by file and line.
     pub faults: Vec<Fault>,
+    /// The files as they were read, for the place of what is found later.
+    pub(crate) report: Report,
 }
 
 /// How a project is read.
@@ -53,9 +57,21 @@ impl Default for Options {
 }
 
 impl Project {
+    /// Adds that the other side of a channel was tried and is not there: its source, or the destination at `at`.
+    ///
+    /// `place` is the channel's in [`Project::channels`].
+    pub fn add_unreachable(&mut self, place: usize, at: &Path, why: &str) {
+        let channel = &mut self.channels[place];
+        let Some(tree) = &channel.tree else { return };
+        channel.faults += 1;
+        self.report.faults = std::mem::take(&mut self.faults);
+        self.report.add(tree, Diagnostic::error("unreachable", at.clone(), why));
+        self.faults = self.report.sorted(false);
+    }
+
     /// Whether `relais.yaml` is right, or missing.
     pub fn settings_are_sound(&self) -> bool {
-        !self.faults.iter().any(|fault| fault.is_error() && fault.file == Path::new("relais.yaml"))
+        !self.faults.iter().any(|fault| fault.is_error() && fault.file == FilePath::new("relais.yaml"))
     }
 
     /// Whether nothing in the project is wrong. Warnings do not count.

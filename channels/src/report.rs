@@ -125,7 +125,7 @@ impl Report {
     }
 
     /// In the order of files and lines, each complaint once.
-    pub(crate) fn sorted(mut self, strict: bool) -> Vec<Fault> {
+    pub(crate) fn sorted(&mut self, strict: bool) -> Vec<Fault> {
         if strict {
             self.faults.iter_mut().for_each(|fault| fault.diagnostic.severity = Severity::Error);
         }
@@ -143,7 +143,7 @@ impl Report {
                 && (one.line, one.column) == (other.line, other.column)
                 && one.diagnostic.message == other.diagnostic.message
         });
-        self.faults
+        std::mem::take(&mut self.faults)
     }
 }
 

@@ -1,10 +1,10 @@
 //! `${NAME}`, `${NAME:-default}` and `${file:…}`: values that stand outside the channel file.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     fs,
     path::{Path as FilePath, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use engine::{Diagnostic, Path};
@@ -23,7 +23,7 @@ pub(crate) struct Variables {
     root: PathBuf,
     secrets: Secrets,
     /// What was put in, with how it is written: no output may hold the first.
-    used: RefCell<Vec<(String, String)>>,
+    used: Mutex<Vec<(String, String)>>,
 }
 
 /// What stands in a text, from its first `$` on.
@@ -58,7 +58,7 @@ impl Variables {
             environment: BTreeMap::new(),
             root: root.to_owned(),
             secrets: options.secrets,
-            used: RefCell::default(),
+            used: Mutex::default(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Variables {
 
     /// A value is text, whatever stands in it: it opens no template.
     fn take(&self, value: &str, written: &str, template: Template, filled: &mut Filled) {
-        self.used.borrow_mut().push((value.to_owned(), written.to_owned()));
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).push((value.to_owned(), written.to_owned()));
         match template {
             Template::No => filled.text.push_str(value),
             Template::Setting | Template::Always => filled.text.push_str(&value.replace("${", "$${")),
@@ -177,7 +177,7 @@ impl Variables {
     /// A text without any value that was put in.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        let used = self.used.borrow();
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let mut used: Vec<_> = used.iter().filter(|(value, _)| value.chars().count() > 2).collect();
         used.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         for (value, written) in used {

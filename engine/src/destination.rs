@@ -36,6 +36,13 @@ pub trait DestinationSettings: Send + Sync {
 
     /// Takes what it needs; starts nothing that sends.
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError>;
+
+    /// Tries whether the other side is there, without sending a message and leaving nothing behind.
+    ///
+    /// It ends by itself after a few seconds. A side that only waits to be asked is always there.
+    async fn reach(&self, _opening: &Opening) -> Result<(), OpenError> {
+        Ok(())
+    }
 }
 
 /// What to do by default with a delivery that may have arrived.

@@ -33,6 +33,13 @@ pub trait SourceSettings: Send + Sync {
 
     /// Takes what it needs, a port above all; starts nothing.
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError>;
+
+    /// Tries whether the other side is there, without sending a message and leaving nothing behind.
+    ///
+    /// It ends by itself after a few seconds. A side that only waits to be asked is always there.
+    async fn reach(&self, _opening: &Opening) -> Result<(), OpenError> {
+        Ok(())
+    }
 }
 
 /// What a connector gets when it opens.

@@ -79,6 +79,13 @@ impl DestinationSettings for Settings {
             Ok(Box::new(files))
         }
     }
+
+    async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
+        let folder = Folder::new(&opening.root, &self.dir);
+        let tried = tokio::task::spawn_blocking(move || folder.try_writing()).await;
+        let tried = tried.unwrap_or_else(|error| Err(format!("the work on the disk did not end: {error}")));
+        tried.map_err(OpenError::new)
+    }
 }
 
 /// Writes each message to a file of its own.

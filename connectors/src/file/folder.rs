@@ -7,7 +7,7 @@ use std::{
 
 use engine::SendError;
 use rustix::{
-    fs::{CWD, Mode, OFlags, fsync, mkdirat, openat},
+    fs::{AtFlags, CWD, Mode, OFlags, fsync, mkdirat, openat, unlinkat},
     io::Errno,
 };
 
@@ -74,9 +74,37 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Whether files can be written here. Makes nothing that stays: for a folder that is yet to be made, tries the
+    /// one in which it would be.
+    pub(super) fn try_writing(&self) -> Result<(), String> {
+        let folder = self.nearest().map_err(|error| self.cannot("open", error))?;
+        let file = format!(".relais-{}.tmp", std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&folder, file.as_str(), flags, FILE).map_err(|error| self.cannot("write to", error))?;
+        match unlinkat(&folder, file.as_str(), AtFlags::empty()) {
+            // Another destination tries the same folder at the same time.
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.cannot("remove a file from", error)),
+        }
+    }
+
+    fn nearest(&self) -> Result<OwnedFd, Errno> {
+        for folder in self.written.ancestors() {
+            match openat(CWD, self.root.join(folder), OPEN, Mode::empty()) {
+                Err(Errno::NOENT) if self.is_inside() => {}
+                opened => return opened,
+            }
+        }
+        Err(Errno::NOENT)
+    }
+
     /// The folder cannot be written to now; nothing is wrong with the message.
     pub(super) fn failed(&self, doing: &str, error: Errno) -> SendError {
-        SendError::not_delivered(format!("cannot {doing} `{}`: {}", self.shown(), words(error)))
+        SendError::not_delivered(self.cannot(doing, error))
+    }
+
+    fn cannot(&self, doing: &str, error: Errno) -> String {
+        format!("cannot {doing} `{}`: {}", self.shown(), words(error))
     }
 }
 

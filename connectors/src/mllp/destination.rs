@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    call,
     frame::Marks,
     send::{Meeting, Sender},
     settings::{Framing, Way},
@@ -125,7 +126,10 @@ impl DestinationSettings for Settings {
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
         let meeting = match (&self.connect, &self.listen) {
-            (Some(address), _) => self.connecting(address, opening)?,
+            (Some(address), _) => {
+                let tls = self.way().connector(address, opening)?;
+                Meeting::Connect { address: address.clone(), tls }
+            }
             (None, Some(listen)) => self.listening(*listen, opening).await?,
             (None, None) => return Err(OpenError::new("needs `connect` or `listen`")),
         };
@@ -140,15 +144,15 @@ impl DestinationSettings for Settings {
             kept: Mutex::default(),
         }))
     }
+
+    async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
+        let Some(address) = &self.connect else { return Ok(()) };
+        let tls = self.way().connector(address, opening)?;
+        call::reach(address, tls.as_ref(), self.keep_alive.0).await
+    }
 }
 
 impl Settings {
-    fn connecting(&self, address: &Address, opening: &Opening) -> Result<Meeting, OpenError> {
-        let tls = self.tls.as_ref().map(|tls| tls::Connector::new(tls, &opening.root)).transpose();
-        let tls = tls.map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))?;
-        Ok(Meeting::Connect { address: address.clone(), tls })
-    }
-
     async fn listening(&self, listen: Listen, opening: &Opening) -> Result<Meeting, OpenError> {
         let tls = self.tls.as_ref().map(|tls| tls::Acceptor::new(tls, &opening.root)).transpose();
         let tls = tls.map_err(|why| OpenError::new(format!("cannot listen on {listen}: {why}")))?;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod asked;
+mod call;
 mod connection;
 mod crowd;
 mod destination;

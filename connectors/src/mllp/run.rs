@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::{
     answer::Wording,
+    call::call,
     connection::{Connection, Host},
     crowd::{Crowd, Seat},
     frame::Marks,
@@ -142,7 +143,7 @@ impl Source for Calling {
         while !stop.is_requested() {
             let opened = tokio::select! {
                 () = stop.requested() => break,
-                opened = call(&address, tls.as_ref(), keep_alive) => opened,
+                opened = meet(&address, tls.as_ref(), keep_alive) => opened,
             };
             match opened {
                 Ok((wire, peer)) => {
@@ -165,21 +166,15 @@ impl Source for Calling {
     }
 }
 
-async fn call(
+async fn meet(
     address: &Address,
     tls: Option<&tls::Connector>,
     keep_alive: Duration,
 ) -> Result<(Wire, SocketAddr), String> {
-    let calling = async {
-        let stream = wire::connect(address, keep_alive).await.map_err(|error| error.to_string())?;
-        let peer = stream.peer_addr().map_err(|error| error.to_string())?;
-        let wire: Wire = match tls {
-            Some(tls) => Box::new(tls.connect(stream, &address.host).await?),
-            None => Box::new(stream),
-        };
-        Ok((wire, peer))
-    };
-    timeout(GREETING, calling).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+    let called = timeout(GREETING, call(address, tls, keep_alive)).await;
+    let wire = called.unwrap_or_else(|_| Err("no answer".to_owned()))?;
+    let peer = wire.socket().peer_addr().map_err(|error| error.to_string())?;
+    Ok((wire, peer))
 }
 
 /// Serves a connection to its end; once asked to stop, for no longer than the grace.

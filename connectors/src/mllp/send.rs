@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::{
     asked::{Asked, Heard},
+    call::call,
     destination::Expected,
     frame::Marks,
     link::{Link, Unheard, Unwritten},
@@ -167,8 +168,7 @@ impl Sender {
     async fn open(&self, deadline: Instant) -> Result<Link, String> {
         let opened = match &self.meeting {
             Meeting::Connect { address, tls } => {
-                let opening = self.connect(address, tls.as_ref());
-                timeout_at(deadline, opening)
+                timeout_at(deadline, call(address, tls.as_ref(), self.keep_alive))
                     .await
                     .unwrap_or_else(|_| Err("no answer in time".to_owned()))
                     .map_err(|why| format!("cannot connect to {address}: {why}"))?
@@ -178,14 +178,6 @@ impl Sender {
                 .map_err(|_| "no peer has connected".to_owned())?,
         };
         Ok(self.link(opened))
-    }
-
-    async fn connect(&self, address: &Address, tls: Option<&tls::Connector>) -> Result<Wire, String> {
-        let stream = wire::connect(address, self.keep_alive).await.map_err(|error| error.to_string())?;
-        match tls {
-            Some(tls) => Ok(Box::new(tls.connect(stream, &address.host).await?)),
-            None => Ok(Box::new(stream)),
-        }
     }
 
     /// Waits for a peer that greets as it should.

@@ -1,12 +1,12 @@
 //! What the two ends of MLLP have in common in their settings: which way to connect, and the frame's bytes.
 
-use engine::{Checks, Claim};
+use engine::{Checks, Claim, OpenError, Opening};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     setting::{Address, Hexadecimal, Listen},
-    tls::{Side, Tls},
+    tls::{self, Side, Tls},
 };
 
 /// The bytes around each message.
@@ -69,6 +69,16 @@ impl Way<'_> {
         if let Some(tls) = self.tls {
             tls.examine(self.side(), root, "tls", checks);
         }
+    }
+
+    /// What greets the peer at `address`, where TLS is asked for.
+    pub(super) fn connector(
+        &self,
+        address: &Address,
+        opening: &Opening,
+    ) -> Result<Option<tls::Connector>, OpenError> {
+        let connector = self.tls.map(|tls| tls::Connector::new(tls, &opening.root)).transpose();
+        connector.map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))
     }
 
     fn side(&self) -> Side {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{
     answer::Wording,
+    call,
     crowd::Crowd,
     frame::Marks,
     run::{Calling, Listening, Manner},
@@ -128,6 +129,12 @@ impl SourceSettings for Settings {
             (None, None) => Err(OpenError::new("needs `listen` or `connect`")),
         }
     }
+
+    async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
+        let Some(address) = &self.connect else { return Ok(()) };
+        let tls = self.way().connector(address, opening)?;
+        call::reach(address, tls.as_ref(), self.keep_alive.0).await
+    }
 }
 
 impl Settings {
@@ -144,8 +151,7 @@ impl Settings {
     }
 
     fn open_calling(&self, address: &Address, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        let tls = self.tls.as_ref().map(|tls| tls::Connector::new(tls, &opening.root)).transpose();
-        let tls = tls.map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))?;
+        let tls = self.way().connector(address, opening)?;
         Ok(Box::new(Calling { address: address.clone(), tls, manner: self.manner(opening) }))
     }
 

@@ -1,11 +1,21 @@
 //! `relais check`: everything wrong with a project, with lines.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use channels::{Options, Project, Secrets};
+use engine::{Feeds, OpenError, Opening, Plan, Ports};
+use futures_util::future::{BoxFuture, FutureExt, join_all};
+use tokio::time::timeout;
 
 use super::{Complaint, Ending, Exit, Format, Place, say, say_json};
 use crate::terminal::{Tone, colour, counted, tinted};
+
+/// The longest that one source or destination is tried: a disk may hang.
+const TRY: Duration = Duration::from_secs(10);
 
 /// Say everything that is wrong with a project, with lines.
 ///
@@ -23,20 +33,27 @@ pub(crate) struct Arguments {
     /// Warnings count as faults
     #[arg(long)]
     strict: bool,
+    /// Try the other side of every enabled channel too, without sending a message; needs the secrets
+    #[arg(long)]
+    connect: bool,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
 
-pub(crate) fn run(arguments: &Arguments, place: &Place) -> Ending {
+pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     let root = place.root(arguments.dir.as_ref());
-    let secrets = if arguments.secrets { Secrets::Needed } else { Secrets::TakenAsPresent };
+    let secrets =
+        if arguments.secrets || arguments.connect { Secrets::Needed } else { Secrets::TakenAsPresent };
     let options = Options {
         environment: arguments.environment.clone(),
         secrets,
         strict: arguments.strict,
         ..Options::default()
     };
-    let project = load(&root, &options)?;
+    let mut project = load(&root, &options)?;
+    if arguments.connect {
+        connect(&mut project).await;
+    }
     match arguments.format {
         Format::Json => say_json(&channels::to_json(&project.faults)),
         Format::Text => say(report(&project)),
@@ -50,6 +67,53 @@ pub(super) fn load(root: &Path, options: &Options) -> Result<Project, Complaint>
         return Err(Complaint::misused(format!("there is no folder {}", root.display())));
     }
     Ok(channels::load(root, options))
+}
+
+/// That the other side is there, or where its channel names it and why it is not.
+type Tried = Result<(), (engine::Path, String)>;
+
+/// Tries every source and destination of the enabled channels that have a plan, all at once.
+async fn connect(project: &mut Project) {
+    let mut tries = Vec::new();
+    for (place, channel) in project.channels.iter().enumerate().filter(|(_, channel)| channel.enabled) {
+        let of_channel = channel.plan.iter().flat_map(|plan| tries_of(plan, &project.root));
+        tries.extend(of_channel.map(|tried| tried.map(move |found| (place, found))));
+    }
+    for (place, found) in join_all(tries).await {
+        if let Err((at, why)) = found {
+            project.add_unreachable(place, &at, &why);
+        }
+    }
+}
+
+fn tries_of(plan: &Plan, root: &Path) -> Vec<BoxFuture<'static, Tried>> {
+    let opening = Opening {
+        channel: Arc::clone(&plan.name),
+        root: root.to_owned(),
+        words: plan.words.clone(),
+        charset: plan.charset.clone(),
+        ports: Ports::default(),
+        feeds: Feeds::default(),
+        connections: Arc::default(),
+    };
+    let (source, its) = (Arc::clone(&plan.source), opening.clone());
+    let mut tries = vec![tried("source".to_owned(), async move { source.reach(&its).await }.boxed())];
+    for (number, outlet) in plan.outlets.iter().enumerate() {
+        let (settings, its) = (Arc::clone(&outlet.settings), opening.clone());
+        let reaching = async move { settings.reach(&its).await }.boxed();
+        tries.push(tried(format!("destinations.{number}.to"), reaching));
+    }
+    tries
+}
+
+/// What is wrong at `at`, if it is not reached in time.
+fn tried(at: String, reaching: BoxFuture<'static, Result<(), OpenError>>) -> BoxFuture<'static, Tried> {
+    async move {
+        let reached = timeout(TRY, reaching).await;
+        let reached = reached.unwrap_or_else(|_| Err(OpenError::new(format!("no answer within {TRY:?}"))));
+        reached.map_err(|why| (engine::Path::parse(&at), why.to_string()))
+    }
+    .boxed()
 }
 
 fn report(project: &Project) -> String {

@@ -171,7 +171,7 @@ fn complain(complaint: &Complaint) -> ExitCode {
 async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
     match verb {
         Verb::Run(arguments) => run::run(arguments, place).await,
-        Verb::Check(arguments) => check::run(&arguments, &place),
+        Verb::Check(arguments) => check::run(&arguments, &place).await,
         Verb::Test(arguments) => test::run(&arguments, &place),
         Verb::New(arguments) => new::run(&arguments),
         Verb::Send(arguments) => send::run(arguments).await,

@@ -1,5 +1,7 @@
 //! The commands that need no server, as a person types them.
 
+use std::net::TcpListener;
+
 use crate::project::{Project, free_port, said};
 
 #[test]
@@ -25,6 +27,43 @@ fn check_says_everything_that_is_wrong_with_its_line_and_leaves_with_one() {
     let output = project.relais(&["check", "--format", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let _: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+}
+
+#[test]
+fn check_connect_names_the_line_of_each_side_that_is_not_there() {
+    let there = TcpListener::bind("127.0.0.1:0").unwrap();
+    let project = Project::lab(free_port());
+    let gone = free_port();
+    project.write(
+        "channels/calls.yaml",
+        &format!(
+            "name: calls\nsource:\n  mllp: {{ connect: \"127.0.0.1:{gone}\" }}\ndestinations:\n  - name: there\n    \
+             to:\n      mllp: {{ connect: \"{}\" }}\n  - name: gone\n    to:\n      \
+             mllp: {{ connect: \"127.0.0.1:{gone}\" }}\n  - name: nowhere\n    to:\n      \
+             file: {{ dir: /no/such/folder }}\n",
+            there.local_addr().unwrap()
+        ),
+    );
+    project.does(&["check"]);
+    let output = project.relais(&["check", "--connect", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let faults: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let at: Vec<_> = faults.as_array().unwrap().iter().map(|fault| fault["at"].as_str().unwrap()).collect();
+    assert_eq!(at, ["source", "destinations.1.to", "destinations.2.to"], "{faults}");
+    assert!(
+        faults[0]["message"].as_str().unwrap().starts_with(&format!("cannot connect to 127.0.0.1:{gone}: "))
+    );
+    assert_eq!((&faults[1]["code"], &faults[1]["line"]), (&"unreachable".into(), &9.into()));
+}
+
+#[test]
+fn check_connect_finds_nothing_wrong_where_all_is_there_and_leaves_nothing_behind() {
+    let project = Project::lab(free_port());
+    let words = project.does(&["check", "--connect"]);
+    assert!(words.contains("nothing is wrong"), "{words}");
+    assert!(!project.path().join("out").exists());
+    let hidden = std::fs::read_dir(project.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(hidden.into_iter().all(|name| !name.as_encoded_bytes().starts_with(b".")));
 }
 
 #[test]

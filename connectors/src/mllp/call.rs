@@ -1,0 +1,39 @@
+//! Calls a peer: a connection, with TLS where it is asked for.
+
+use std::time::Duration;
+
+use engine::OpenError;
+use tokio::time::timeout;
+
+use crate::{
+    setting::Address,
+    tls,
+    wire::{self, Wire},
+};
+
+/// How long a peer that is only tried may take to pick up.
+const TRY: Duration = Duration::from_secs(5);
+
+/// Connects, and greets by TLS. The caller bounds the time.
+pub(super) async fn call(
+    address: &Address,
+    tls: Option<&tls::Connector>,
+    keep_alive: Duration,
+) -> Result<Wire, String> {
+    let stream = wire::connect(address, keep_alive).await.map_err(|error| error.to_string())?;
+    match tls {
+        Some(tls) => Ok(Box::new(tls.connect(stream, &address.host).await?)),
+        None => Ok(Box::new(stream)),
+    }
+}
+
+/// Whether a peer picks up; the connection is closed at once.
+pub(super) async fn reach(
+    address: &Address,
+    tls: Option<&tls::Connector>,
+    keep_alive: Duration,
+) -> Result<(), OpenError> {
+    let called = timeout(TRY, call(address, tls, keep_alive)).await;
+    let called = called.unwrap_or_else(|_| Err(format!("no answer within {TRY:?}")));
+    called.map(drop).map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))
+}
