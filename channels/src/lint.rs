@@ -108,7 +108,9 @@ impl Lint {
                 None => misspelt.extend(self.unknown_field(entry, (all, meant), &beneath)),
             }
         }
-        let missing = |key: &&str| node.entry(key).is_none() && !misspelt.contains(key);
+        // `requires:` means another kind of step than the one that was taken to be meant, whose fields are not missed.
+        let other = misspelt.iter().any(|key| meant.field(key).is_none());
+        let missing = |key: &&str| !other && node.entry(key).is_none() && !misspelt.contains(key);
         for key in meant.required().filter(missing) {
             let fault = self.error("missing-field", at, format!("`{key}` is missing"));
             fault.help = description(meant.field(key));
