@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -102,6 +103,9 @@ impl Comparison<'_> {
                 Err(error) => self.say(format!("cannot write `{file}`: {error}")),
             },
             (Expected::Compare, Ok(wanted)) => self.bytes(name, file, &wanted, got.bytes()),
+            (Expected::Compare, Err(error)) if error.kind() == ErrorKind::NotFound => {
+                self.say(format!("there is no `{file}`; `relais test --update` writes what came out there"));
+            }
             (Expected::Compare, Err(error)) => self.say(format!("cannot read `{file}`: {error}")),
         }
     }
