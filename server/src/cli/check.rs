@@ -11,7 +11,7 @@ use engine::{Feeds, OpenError, Opening, Plan, Ports};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::timeout;
 
-use super::{Complaint, Ending, Exit, Format, Place, say, say_json};
+use super::{Complaint, Ending, Exit, Format, Place, promises, say, say_json};
 use crate::terminal::{Tone, colour, counted, tinted};
 
 /// The longest that one source or destination is tried: a disk may hang.
@@ -133,5 +133,7 @@ fn report(project: &Project) -> String {
             format!("{looked_at}: {faults}, {}\n", counted(warnings, "warning"))
         }
     };
-    format!("{text}{summary}")
+    // Between faults nobody reads promises.
+    let promises = if errors == 0 { promises::table(project) } else { String::new() };
+    format!("{text}{summary}{promises}")
 }

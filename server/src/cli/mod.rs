@@ -12,6 +12,7 @@ mod new;
 mod park;
 mod pause;
 mod plan;
+mod promises;
 mod release;
 mod rerun;
 mod resend;

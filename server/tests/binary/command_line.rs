@@ -137,3 +137,15 @@ fn a_command_to_a_server_that_does_not_run_says_how_to_start_it() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("relais run"), "{}", said(&output));
 }
+
+#[test]
+fn check_says_which_destinations_promise_less() {
+    let project = Project::lab(free_port());
+    project.write(
+        "channels/fed.yaml",
+        "name: fed\nsource:\n  channel: {}\nformat: hl7\ndestinations:\n  - name: keyed\n    to: { mllp: { connect: \"127.0.0.1:1\" } }\n    order: { key: [PID-3.1] }\n  - name: usual\n    to: { mllp: { connect: \"127.0.0.1:1\" } }\n",
+    );
+    let said = project.does(&["check"]);
+    assert!(said.contains("order within a key alone"), "{said}");
+    assert!(!said.contains("usual"), "{said}");
+}
