@@ -43,7 +43,9 @@ impl Memory {
     /// Does what opening a store does: whoever was owed an answer until now was told nothing that is known.
     pub fn reopen(&self) {
         let next = self.messages.load(Ordering::SeqCst) + 1;
-        self.lock().began = Some(MessageId(next));
+        let mut state = self.lock();
+        state.began = Some(MessageId(next));
+        state.mark_who_is_inside();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -89,12 +91,16 @@ impl Store for Memory {
         self.lock().told(id, told);
     }
 
-    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
-        Ok(self.lock().interrupted(channel))
+    fn enters(&self, id: MessageId) {
+        self.lock().inside.insert(id);
     }
 
-    async fn mark(&self, id: MessageId) -> Result<(), StoreError> {
-        self.lock().mark(id)
+    fn leaves(&self, id: MessageId) {
+        self.lock().inside.remove(&id);
+    }
+
+    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
+        Ok(self.lock().interrupted(channel))
     }
 
     async fn waiting(

@@ -56,8 +56,12 @@ pub trait Store: Send + Sync {
     /// Counts, durably, that they were found open at one more start.
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError>;
 
-    /// Writes the mark of a message that is run alone; `queue` and `close` clear it.
-    async fn mark(&self, id: MessageId) -> Result<(), StoreError>;
+    /// Notes, at once and without a sync, that a message goes into its steps alone. One that is inside when the
+    /// process ends gets one more mark at the next start; `queue` and `close` clear them. A power cut may forget it.
+    fn enters(&self, id: MessageId);
+
+    /// It has come out again: what ends the process from here on is not its doing.
+    fn leaves(&self, id: MessageId);
 
     /// The deliveries of an outlet that are `waiting` or `begun`, in the order of arrival, after `after`.
     async fn waiting(

@@ -10,6 +10,7 @@ mod failure;
 mod history;
 mod intake;
 mod lock;
+mod marks;
 mod messages;
 mod people;
 mod readers;
@@ -27,6 +28,7 @@ pub use failure::OpenError;
 pub use people::Audited;
 
 use engine::MessageId;
+use marks::Marks;
 use readers::Readers;
 use tables::Tables;
 use writer::Writer;
@@ -40,6 +42,7 @@ pub struct Sqlite {
     next_delivery: AtomicU64,
     readers: Readers,
     // Dropped in this order: what was asked is written before the folder is let go.
+    marks: Marks,
     writer: Writer,
     _lock: lock::Lock,
 }
@@ -59,6 +62,7 @@ impl Sqlite {
         // looks at the file meanwhile is no reason not to start.
         tables.empty_the_log().or_else(failure::unless_busy).map_err(wrong)?;
         deliveries::doubt_what_was_begun(&tables).map_err(wrong)?;
+        let marks = Marks::open(folder, &tables).map_err(wrong)?;
         let next_message = highest(&tables, "messages").map_err(wrong)? + 1;
         let next_delivery = highest(&tables, "deliveries").map_err(wrong)? + 1;
         let writer = Writer::start(folder.to_owned(), tables).map_err(|error| OpenError::Database {
@@ -71,6 +75,7 @@ impl Sqlite {
             next_message: AtomicU64::new(next_message),
             next_delivery: AtomicU64::new(next_delivery),
             readers: Readers::new(folder.to_owned()),
+            marks,
             writer,
             _lock: lock,
         })

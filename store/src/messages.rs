@@ -95,14 +95,6 @@ pub(crate) fn close(tables: &Tables, id: MessageId, closed: &Closed) -> Result<(
     if changed == 0 { Err(too_late(id)) } else { Ok(()) }
 }
 
-pub(crate) fn mark(tables: &Tables, id: MessageId) -> Result<(), Failure> {
-    let changed = tables.run(
-        "UPDATE messages SET marks = marks + 1 WHERE id = ?1 AND state = ?2",
-        (id.0 as i64, MessageState::Kept.code()),
-    )?;
-    if changed == 0 { Err(too_late(id)) } else { Ok(()) }
-}
-
 /// A message that has left `kept` already: whoever holds it comes too late.
 fn too_late(id: MessageId) -> Failure {
     Failure::Refused(format!("message {id} is not open any more, or was never kept"))

@@ -48,13 +48,17 @@ impl Store for Sqlite {
         self.writer.told(id, told);
     }
 
+    fn enters(&self, id: MessageId) {
+        self.marks.enters(id);
+    }
+
+    fn leaves(&self, id: MessageId) {
+        self.marks.leaves(id);
+    }
+
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
         let channel = channel.to_owned();
         self.writer.write(move |tables| messages::interrupted(tables, &channel)).await
-    }
-
-    async fn mark(&self, id: MessageId) -> Result<(), StoreError> {
-        self.writer.write(move |tables| messages::mark(tables, id)).await
     }
 
     async fn waiting(

@@ -48,9 +48,9 @@ impl Line {
     }
 
     /// Takes up the oldest stranded message. Returns `false` if the store is still broken.
-    pub(crate) async fn take_up(&self, mut stranded: Stranded) -> bool {
+    pub(crate) async fn take_up(&self, stranded: Stranded) -> bool {
         let id = stranded.message.id;
-        let taken = self.try_to_take_up(&mut stranded).await;
+        let taken = self.try_to_take_up(&stranded).await;
         self.recovery.end(id, None);
         if let Err(error) = taken {
             tracing::debug!(channel = %self.channel, %error, "the store still cannot write");
@@ -60,7 +60,7 @@ impl Line {
         true
     }
 
-    async fn try_to_take_up(&self, stranded: &mut Stranded) -> Result<(), StoreError> {
+    async fn try_to_take_up(&self, stranded: &Stranded) -> Result<(), StoreError> {
         let id = stranded.message.id;
         // The write that failed may have taken effect all the same.
         match self.store.standing(id).await? {
@@ -84,16 +84,20 @@ impl Line {
         if stranded.marks >= SUSPECT_AFTER {
             return self.close_suspect(stranded).await;
         }
-        if stranded.starts >= SUSPECT_AFTER {
-            self.store.mark(id).await?;
-            // Once a start: that the store cannot write is not the message's fault.
-            stranded.starts = 0;
-        }
         self.process_again(stranded).await
     }
 
     async fn process_again(&self, stranded: &Stranded) -> Result<(), StoreError> {
-        let ended = match self.transform_now(stranded.message.clone()).and_then(|done| self.route(done)) {
+        let id = stranded.message.id;
+        let is_suspect = stranded.starts >= SUSPECT_AFTER;
+        if is_suspect {
+            self.store.enters(id);
+        }
+        let routed = self.transform_now(stranded.message.clone()).and_then(|done| self.route(done));
+        if is_suspect {
+            self.store.leaves(id);
+        }
+        let ended = match routed {
             Ok(routed) => self.queue(routed, &Caller::nobody()).await.map(|_| ()),
             Err(exit) => Err(exit),
         };

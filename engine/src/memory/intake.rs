@@ -128,9 +128,13 @@ impl State {
             .collect()
     }
 
-    pub(super) fn mark(&mut self, id: MessageId) -> Result<(), StoreError> {
-        self.open(id)?.marks += 1;
-        Ok(())
+    /// Counts those that the run before left in their steps.
+    pub(super) fn mark_who_is_inside(&mut self) {
+        for id in std::mem::take(&mut self.inside) {
+            if let Ok(stored) = self.open(id) {
+                stored.marks += 1;
+            }
+        }
     }
 
     pub(super) fn standing(&self, id: MessageId) -> Option<Standing> {

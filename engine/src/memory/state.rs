@@ -1,6 +1,9 @@
 //! The rows, and how they are looked up.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
 use super::rows::{Audited, Snapshot, StoredDelivery, StoredMessage};
 use crate::{DeliveryId, Hash, MessageId, StoreError};
@@ -13,6 +16,8 @@ pub(super) struct State {
     pub(super) audit: Vec<Audited>,
     /// The first message of this run, if it is not the first run.
     pub(super) began: Option<MessageId>,
+    /// Messages that are in their steps alone.
+    pub(super) inside: BTreeSet<MessageId>,
     switches: BTreeMap<String, String>,
     versions: BTreeMap<Hash, String>,
 }

@@ -192,12 +192,20 @@ impl Store for Flaky {
         }
     }
 
-    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
-        self.write("interrupted", self.memory.interrupted(channel)).await
+    fn enters(&self, id: MessageId) {
+        if !self.state.lock().unwrap().dead {
+            self.memory.enters(id);
+        }
     }
 
-    async fn mark(&self, id: MessageId) -> Result<(), StoreError> {
-        self.write("mark", self.memory.mark(id)).await
+    fn leaves(&self, id: MessageId) {
+        if !self.state.lock().unwrap().dead {
+            self.memory.leaves(id);
+        }
+    }
+
+    async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
+        self.write("interrupted", self.memory.interrupted(channel)).await
     }
 
     async fn waiting(
