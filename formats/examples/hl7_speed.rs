@@ -1,4 +1,4 @@
-//! Prints how long reading, changing and answering one message takes: `cargo run --release -p formats --example speed`.
+//! Prints how long reading, changing and answering one message takes: `cargo run --release -p formats --example hl7_speed`.
 //!
 //! Method: each line is the best of nine rounds of 20,000 calls on one thread, wall time, on a machine that should be idle;
 //! the message is an ORU^R01 of 12 segments and about 1.3 KB.

@@ -1,6 +1,6 @@
 //! Measures whole lives: keep, queue, begin, settle, each durable before the next, so many at once.
 //!
-//! `cargo run --release -p store --example speed [SECONDS]`
+//! `cargo run --release -p store --example store_speed [SECONDS]`
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! Prints what a script of ten statements on an ORU of twelve segments costs: `cargo run --release -p scripts --example speed`.
+//! Prints what a script of ten statements on an ORU of twelve segments costs: `cargo run --release -p scripts --example step_speed`.
 
 use std::{
     hint::black_box,
