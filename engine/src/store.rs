@@ -382,7 +382,7 @@ pub struct Interrupted {
     pub reading: Reading,
     /// At how many starts it was found open, this one counted.
     pub starts: u32,
-    /// How often its mark was written.
+    /// At how many starts it was found in its steps.
     pub marks: u32,
     pub answer: AnswerState,
 }
