@@ -35,11 +35,13 @@ impl fmt::Display for Path {
     }
 }
 
-/// A warning never changes an exit code, breaks a channel or holds a reload.
+/// A warning or a note never changes an exit code, breaks a channel or holds a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Error,
     Warning,
+    /// Worth knowing: nothing is wrong.
+    Note,
 }
 
 /// One complaint about one place.
@@ -73,6 +75,10 @@ impl Diagnostic {
 
     pub fn warning(code: &'static str, at: Path, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, at, message) }
+    }
+
+    pub fn note(code: &'static str, at: Path, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(code, at, message) }
     }
 
     #[must_use]

@@ -63,5 +63,5 @@ pub use stop::Stop;
 pub use store::{
     Act, AnswerState, Arrival, AttemptEnd, Closed, Delivery, DeliveryId, DeliveryState, Filling, Interrupted,
     Intervention, Kept, MessageState, NewDelivery, Owed, Part, Position, Processed, RepeatPolicy, Repeats,
-    Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told, Waiting,
+    Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told, Waiting, left_to,
 };

@@ -79,7 +79,11 @@ impl Store for Memory {
         self.lock().begin(id, note, doubts)
     }
 
-    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        settlement: Settlement,
+    ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.lock().settle(id, settlement)
     }
 
@@ -128,14 +132,6 @@ impl Store for Memory {
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
         let fresh = self.next_delivery();
         self.lock().intervene(intervention, fresh)
-    }
-
-    async fn take_up(
-        &self,
-        sibling: DeliveryId,
-        dependents: &[String],
-    ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        self.lock().take_up(sibling, dependents)
     }
 
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {

@@ -42,8 +42,13 @@ pub trait Store: Send + Sync {
     /// attempts in a row ended in doubt before it: kept, so that a crash in the middle of this one counts too.
     async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError>;
 
-    /// Ends one attempt.
-    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError>;
+    /// Ends one attempt. What is sent takes back, in the same write, what was set aside because it had been given up:
+    /// returns those, with their outlets. Asked again of what was sent before, it names them once more.
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        settlement: Settlement,
+    ) -> Result<Vec<(String, Waiting)>, StoreError>;
 
     /// Gives a delivery that waited for another one its payload.
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError>;
@@ -83,13 +88,6 @@ pub trait Store: Send + Sync {
 
     /// What a person does to a delivery; each is written to the audit log in the same write.
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError>;
-
-    /// Takes a delivery set aside because `sibling` was given up back into its queue, now that it was sent.
-    async fn take_up(
-        &self,
-        sibling: DeliveryId,
-        dependents: &[String],
-    ) -> Result<Vec<(String, Waiting)>, StoreError>;
 
     /// Keeps a version of a channel (its file and its scripts) once, by its content hash.
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError>;
@@ -353,6 +351,8 @@ pub struct Sibling {
 pub struct Settlement {
     pub end: AttemptEnd,
     pub tally: Tally,
+    /// The outlets that follow this one.
+    pub followers: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -406,6 +406,11 @@ pub enum Act {
     Drop,
     /// Out of the lane, for a person.
     Park,
+}
+
+/// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
+pub fn left_to(first: DeliveryId, of: MessageId) -> String {
+    format!("its effect is that of delivery {} of message {of}, an earlier copy", first.0)
 }
 
 /// Says that the store could not do it. Nothing of the call took effect, as far as anybody can tell.

@@ -6,7 +6,7 @@ mod stage;
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{DeliveryState, Order, Outcome, OutletPlan, ReplyWhen};
+use engine::{DeliveryState, Order, Outcome, OutletPlan, ReplyWhen, WhenUnsure};
 use stage::{Answer, News, Peer, Stage, When, outlet, plan, replying};
 
 async fn one(set: impl FnOnce(&mut OutletPlan)) -> (Stage, Arc<Peer>) {
@@ -231,16 +231,52 @@ async fn a_follower_is_set_aside_with_its_leader_and_taken_up_when_that_one_is_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_is_taken_up_though_the_write_failed_at_first() {
+async fn a_follower_is_taken_up_though_the_write_seemed_to_fail_at_first() {
     let (stage, archive, late) = two(ReplyWhen::Processed).await;
     archive.answers([Answer::Nack("AE")]);
     stage.receive("A").await;
     stage.quiet().await;
-    stage.store.fail_each("take_up", When::Before);
+    let settled = || stage.store.writes().iter().filter(|write| **write == "settle").count();
+    let before = settled();
+    stage.store.fail_each("settle", When::After);
     stage.channel.resend(stage.delivery("A", "archive").id, None, None, "anna").await.unwrap();
-    stage.news.until("it was tried", || stage.store.writes().contains(&"take_up")).await;
+    stage.news.until("it was tried", || settled() > before).await;
     stage.store.mend();
     stage.until("A followed", |_| late.took().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_is_taken_up_though_the_process_died_as_its_leader_was_sent() {
+    let (mut stage, archive, late) = two(ReplyWhen::Processed).await;
+    archive.answers([Answer::Nack("AE")]);
+    stage.receive("A").await;
+    stage.quiet().await;
+    stage.store.fail_each("settle", When::After);
+    stage.channel.resend(stage.delivery("A", "archive").id, None, None, "anna").await.unwrap();
+    stage.until("its leader is sent", |_| stage.delivery("A", "archive").state == DeliveryState::Sent).await;
+    stage.crash().await;
+    stage.quiet().await;
+    assert_eq!(late.took(), ["A after [ok A]"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_set_aside_for_its_own_doubt_stays_with_its_person() {
+    let news = News::default();
+    let [archive, late] = ["archive", "late"].map(|name| Peer::new(name, &news));
+    let follower = OutletPlan {
+        after: Some("archive".to_owned()),
+        when_unsure: Some(WhenUnsure::Hold),
+        ..outlet(&late)
+    };
+    let stage = Stage::start(&news, plan(vec![outlet(&archive), follower])).await;
+    late.answers([Answer::Doubt]);
+    stage.receive("A").await;
+    stage.quiet().await;
+    let leader = stage.delivery("A", "archive").id;
+    stage.channel.resend(leader, None, None, "anna").await.unwrap();
+    stage.until("the leader is sent twice", |_| archive.took().len() == 2).await;
+    stage.quiet().await;
+    assert_eq!(stage.delivery("A", "late").state, DeliveryState::SetAside);
 }
 
 #[tokio::test(start_paused = true)]

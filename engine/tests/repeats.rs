@@ -143,6 +143,13 @@ async fn what_the_first_copy_did_deliver_is_not_sent_twice() {
     stage.quiet().await;
     assert_eq!(record.tried(), ["A", "A"], "what was refused is tried again");
     assert_eq!(archive.tried(), ["A"], "what was delivered is not");
+    let all = stage.memory.snapshot().deliveries;
+    let archived: Vec<_> = all.iter().filter(|stored| stored.destination == "archive").collect();
+    let why = format!(
+        "its effect is that of delivery {} of message {}, an earlier copy",
+        archived[0].id.0, archived[0].message
+    );
+    assert_eq!(archived[1].why, Some(why), "and it is told why");
 }
 
 #[tokio::test(start_paused = true)]

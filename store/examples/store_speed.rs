@@ -74,7 +74,10 @@ async fn live(store: &Sqlite, body: &Content) -> Result<(), engine::StoreError> 
     store.begin(delivery, None, 0).await?;
     let response = Response { body: Some(b"MSH|^~\\&|A|B\rMSA|AA|1\r"[..].into()), facts: Facts::new() };
     let tally = Tally { attempts: 1, ..Tally::default() };
-    store.settle(delivery, Settlement { end: AttemptEnd::Sent(response), tally }).await
+    store
+        .settle(delivery, Settlement { end: AttemptEnd::Sent(response), tally, followers: Vec::new() })
+        .await
+        .map(drop)
 }
 
 fn processed(message: &Message, delivery: DeliveryId) -> Processed {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row, params};
 use crate::{
     codes::{Coded, json, json_unless, nanoseconds, parsed, parsed_or_default, time},
     failure::Failure,
+    followers,
     messages::{MESSAGE, read_message},
     tables::{Tables, first},
 };
@@ -75,7 +76,7 @@ pub(crate) fn leave_out(
     new: &NewDelivery,
 ) -> Result<Option<DeliveryState>, Failure> {
     let earlier = tables.first(
-        "SELECT d.state FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
+        "SELECT d.state, d.id, e.id FROM messages m JOIN messages e ON e.copy = m.copy AND e.channel = m.channel
             JOIN deliveries d ON d.message = e.id
          WHERE m.id = ?1 AND d.effect = ?2 AND d.id <> ?3 AND d.state NOT IN (?5, ?6)
          ORDER BY d.state = ?4 DESC, d.id DESC LIMIT 1",
@@ -87,13 +88,16 @@ pub(crate) fn leave_out(
             DeliveryState::GivenUp.code(),
             DeliveryState::Dropped.code(),
         ),
-        |row| DeliveryState::of(row.get(0)?),
+        |row| {
+            let message = MessageId(row.get::<_, i64>(2)? as u64);
+            Ok((DeliveryState::of(row.get(0)?)?, DeliveryId(row.get::<_, i64>(1)? as u64), message))
+        },
     )?;
-    let Some(earlier) = earlier else { return Ok(None) };
+    let Some((earlier, first, of)) = earlier else { return Ok(None) };
     let state = if earlier == DeliveryState::Sent { earlier } else { DeliveryState::Dropped };
     tables.run(
-        "UPDATE deliveries SET state = ?2, lane = NULL WHERE id = ?1",
-        (new.id.0 as i64, state.code()),
+        "UPDATE deliveries SET state = ?2, lane = NULL, ending = ?3 WHERE id = ?1",
+        (new.id.0 as i64, state.code(), engine::left_to(first, of)),
     )?;
     Ok(Some(earlier))
 }
@@ -124,8 +128,12 @@ const WAITS: &str =
      spent_ms = ?6, not_before = ?7, stopped = ?8, why = ?9, ending = ?10 WHERE id = ?1 AND state <> ?11";
 
 /// Writing the same end twice is one end; what was sent stays sent.
-pub(crate) fn settle(tables: &Tables, id: DeliveryId, settlement: &Settlement) -> Result<(), Failure> {
-    let Settlement { end, tally } = settlement;
+pub(crate) fn settle(
+    tables: &Tables,
+    id: DeliveryId,
+    settlement: &Settlement,
+) -> Result<Vec<(String, Waiting)>, Failure> {
+    let Settlement { end, tally, followers } = settlement;
     let settled = match end {
         AttemptEnd::Sent(_) => write_end(tables, id, (DeliveryState::Sent, None), tally),
         AttemptEnd::Waits { .. } => write_end(tables, id, (DeliveryState::Waiting, None), tally),
@@ -133,11 +141,20 @@ pub(crate) fn settle(tables: &Tables, id: DeliveryId, settlement: &Settlement) -
         AttemptEnd::SetAside { why } => write_end(tables, id, (DeliveryState::SetAside, Some(why)), tally),
         AttemptEnd::Dropped { why } => write_end(tables, id, (DeliveryState::Dropped, Some(why)), tally),
     }?;
+    if settled == 0 {
+        state(tables, id)?;
+    }
     match end {
-        _ if settled == 0 => state(tables, id).map(drop),
-        AttemptEnd::Sent(response) => keep_response(tables, id, response),
-        AttemptEnd::GivenUp { response, .. } => give_response(tables, id, response.as_ref()),
-        AttemptEnd::Waits { .. } | AttemptEnd::SetAside { .. } | AttemptEnd::Dropped { .. } => Ok(()),
+        AttemptEnd::Sent(_) if settled == 0 => Ok(followers::unfilled(tables, id, followers)?),
+        AttemptEnd::Sent(response) => {
+            keep_response(tables, id, response)?;
+            Ok(followers::take_up(tables, id, followers)?)
+        }
+        AttemptEnd::GivenUp { response, .. } if settled > 0 => {
+            give_response(tables, id, response.as_ref())?;
+            Ok(Vec::new())
+        }
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -349,30 +366,6 @@ pub(crate) fn sibling(
 fn read_response(row: &Row<'_>) -> rusqlite::Result<Response> {
     let body: Option<Vec<u8>> = row.get(2)?;
     Ok(Response { body: body.map(Into::into), facts: parsed_or_default(row.get(3)?)? })
-}
-
-/// What a person parked stays with that person.
-pub(crate) fn take_up(
-    tables: &Tables,
-    sibling: DeliveryId,
-    dependents: &[String],
-) -> Result<Vec<(String, Waiting)>, Failure> {
-    state(tables, sibling)?;
-    let mut statement = tables.connection.prepare_cached(
-        "SELECT d.id, o.name FROM deliveries s JOIN deliveries d ON d.message = s.message AND d.part = s.part
-         JOIN outlets o ON o.id = d.outlet
-         WHERE s.id = ?1 AND d.after = s.outlet AND d.state = ?2 AND d.parked = 0 ORDER BY d.id",
-    )?;
-    let found = statement.query_map((sibling.0 as i64, DeliveryState::SetAside.code()), |row| {
-        Ok((DeliveryId(row.get::<_, i64>(0)? as u64), row.get::<_, String>(1)?))
-    })?;
-    let found: Vec<(DeliveryId, String)> = found.collect::<rusqlite::Result<_>>()?;
-    let mut taken = Vec::new();
-    for (id, _) in found.iter().filter(|(_, name)| dependents.contains(name)) {
-        put_back(tables, *id, DeliveryState::Waiting)?;
-        taken.push(waiting_one(tables, *id)?);
-    }
-    Ok(taken)
 }
 
 /// Back into its queue at its place, with a fresh tally.

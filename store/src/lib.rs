@@ -7,6 +7,7 @@
 mod codes;
 mod deliveries;
 mod failure;
+mod followers;
 mod history;
 mod intake;
 mod lock;

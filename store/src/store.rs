@@ -36,7 +36,11 @@ impl Store for Sqlite {
         self.writer.write(move |tables| deliveries::begin(tables, id, note.as_ref(), doubts)).await
     }
 
-    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        settlement: Settlement,
+    ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.writer.write(move |tables| deliveries::settle(tables, id, &settlement)).await
     }
 
@@ -93,15 +97,6 @@ impl Store for Sqlite {
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
         let fresh = self.next_delivery();
         self.writer.write(move |tables| people::intervene(tables, &intervention, fresh)).await
-    }
-
-    async fn take_up(
-        &self,
-        sibling: DeliveryId,
-        dependents: &[String],
-    ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        let dependents = dependents.to_vec();
-        self.writer.write(move |tables| deliveries::take_up(tables, sibling, &dependents)).await
     }
 
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {

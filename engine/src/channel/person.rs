@@ -108,7 +108,7 @@ impl Channel {
             outlet.restore(delivery);
             return Err(error.into());
         }
-        outlet.gone(delivery).await;
+        outlet.gone(delivery);
         Ok(())
     }
 

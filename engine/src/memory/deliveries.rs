@@ -28,26 +28,24 @@ impl State {
     }
 
     /// Writing the same end twice is one end; what was sent stays sent.
-    pub(super) fn settle(&mut self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {
+    pub(super) fn settle(
+        &mut self,
+        id: DeliveryId,
+        settlement: Settlement,
+    ) -> Result<Vec<(String, Waiting)>, StoreError> {
+        let Settlement { end, tally, followers } = settlement;
+        let is_sent = matches!(end, AttemptEnd::Sent(_));
         let stored = self.stored(id)?;
-        if stored.state == DeliveryState::Sent {
-            return Ok(());
+        let was_sent = stored.state == DeliveryState::Sent;
+        if !was_sent {
+            stored.end(end, tally);
         }
-        stored.tally = settlement.tally;
-        (stored.state, stored.why) = match settlement.end {
-            AttemptEnd::Sent(response) => {
-                stored.response = Some(response);
-                (DeliveryState::Sent, None)
-            }
-            AttemptEnd::Waits { .. } => (DeliveryState::Waiting, None),
-            AttemptEnd::GivenUp { why, response } => {
-                stored.response = response;
-                (DeliveryState::GivenUp, Some(why))
-            }
-            AttemptEnd::SetAside { why } => (DeliveryState::SetAside, Some(why)),
-            AttemptEnd::Dropped { why } => (DeliveryState::Dropped, Some(why)),
-        };
-        Ok(())
+        let leader = stored.clone();
+        match (is_sent, was_sent) {
+            (true, false) => Ok(self.take_up(&leader, &followers)),
+            (true, true) => Ok(self.unfilled(&leader, &followers)),
+            (false, _) => Ok(Vec::new()),
+        }
     }
 
     pub(super) fn fill(&mut self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {
@@ -87,27 +85,30 @@ impl State {
         Some(Sibling { state: latest.state, response: latest.response.clone() })
     }
 
-    /// What a person parked stays with that person.
-    pub(super) fn take_up(
-        &mut self,
-        sibling: DeliveryId,
-        dependents: &[String],
-    ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        let of = self.stored(sibling)?.clone();
-        let received = self.received(of.message);
+    /// Puts back what was set aside because this one had been given up; what a person parked stays with that person.
+    fn take_up(&mut self, leader: &StoredDelivery, followers: &[String]) -> Vec<(String, Waiting)> {
+        let received = self.received(leader.message);
         let mut taken = Vec::new();
         for stored in self.deliveries.values_mut() {
-            let is_dependent = stored.message == of.message
-                && stored.part == of.part
-                && stored.after.as_ref() == Some(&of.destination)
-                && dependents.contains(&stored.destination);
-            if is_dependent && stored.state == DeliveryState::SetAside && !stored.is_parked {
+            if stored.is_set_aside_with(leader) && followers.contains(&stored.destination) {
                 stored.state = DeliveryState::Waiting;
                 stored.tally = Tally::default();
                 stored.why = None;
                 taken.push((stored.destination.clone(), stored.waiting(received)));
             }
         }
-        Ok(taken)
+        taken
+    }
+
+    /// Those in their queues that wait for their payload.
+    fn unfilled(&self, leader: &StoredDelivery, followers: &[String]) -> Vec<(String, Waiting)> {
+        let received = self.received(leader.message);
+        let waits = |stored: &&StoredDelivery| {
+            stored.waits_for(leader)
+                && stored.state == DeliveryState::Waiting
+                && followers.contains(&stored.destination)
+        };
+        let found = self.deliveries.values().filter(waits);
+        found.map(|stored| (stored.destination.clone(), stored.waiting(received))).collect()
     }
 }

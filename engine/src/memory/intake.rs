@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Arrival, Closed, DeliveryId, DeliveryState, Interrupted, Kept, Message, MessageId, MessageState,
     NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, StoreError, StoredReply, Told,
+    store::left_to,
 };
 
 impl State {
@@ -74,8 +75,9 @@ impl State {
                 let id = delivery.id;
                 let earlier = is_anew.then(|| self.effect_stands(&delivery)).flatten();
                 let mut stored = StoredDelivery::new(message, part.place, delivery);
-                if let Some(earlier) = earlier {
+                if let Some((earlier, first, of)) = earlier {
                     stored.state = left_out(earlier);
+                    stored.why = Some(left_to(first, of));
                     done.push((id, earlier));
                 }
                 self.deliveries.insert(id, stored);
@@ -84,16 +86,16 @@ impl State {
         Ok(done)
     }
 
-    /// How the delivery of an earlier copy stands that has, or will have, this very effect.
-    fn effect_stands(&self, new: &NewDelivery) -> Option<DeliveryState> {
-        let same = |stored: &&StoredDelivery| stored.effect == new.effect && stored.id != new.id;
-        let states: Vec<DeliveryState> =
-            self.deliveries.values().filter(same).map(|stored| stored.state).collect();
-        if states.contains(&DeliveryState::Sent) {
-            return Some(DeliveryState::Sent);
-        }
-        let goes = |state: &DeliveryState| !matches!(state, DeliveryState::GivenUp | DeliveryState::Dropped);
-        states.into_iter().rfind(goes)
+    /// The delivery of an earlier copy that has, or will have, this very effect: how it stands, and of which message.
+    fn effect_stands(&self, new: &NewDelivery) -> Option<(DeliveryState, DeliveryId, MessageId)> {
+        let goes = |stored: &&StoredDelivery| {
+            !matches!(stored.state, DeliveryState::GivenUp | DeliveryState::Dropped)
+        };
+        let same =
+            self.deliveries.values().filter(|stored| stored.effect == new.effect && stored.id != new.id);
+        let first =
+            same.filter(goes).max_by_key(|stored| (stored.state == DeliveryState::Sent, stored.id))?;
+        Some((first.state, first.id, first.message))
     }
 
     pub(super) fn close(&mut self, id: MessageId, closed: Closed) -> Result<(), StoreError> {

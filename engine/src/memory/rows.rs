@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use serde_json::Value;
 
 use crate::{
-    AnswerState, Arrival, Bond, Closed, Content, Delivery, DeliveryId, DeliveryState, Halt, Hash, Message,
-    MessageId, MessageState, NewDelivery, Note, Outcome, Owed, Part, Piece, Position, Reading, Reply,
-    Response, Tally, Texts, Waiting,
+    AnswerState, Arrival, AttemptEnd, Bond, Closed, Content, Delivery, DeliveryId, DeliveryState, Halt, Hash,
+    Message, MessageId, MessageState, NewDelivery, Note, Outcome, Owed, Part, Piece, Position, Reading,
+    Reply, Response, Tally, Texts, Waiting,
 };
 
 /// Everything a [`super::Memory`] holds, in order.
@@ -192,6 +192,37 @@ impl StoredDelivery {
 
     pub(super) fn position(&self) -> Position {
         Position { message: self.message, part: self.part.unwrap_or(0), delivery: self.id }
+    }
+
+    /// How an attempt ended it, or left it waiting.
+    pub(super) fn end(&mut self, end: AttemptEnd, tally: Tally) {
+        self.tally = tally;
+        (self.state, self.why) = match end {
+            AttemptEnd::Sent(response) => {
+                self.response = Some(response);
+                (DeliveryState::Sent, None)
+            }
+            AttemptEnd::Waits { .. } => (DeliveryState::Waiting, None),
+            AttemptEnd::GivenUp { why, response } => {
+                self.response = response;
+                (DeliveryState::GivenUp, Some(why))
+            }
+            AttemptEnd::SetAside { why } => (DeliveryState::SetAside, Some(why)),
+            AttemptEnd::Dropped { why } => (DeliveryState::Dropped, Some(why)),
+        };
+    }
+
+    /// Whether it has no payload until this one is sent.
+    pub(super) fn waits_for(&self, leader: &Self) -> bool {
+        self.message == leader.message
+            && self.part == leader.part
+            && self.after.as_ref() == Some(&leader.destination)
+            && self.payload == Payload::Pending
+    }
+
+    /// Whether it was set aside because this one was given up: one with a payload was for its own sake.
+    pub(super) fn is_set_aside_with(&self, leader: &Self) -> bool {
+        self.waits_for(leader) && self.state == DeliveryState::SetAside && !self.is_parked
     }
 
     /// Whether it stands in its lane.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Conduct, Fresh, Outlet, STORE_PAUSE, Tried,
+    follow::take_back,
     verdict::{RETRY, TOO_LATE, Verdict, verdict},
 };
 use crate::{
@@ -125,18 +126,17 @@ impl Outlet {
         received: SystemTime,
         (conduct, stop): (&Conduct, &Stop),
     ) {
-        let settlement = Settlement { end: verdict.end(), tally: tally.clone() };
-        if !self.write_settlement(position, &settlement, stop).await {
+        if !self.write_end(position, (verdict.end(), tally.clone()), stop).await {
             return;
         }
         self.observe(position, &verdict, received);
         match verdict {
-            Verdict::Sent(response) => self.ended(position, Tried::Sent(response)).await,
+            Verdict::Sent(response) => self.ended(position, Tried::Sent(response)),
             Verdict::GivenUp { code, response, .. } => {
-                self.ended(position, Tried::GivenUp { code, response }).await;
+                self.ended(position, Tried::GivenUp { code, response });
             }
             Verdict::SetAside { .. } => {
-                self.ended(position, Tried::GivenUp { code: None, response: None }).await;
+                self.ended(position, Tried::GivenUp { code: None, response: None });
             }
             Verdict::Waits { pause, .. } => {
                 let mut lanes = self.lanes();
@@ -157,20 +157,30 @@ impl Outlet {
         self.wake.notify_one();
     }
 
-    pub(super) async fn write_settlement(
+    /// Writes the end, and puts what it took back from being set aside into its queue.
+    pub(super) async fn write_end(
         &self,
         position: Position,
-        settlement: &Settlement,
+        (end, tally): (AttemptEnd, Tally),
         stop: &Stop,
     ) -> bool {
-        while let Err(error) = self.store.settle(position.delivery, settlement.clone()).await {
+        let followers = self.all_followers();
+        let names = followers.iter().map(|follower| follower.name.clone()).collect();
+        let settlement = Settlement { end, tally, followers: names };
+        loop {
+            let error = match self.store.settle(position.delivery, settlement.clone()).await {
+                Ok(taken) => {
+                    take_back(&followers, taken);
+                    return true;
+                }
+                Err(error) => error,
+            };
             tracing::warn!(channel = %self.channel, destination = %self.name, %error, "cannot write how a delivery went; will try again");
             tokio::select! {
                 () = tokio::time::sleep(STORE_PAUSE) => {}
                 () = stop.requested() => return false,
             }
         }
-        true
     }
 
     /// Takes a delivery whose answer did not come in time out of the queue (`queue: never`).
@@ -183,17 +193,16 @@ impl Outlet {
         }
         let tally = self.lanes().get(&position).map(|entry| entry.waiting.tally.clone()).unwrap_or_default();
         let why = TOO_LATE.to_owned();
-        let settlement = Settlement { end: AttemptEnd::GivenUp { why, response: None }, tally };
-        if self.write_settlement(position, &settlement, &Stop::default()).await {
-            self.ended(position, Tried::GivenUp { code: None, response: None }).await;
+        let end = AttemptEnd::GivenUp { why, response: None };
+        if self.write_end(position, (end, tally), &Stop::default()).await {
+            self.ended(position, Tried::GivenUp { code: None, response: None });
         }
     }
 
     /// The delivery is over: its lanes go on, and so do those that waited for it.
-    pub(super) async fn ended(&self, position: Position, tried: Tried) {
-        let sent = matches!(tried, Tried::Sent(_));
+    pub(super) fn ended(&self, position: Position, tried: Tried) {
         self.lanes().end(position, tried);
-        self.tell_followers(position, sent).await;
+        self.tell_followers(position);
         self.wake.notify_one();
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Conduct, Outlet, STORE_PAUSE, Tried};
 use crate::{
     Answered, AttemptEnd, Context, Delivery, DeliveryState, Filling, Halt, Inputs, Leaving, Position, Route,
-    Settlement, Sibling, Stop,
+    Sibling, Stop, Waiting,
 };
 
 impl Outlet {
@@ -116,21 +116,14 @@ impl Outlet {
         {
             tally.why = Some(why.clone());
         }
-        if self.write_settlement(position, &Settlement { end, tally }, stop).await {
-            self.ended(position, tried).await;
+        if self.write_end(position, (end, tally), stop).await {
+            self.ended(position, tried);
         }
     }
 
-    /// Lets those that wait for this outlet look again; one set aside because of it comes back when it is sent.
-    pub(super) async fn tell_followers(&self, position: Position, sent: bool) {
-        let followers = self.all_followers();
-        if followers.is_empty() {
-            return;
-        }
-        if sent {
-            self.take_up(position, &followers).await;
-        }
-        for follower in followers {
+    /// Lets those that wait for this outlet look again.
+    pub(super) fn tell_followers(&self, position: Position) {
+        for follower in self.all_followers() {
             follower.lanes().nudge(position.message, position.part);
             follower.wake.notify_one();
         }
@@ -143,27 +136,17 @@ impl Outlet {
         }
     }
 
-    fn all_followers(&self) -> Vec<Arc<Outlet>> {
+    pub(super) fn all_followers(&self) -> Vec<Arc<Outlet>> {
         let followers = self.followers.read().unwrap_or_else(PoisonError::into_inner);
         followers.iter().filter_map(std::sync::Weak::upgrade).collect()
     }
+}
 
-    /// Brings back what was set aside because of this delivery, however long the store takes to write it.
-    async fn take_up(&self, position: Position, followers: &[Arc<Outlet>]) {
-        let names: Vec<String> = followers.iter().map(|follower| follower.name.clone()).collect();
-        let taken = loop {
-            match self.store.take_up(position.delivery, &names).await {
-                Ok(taken) => break taken,
-                Err(error) => {
-                    tracing::warn!(channel = %self.channel, %error, "cannot take up what was set aside; will try again");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-            }
-        };
-        for (name, waiting) in taken {
-            for follower in followers.iter().filter(|follower| follower.name == name) {
-                follower.lanes().insert(waiting.clone(), None, None);
-            }
+/// Puts what a leader's end brought back into the queues of those that follow it.
+pub(super) fn take_back(followers: &[Arc<Outlet>], taken: Vec<(String, Waiting)>) {
+    for (name, waiting) in taken {
+        for follower in followers.iter().filter(|follower| follower.name == name) {
+            follower.lanes().insert(waiting.clone(), None, None);
         }
     }
 }

@@ -49,10 +49,10 @@ impl Outlet {
     }
 
     /// It left the queue by a person's hand: its lanes go on.
-    pub(crate) async fn gone(&self, delivery: DeliveryId) {
+    pub(crate) fn gone(&self, delivery: DeliveryId) {
         let position = self.lanes().position_of(delivery);
         if let Some(position) = position {
-            self.ended(position, Tried::Dropped).await;
+            self.ended(position, Tried::Dropped);
         }
     }
 
@@ -77,7 +77,7 @@ impl Outlet {
             self.store.intervene(Intervention { delivery, what: Act::Park, by: by.to_owned() }).await;
         match parked {
             Ok(_) => {
-                self.gone(delivery).await;
+                self.gone(delivery);
                 Ok(Some(delivery))
             }
             Err(error) => {

@@ -177,7 +177,11 @@ impl Store for Flaky {
         self.write("begin", self.memory.begin(id, note, doubts)).await
     }
 
-    async fn settle(&self, id: DeliveryId, settlement: Settlement) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        id: DeliveryId,
+        settlement: Settlement,
+    ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.write("settle", self.memory.settle(id, settlement)).await
     }
 
@@ -232,14 +236,6 @@ impl Store for Flaky {
 
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
         self.write("intervene", self.memory.intervene(intervention)).await
-    }
-
-    async fn take_up(
-        &self,
-        sibling: DeliveryId,
-        dependents: &[String],
-    ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        self.write("take_up", self.memory.take_up(sibling, dependents)).await
     }
 
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {

@@ -35,7 +35,6 @@ pub(crate) enum Operation {
     Resend { delivery: u64, to: Option<usize>, edited: bool },
     Drop { delivery: u64 },
     Park { delivery: u64 },
-    TakeUp { delivery: u64 },
     Switch { name: usize, on: bool },
     Restart,
 }
@@ -64,7 +63,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         6 => (message(), 0..6_u8).prop_map(|(message, shape)| Operation::Queue { message, shape }),
         2 => message().prop_map(|message| Operation::Close { message }),
         4 => (delivery(), any::<bool>()).prop_map(|(delivery, noted)| Operation::Begin { delivery, noted }),
-        4 => (delivery(), 0..7_u8).prop_map(|(delivery, end)| Operation::Settle { delivery, end }),
+        7 => (delivery(), 0..9_u8).prop_map(|(delivery, end)| Operation::Settle { delivery, end }),
         2 => (delivery(), any::<bool>()).prop_map(|(delivery, filled)| Operation::Fill { delivery, filled }),
         3 => (message(), 0..5_u8).prop_map(|(message, answer)| Operation::Told { message, answer }),
         1 => (0..2_usize).prop_map(|channel| Operation::Interrupted { channel }),
@@ -73,7 +72,6 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(delivery, to, edited)| Operation::Resend { delivery, to, edited }),
         1 => delivery().prop_map(|delivery| Operation::Drop { delivery }),
         2 => delivery().prop_map(|delivery| Operation::Park { delivery }),
-        5 => delivery().prop_map(|delivery| Operation::TakeUp { delivery }),
         1 => (0..2_usize, any::<bool>()).prop_map(|(name, on)| Operation::Switch { name, on }),
         1 => Just(Operation::Restart),
     ]
@@ -184,8 +182,7 @@ impl Pair {
             | Operation::Fill { delivery, .. }
             | Operation::Resend { delivery, .. }
             | Operation::Drop { delivery }
-            | Operation::Park { delivery }
-            | Operation::TakeUp { delivery } => pick(delivery, &deliveries),
+            | Operation::Park { delivery } => pick(delivery, &deliveries),
             Operation::Keep(coming) => {
                 coming
                     .iter_mut()
@@ -268,10 +265,6 @@ async fn ask(store: &dyn Store, operation: &Operation) -> Answer {
         }
         Operation::Drop { delivery } => intervene(store, *delivery, Act::Drop).await,
         Operation::Park { delivery } => intervene(store, *delivery, Act::Park).await,
-        Operation::TakeUp { delivery } => {
-            let dependents = [DESTINATIONS[1].to_owned(), DESTINATIONS[2].to_owned()];
-            told(store.take_up(DeliveryId(*delivery), &dependents).await)
-        }
         Operation::Switch { name, on } => {
             told(store.switch(&format!("hold {}", DESTINATIONS[*name]), on.then_some("held"), "ada").await)
         }
@@ -349,14 +342,14 @@ fn settlement(end: u8) -> Settlement {
     let response = || Response { body: Some(b"MSA|AE"[..].to_vec().into()), ..Response::default() };
     let why = || "the other side said no".to_owned();
     let end = match end {
-        0 => AttemptEnd::Sent(response()),
+        0 | 7 | 8 => AttemptEnd::Sent(response()),
         1 | 2 => AttemptEnd::Waits { doubt: end == 2 },
         3 => AttemptEnd::GivenUp { why: why(), response: None },
         4 => AttemptEnd::GivenUp { why: why(), response: Some(response()) },
         5 => AttemptEnd::SetAside { why: why() },
         _ => AttemptEnd::Dropped { why: why() },
     };
-    Settlement { end, tally }
+    Settlement { end, tally, followers: vec![DESTINATIONS[1].to_owned(), DESTINATIONS[2].to_owned()] }
 }
 
 fn filling(filled: bool) -> Filling {
