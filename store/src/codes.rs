@@ -6,9 +6,6 @@ use engine::{AnswerState, DeliveryState, Hash, MessageState, Outcome};
 use rusqlite::types::Type;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Stands for no value, in as many bytes as a value: a row does not grow when it gets one.
-pub(crate) const NONE: i64 = 100;
-
 /// A word kept as a number: its place in `ORDER`, from 2. `SQLite` writes 0 and 1 in no byte at all, and a row
 /// that grows may have to move.
 ///
@@ -62,9 +59,9 @@ impl Coded for AnswerState {
     const ORDER: &'static [Self] = &[Self::Owed, Self::Told, Self::Untold, Self::NotOwed, Self::Unavailable];
 }
 
-/// The word of a number that may mean none.
-pub(crate) fn maybe<T: Coded>(code: i64) -> rusqlite::Result<Option<T>> {
-    if code == NONE { Ok(None) } else { T::of(code).map(Some) }
+/// The word of a number that may be missing.
+pub(crate) fn maybe<T: Coded>(code: Option<i64>) -> rusqlite::Result<Option<T>> {
+    code.map(T::of).transpose()
 }
 
 /// A state by the word people write (`given_up`).
@@ -142,7 +139,7 @@ mod tests {
             assert_eq!(Outcome::of(outcome.code()).unwrap(), outcome);
         }
         assert!(Outcome::of(1).is_err());
-        assert_eq!(maybe::<Outcome>(NONE).unwrap(), None);
+        assert_eq!(maybe::<Outcome>(None).unwrap(), None);
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub enum OpenError {
     /// The folder cannot be made or written.
     #[error("cannot write in the store's folder `{folder}`: {cause}; {advice}", folder = folder.display())]
     Folder { folder: PathBuf, cause: io::Error, advice: &'static str },
+    /// A version of this program from before its first release wrote the store.
+    #[error(
+        "the store in `{folder}` has a layout from before the first release (1); let the version that wrote it deliver what waits, then begin with an empty folder",
+        folder = folder.display()
+    )]
+    Older { folder: PathBuf },
     /// A newer version of this program wrote the store.
     #[error(
         "the store in `{folder}` was written by a newer version (layout {found}, this one knows {known}); run that version, or a newer one",
@@ -39,6 +45,12 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(of_the_disk(&error))
+    }
+}
+
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -48,20 +60,18 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Whether a command alone is to blame: the others of its batch can go on without it.
-pub(crate) fn is_of_the_command(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::SqliteFailure(cause, _) => {
-            matches!(cause.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+/// Says what the disk found, and what a person can do about it.
+pub(crate) fn of_the_disk(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "no space is left; free some, and it goes on by itself"
         }
-        _ => true,
-    }
-}
-
-/// Passes over an error that says another program uses the file at this moment.
-pub(crate) fn unless_busy(error: rusqlite::Error) -> rusqlite::Result<()> {
-    let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
-    if is_busy { Ok(()) } else { Err(error) }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            "it cannot be written; give this user the right to"
+        }
+        _ => "the disk failed; see the system's log, and free space if there is little",
+    };
+    format!("{advice} ({error})")
 }
 
 /// Says what `SQLite` found, and what a person can do about it. Holds nothing of any message.

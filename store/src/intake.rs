@@ -1,140 +1,125 @@
 //! Intake: arrivals become messages, all of them in one write.
 
-use engine::{AnswerState, Arrival, Closed, Kept, MessageId, MessageState, Outcome, Owed};
-use rusqlite::params;
+use engine::{AnswerState, Arrival, Kept, MessageId, MessageState, Outcome, Owed, StoreError};
 
 use crate::{
-    codes::{Coded, NONE, bits, json, json_unless, nanoseconds},
+    codes::{bits, json, json_unless, nanoseconds},
     failure::Failure,
+    large::Large,
+    ledger::Ledger,
     repeats::{self, Seen},
-    tables::Tables,
+    rows::{ContentRow, MessageRow},
+    succession,
 };
 
 /// An arrival with what can be worked out before it is the writer's turn.
 pub(crate) struct Prepared {
     pub(crate) arrival: Arrival,
-    pub(crate) copy: Option<i64>,
-    pub(crate) bytes: Option<[u8; 16]>,
+    pub(crate) row: MessageRow,
+    content: ContentRow,
     /// The first message of this run.
-    pub(crate) began: MessageId,
-    facts: Option<String>,
-    keys: Option<String>,
+    pub(crate) began: u64,
 }
 
 impl Prepared {
-    pub(crate) fn new(arrival: Arrival, began: MessageId) -> Self {
-        let bytes = arrival.reading.control_id.as_ref().map(|_| {
-            let mut half = [0; 16];
-            half.copy_from_slice(&arrival.message.body.hash().0[..16]);
-            half
-        });
-        Self {
-            copy: repeats::copy_bits(&arrival),
-            bytes,
-            began,
-            facts: json_unless(arrival.message.facts.is_empty(), &*arrival.message.facts),
+    pub(crate) async fn new(arrival: Arrival, began: u64, large: &Large) -> Result<Self, StoreError> {
+        let message = &arrival.message;
+        let content = ContentRow {
+            body: large.keep(message.id.0, &message.body).await?,
+            facts: json_unless(message.facts.is_empty(), &*message.facts),
             keys: json_unless(arrival.reading.keys.is_empty(), &arrival.reading.keys),
-            arrival,
-        }
+        };
+        Ok(Self { row: row(&arrival), content, began, arrival })
     }
+}
+
+fn row(arrival: &Arrival) -> MessageRow {
+    let Arrival { message, reading, closed, .. } = arrival;
+    MessageRow {
+        id: message.id.0,
+        channel: arrival.channel.clone(),
+        received: nanoseconds(message.received),
+        state: closed.as_ref().map_or(MessageState::Kept, |closed| closed.state),
+        outcome: closed.as_ref().map(|closed| closed.outcome),
+        answer: match arrival.answer {
+            Owed::Owed => AnswerState::Owed,
+            Owed::NotOwed => AnswerState::NotOwed,
+        },
+        told: None,
+        version: arrival.version.0,
+        identity: message.identity.0,
+        size: message.body.len() as u64,
+        copied: 0,
+        bytes: reading.control_id.as_ref().map(|_| half(&message.body.hash().0)),
+        copy: repeats::copy_bits(arrival),
+        effect: arrival.effect.as_ref().map(bits),
+        control_id: reading.control_id.clone(),
+        kind: reading.kind.clone(),
+        sender: reading.sender.clone(),
+        flags: json_unless(reading.flags.is_empty(), &reading.flags),
+        batch: arrival.batch.map(|(batch, place)| (batch.0, place)),
+        starts: 0,
+        marks: 0,
+        why: closed.as_ref().map(|closed| closed.why.clone()),
+        halt: closed.as_ref().and_then(|closed| closed.halt.as_ref().map(json)),
+        inputs: closed.as_ref().and_then(|closed| closed.inputs.as_ref().map(json)),
+        reply: None,
+        successor: None,
+        predecessors: Vec::new(),
+    }
+}
+
+fn half(hash: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    half
 }
 
 /// Keeps what is not a repeat of something that stands. Within one call the later ones see the earlier.
-pub(crate) fn keep(tables: &Tables, arrivals: &[Prepared]) -> Result<Vec<Kept>, Failure> {
+pub(crate) fn keep(ledger: &mut Ledger, arrivals: &[Prepared]) -> Result<Vec<Kept>, Failure> {
     for prepared in arrivals {
-        let id = prepared.arrival.message.id;
-        if tables.first("SELECT 1 FROM messages WHERE id = ?1", [id.0 as i64], |_| Ok(()))?.is_some() {
-            return Err(Failure::Refused(format!("message {id} is kept already")));
+        if ledger.is_kept(prepared.row.id)? {
+            return Err(Failure::Refused(format!("message {} is kept already", prepared.row.id)));
         }
     }
-    let mut kept = Vec::with_capacity(arrivals.len());
-    for prepared in arrivals {
-        let channel = tables.channel(&prepared.arrival.channel)?;
-        let seen = repeats::look(tables, channel, prepared)?;
-        if let Seen::New(copied) = seen {
-            supersede(tables, &prepared.arrival)?;
-            insert(tables, channel, prepared, copied)?;
-        }
-        kept.push(seen.kept());
+    arrivals.iter().map(|prepared| keep_one(ledger, prepared)).collect()
+}
+
+fn keep_one(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure> {
+    let Some(again) = &prepared.arrival.again else { return keep_judged(ledger, prepared) };
+    if let Some(standing) = succession::stands_instead(ledger, again.message)? {
+        return Ok(Kept::Again(standing));
     }
+    let kept = keep_judged(ledger, prepared)?;
+    let stands = if let Kept::Again(first) = &kept { *first } else { prepared.arrival.message.id };
+    succession::run_again(ledger, again, stands)?;
     Ok(kept)
 }
 
+fn keep_judged(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure> {
+    let seen = repeats::look(ledger, prepared)?;
+    if let Seen::New(copied) = seen {
+        let row = MessageRow { copied, ..prepared.row.clone() };
+        ledger.insert(row, prepared.content.clone())?;
+        supersede(ledger, &prepared.arrival)?;
+    }
+    Ok(seen.kept())
+}
+
 /// Closes the open first copy that this one stands for.
-fn supersede(tables: &Tables, arrival: &Arrival) -> rusqlite::Result<()> {
+fn supersede(ledger: &mut Ledger, arrival: &Arrival) -> Result<(), Failure> {
     let Some(first) = arrival.supersedes else { return Ok(()) };
-    let why = format!("its sender sent it again: see message {}", arrival.message.id);
-    let states = (MessageState::Superseded.code(), MessageState::Kept.code());
-    tables
-        .run(
-            "UPDATE messages SET state = ?2, outcome = ?3, why = ?4, marks = 0 WHERE id = ?1 AND state = ?5",
-            (first.0 as i64, states.0, Outcome::Unavailable.code(), why, states.1),
-        )
-        .map(drop)
-}
-
-fn insert(tables: &Tables, channel: i64, prepared: &Prepared, copied: i64) -> rusqlite::Result<()> {
-    let Prepared { arrival, copy, bytes, facts, keys, .. } = prepared;
-    let Arrival { message, reading, closed, .. } = arrival;
-    let id = message.id.0 as i64;
-    tables.run(
-        INSERT,
-        params![
-            id,
-            channel,
-            nanoseconds(message.received),
-            closed.as_ref().map_or(MessageState::Kept, |closed| closed.state).code(),
-            closed.as_ref().map_or(NONE, |closed| closed.outcome.code()),
-            answer(arrival.answer).code(),
-            NONE,
-            tables.version(arrival.version)?,
-            message.identity.0,
-            message.body.len() as i64,
-            copied,
-            bytes,
-            copy,
-            arrival.effect.as_ref().map(bits),
-            reading.control_id,
-            reading.kind,
-            reading.sender,
-            json_unless(reading.flags.is_empty(), &reading.flags),
-            arrival.batch.map(|(batch, _)| batch.0),
-            arrival.batch.map(|(_, place)| place),
-            closed.as_ref().map(|closed| &closed.why),
-            closed.as_ref().and_then(halt),
-            closed.as_ref().and_then(inputs),
-        ],
-    )?;
-    let content = params![id, &message.body.bytes()[..], facts, keys];
-    tables.run("INSERT INTO contents (message, body, facts, keys) VALUES (?1, ?2, ?3, ?4)", content)?;
-    index(tables, message.id, arrival)
-}
-
-const INSERT: &str = "INSERT INTO messages (id, channel, received, state, outcome, answer, told, version, identity,
-        size, copied, bytes, copy, effect, content, control_id, kind, sender, flags, batch, place, why, halt, inputs)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-        ?10, ?11, ?12, ?13, ?14, ?2, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
-
-fn answer(owed: Owed) -> AnswerState {
-    match owed {
-        Owed::Owed => AnswerState::Owed,
-        Owed::NotOwed => AnswerState::NotOwed,
+    let Some(row) = ledger.message(first.0)? else { return Ok(()) };
+    if row.state != MessageState::Kept {
+        return Ok(());
     }
-}
-
-fn halt(closed: &Closed) -> Option<String> {
-    closed.halt.as_ref().map(json)
-}
-
-fn inputs(closed: &Closed) -> Option<String> {
-    closed.inputs.as_ref().map(json)
-}
-
-/// Makes the message findable by its control id and its search keys.
-fn index(tables: &Tables, id: MessageId, arrival: &Arrival) -> rusqlite::Result<()> {
-    let keys = arrival.reading.keys.iter().map(|(_, value)| value);
-    for value in arrival.reading.control_id.iter().chain(keys).filter(|value| !value.is_empty()) {
-        tables.run("INSERT OR IGNORE INTO keys (value, message) VALUES (?1, ?2)", (value, id.0 as i64))?;
-    }
-    Ok(())
+    let by: MessageId = arrival.message.id;
+    ledger.put(MessageRow {
+        state: MessageState::Superseded,
+        outcome: Some(Outcome::Unavailable),
+        why: Some(format!("its sender sent it again: see message {by}")),
+        marks: 0,
+        ..MessageRow::clone(&row)
+    })?;
+    succession::link(ledger, first, by)
 }

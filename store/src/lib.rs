@@ -1,47 +1,69 @@
-//! Where messages are kept: embedded `SQLite`.
+//! Where messages are kept: a journal that is synced before every answer, and embedded `SQLite` behind it.
 //!
-//! One thread writes, with group commit; an answer goes out only after its commit is on disk. Readers have
-//! their own connections. See [`engine::Store`] for what each write means, and `writer.rs` for what holds
-//! when the disk fails.
+//! One thread writes the journal, all that is asked at once with one sync; another puts the rows into the files of the
+//! spans, where people search and what waits is read back. See [`engine::Store`] for what each write means, and
+//! `writer.rs` for what holds when the disk fails.
 
 mod codes;
 mod deliveries;
 mod failure;
-mod followers;
+mod filer;
+mod filters;
 mod history;
 mod intake;
+mod journal;
+mod large;
+mod ledger;
+mod load;
 mod lock;
 mod marks;
 mod messages;
+mod packing;
 mod people;
-mod readers;
 mod repeats;
+mod rows;
+mod spans;
 mod store;
+mod succession;
 mod tables;
 mod writer;
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use engine::StoreError;
 pub use failure::OpenError;
 pub use people::Audited;
+use rusqlite::Connection;
 
-use engine::MessageId;
+use failure::{Failure, words};
+use filer::Filer;
+use journal::Journal;
+use large::Large;
+use ledger::Ledger;
 use marks::Marks;
-use readers::Readers;
-use tables::Tables;
+use spans::Spans;
+use tables::{REGISTER, Unusable};
 use writer::Writer;
 
-/// Keeps messages in one file of a folder. Open one for each folder: a second is refused.
+/// There as long as the last run ended in order.
+const ENDED_WELL: &str = "ended-well";
+
+/// Keeps messages in the files of a folder. Open one for each folder: a second is refused.
 pub struct Sqlite {
     folder: PathBuf,
     /// The first message of this run.
-    began: MessageId,
+    began: u64,
     next_message: AtomicU64,
     next_delivery: AtomicU64,
-    readers: Readers,
+    spans: Arc<Spans>,
+    large: Arc<Large>,
     // Dropped in this order: what was asked is written before the folder is let go.
     marks: Marks,
     writer: Writer,
@@ -54,28 +76,23 @@ impl Sqlite {
     /// A delivery that was begun and never settled is found `unsure`.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let lock = lock::Lock::take(folder)?;
-        let tables = Tables::open(folder)?;
-        let wrong = |error: rusqlite::Error| OpenError::Database {
-            folder: folder.to_owned(),
-            why: failure::words(&error),
-        };
-        // What the last run left in the log is on disk from here on, and so is what is read of it. Somebody who only
-        // looks at the file meanwhile is no reason not to start.
-        tables.empty_the_log().or_else(failure::unless_busy).map_err(wrong)?;
-        deliveries::doubt_what_was_begun(&tables).map_err(wrong)?;
-        let marks = Marks::open(folder, &tables).map_err(wrong)?;
-        let next_message = highest(&tables, "messages").map_err(wrong)? + 1;
-        let next_delivery = highest(&tables, "deliveries").map_err(wrong)? + 1;
-        let writer = Writer::start(folder.to_owned(), tables).map_err(|error| OpenError::Database {
-            folder: folder.to_owned(),
-            why: format!("no thread can be started: {error}"),
-        })?;
+        let at = |unusable| cannot_open(folder, unusable);
+        // It stands again when this run ends in order.
+        let _ = fs::remove_file(folder.join(ENDED_WELL));
+        let spans = Arc::new(Spans::open(folder).map_err(Unusable::File).map_err(at)?);
+        let large = Arc::new(Large::open(folder).map_err(Unusable::File).map_err(at)?);
+        let mut filer = Filer::open(folder, Arc::clone(&spans), Arc::clone(&large)).map_err(at)?;
+        let (marks, inside) = Marks::open(folder);
+        let opened = open(folder, &mut filer, inside.into_iter());
+        let (ledger, (message, delivery)) = opened.map_err(at)?;
+        let writer = Writer::start(ledger, filer).map_err(Unusable::File).map_err(at)?;
         Ok(Self {
             folder: folder.to_owned(),
-            began: MessageId(next_message),
-            next_message: AtomicU64::new(next_message),
-            next_delivery: AtomicU64::new(next_delivery),
-            readers: Readers::new(folder.to_owned()),
+            began: message + 1,
+            next_message: AtomicU64::new(message + 1),
+            next_delivery: AtomicU64::new(delivery + 1),
+            spans,
+            large,
             marks,
             writer,
             _lock: lock,
@@ -83,8 +100,20 @@ impl Sqlite {
     }
 
     /// What people did, newest first.
-    pub async fn audit(&self, limit: usize) -> Result<Vec<Audited>, engine::StoreError> {
-        self.readers.read(move |connection| Ok(people::audit(connection, limit)?)).await
+    pub async fn audit(&self, limit: usize) -> Result<Vec<Audited>, StoreError> {
+        self.writer.filed().await;
+        self.register(move |connection| Ok(people::audits(connection, limit)?)).await
+    }
+
+    /// Looks into the register.
+    async fn register<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let path = self.folder.join(REGISTER);
+        let seen = tokio::task::spawn_blocking(move || look(&tables::open_reader(&path)?)).await;
+        let seen = seen.unwrap_or_else(|_| Err(Failure::Refused("reading was cut".to_owned())));
+        seen.map_err(StoreError::from)
     }
 
     fn reserve(next: &AtomicU64) -> u64 {
@@ -92,10 +121,51 @@ impl Sqlite {
     }
 }
 
-/// The highest id that was ever given and kept.
-fn highest(tables: &Tables, table: &'static str) -> rusqlite::Result<u64> {
-    let kept = format!("SELECT coalesce(max(id), 0) FROM {table}");
-    let kept: i64 = tables.connection.query_row(&kept, [], |row| row.get(0))?;
-    let forgotten = tables.first("SELECT id FROM highest WHERE what = ?1", [table], |row| row.get(0))?;
-    Ok(kept.max(forgotten.unwrap_or(0)) as u64)
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        if self.writer.stop() {
+            // Missing, it says that messages may be found in their steps: that costs a little speed, and nothing else.
+            let _ = fs::write(self.folder.join(ENDED_WELL), []);
+        }
+    }
+}
+
+/// Files what the journal holds, and finds how everything stands; returns the highest ids too.
+fn open(
+    folder: &Path,
+    filer: &mut Filer,
+    inside: impl Iterator<Item = u64>,
+) -> Result<(Ledger, (u64, u64)), Unusable> {
+    let filed = filer.filed()?;
+    let found = journal::found(folder, filed).map_err(Unusable::File)?;
+    let last = found.last().map_or(filed, |record| record.number);
+    if !found.is_empty() {
+        let damaged = |error| Unusable::File(io::Error::other(format!("the journal cannot be read: {error}")));
+        let filing = filer::replayed(&found).map_err(damaged)?;
+        tracing::info!(messages = filing.messages.len(), "what the last run left in the journal is put into the files");
+        filer.file(&filing)?;
+    }
+    let highest = filer.highest()?;
+    filer.doubt_what_was_begun()?;
+    filer.mark(inside)?;
+    if !filer.large.is_empty() {
+        filer.large.forget(|message| message > highest.0).map_err(Unusable::File)?;
+    }
+    let filters = filer.filters(highest.0)?;
+    let journal = Journal::open(folder, last + 1).map_err(Unusable::File)?;
+    Ok((Ledger::new(Arc::clone(&filer.spans), journal, filters, highest.0), highest))
+}
+
+fn cannot_open(folder: &Path, unusable: Unusable) -> OpenError {
+    let folder = folder.to_owned();
+    match unusable {
+        Unusable::File(cause) => OpenError::Folder {
+            folder,
+            cause,
+            advice: "give this user the right to write there, or choose another folder",
+        },
+        Unusable::Database(error) => OpenError::Database { folder, why: words(&error) },
+        Unusable::Layout { found: 1, .. } => OpenError::Older { folder },
+        Unusable::Layout { found, known } => OpenError::Newer { folder, found, known },
+    }
 }

@@ -12,9 +12,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use engine::{MessageId, MessageState};
-
-use crate::{codes::Coded, tables::Tables};
+use engine::MessageId;
 
 /// The file in the store's folder: records of a byte, in or out, and an id of eight bytes.
 const FILE: &str = "marks";
@@ -26,15 +24,12 @@ const OUT: u8 = 0;
 pub(crate) struct Marks(Option<Mutex<File>>);
 
 impl Marks {
-    /// Counts those that the run before left in their steps, and begins anew.
-    pub(crate) fn open(folder: &Path, tables: &Tables) -> rusqlite::Result<Self> {
+    /// Begins anew; returns those that the run before left in their steps.
+    pub(crate) fn open(folder: &Path) -> (Self, BTreeSet<u64>) {
         let path = folder.join(FILE);
-        for id in inside(&fs::read(&path).unwrap_or_default()) {
-            let params = (id, MessageState::Kept.code());
-            tables.run("UPDATE messages SET marks = marks + 1 WHERE id = ?1 AND state = ?2", params)?;
-        }
+        let left = inside(&fs::read(&path).unwrap_or_default());
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(path);
-        Ok(Self(file.ok().map(Mutex::new)))
+        (Self(file.ok().map(Mutex::new)), left)
     }
 
     pub(crate) fn enters(&self, id: MessageId) {
@@ -55,11 +50,11 @@ impl Marks {
 }
 
 /// Who went in and did not come out.
-fn inside(records: &[u8]) -> BTreeSet<i64> {
+fn inside(records: &[u8]) -> BTreeSet<u64> {
     let mut inside = BTreeSet::new();
     for record in records.chunks_exact(RECORD) {
         let id =
-            i64::from_be_bytes(record[1..].try_into().expect("a record holds eight bytes behind its first"));
+            u64::from_be_bytes(record[1..].try_into().expect("a record holds eight bytes behind its first"));
         match record[0] {
             IN => inside.insert(id),
             _ => inside.remove(&id),
@@ -74,7 +69,7 @@ mod tests {
 
     #[test]
     fn who_came_out_is_not_inside_and_a_torn_record_says_nothing() {
-        let record = |what: u8, id: i64| [&[what][..], &id.to_be_bytes()].concat();
+        let record = |what: u8, id: u64| [&[what][..], &id.to_be_bytes()].concat();
         let records = [record(IN, 7), record(OUT, 7), record(IN, 8), vec![IN, 0, 0]].concat();
         assert_eq!(inside(&records), BTreeSet::from([8]));
     }

@@ -3,174 +3,191 @@
 use std::sync::Arc;
 
 use engine::{
-    AnswerState, Closed, Content, DeliveryId, DeliveryState, Hash, Interrupted, Message, MessageId,
-    MessageState, Outcome, Part, Processed, Reading, Reply, ReplyBody, Standing, StoredReply, Told,
+    Closed, DeliveryId, DeliveryState, MessageId, MessageState, NewDelivery, Outcome, Part, Processed, Reply,
+    ReplyBody, Standing, StoreError, StoredReply, Told,
 };
-use rusqlite::{Connection, Row, params};
 
 use crate::{
-    codes::{self, Coded, NONE, json, parsed, parsed_or_default},
-    deliveries,
+    codes::{json, json_unless, parsed},
     failure::Failure,
-    repeats::{self, ANEW},
-    tables::{Tables, first},
+    large::Large,
+    ledger::Ledger,
+    repeats::ANEW,
+    rows::{DeliveryRow, MessageRow, PartRow, PayloadRow},
 };
 
-/// The columns of a [`Message`], of `messages m LEFT JOIN contents c`.
-pub(crate) const MESSAGE: &str = "m.id, m.received, m.identity, m.copied, m.control_id, c.body, c.facts";
+/// What the steps made of a message, as rows, worked out before it is the writer's turn.
+pub(crate) struct Prepared {
+    processed: Processed,
+    inputs: Option<String>,
+    parts: Vec<PreparedPart>,
+}
+
+struct PreparedPart {
+    row: PartRow,
+    deliveries: Vec<(DeliveryRow, PayloadRow)>,
+}
+
+impl Prepared {
+    pub(crate) async fn new(processed: Processed, large: &Large) -> Result<Self, StoreError> {
+        let mut parts = Vec::with_capacity(processed.parts.len());
+        for part in &processed.parts {
+            let mut deliveries = Vec::with_capacity(part.deliveries.len());
+            for new in &part.deliveries {
+                deliveries.push(delivery(&processed, part, new, large).await?);
+            }
+            let body = match &part.body {
+                Some(body) => Some(large.keep(processed.message.0, body).await?),
+                None => None,
+            };
+            let row = PartRow {
+                part: part.place.unwrap_or(0),
+                control_id: part.control_id.clone(),
+                halt: part.halt.as_ref().map(json),
+                body,
+            };
+            parts.push(PreparedPart { row, deliveries });
+        }
+        Ok(Self { inputs: processed.inputs.as_ref().map(json), parts, processed })
+    }
+}
+
+async fn delivery(
+    of: &Processed,
+    part: &Part,
+    new: &NewDelivery,
+    large: &Large,
+) -> Result<(DeliveryRow, PayloadRow), StoreError> {
+    let row = DeliveryRow {
+        id: new.id.0,
+        message: of.message.0,
+        part: part.place.unwrap_or(0),
+        channel: Arc::clone(&of.channel),
+        destination: Arc::from(&*new.destination),
+        state: DeliveryState::Waiting,
+        is_queued: true,
+        effect: new.effect.0,
+        after: new.after.clone(),
+        is_pending: new.after.is_some() && new.body.is_none(),
+        is_parked: false,
+        tally: engine::Tally::default(),
+        ending: None,
+        keys: json_unless(new.keys.is_empty(), &new.keys),
+        note: None,
+    };
+    let body = match &new.body {
+        Some(body) => Some(large.keep(of.message.0, body).await?),
+        None => None,
+    };
+    let texts = json_unless(new.texts.is_empty(), &new.texts);
+    Ok((row, PayloadRow { body, texts, ..PayloadRow::default() }))
+}
 
 pub(crate) fn queue(
-    tables: &Tables,
-    processed: &Processed,
+    ledger: &mut Ledger,
+    prepared: &Prepared,
 ) -> Result<Vec<(DeliveryId, DeliveryState)>, Failure> {
-    let id = processed.message;
-    let version = tables.version(processed.version)?;
-    let found = tables.first(
-        "UPDATE messages SET state = ?2, outcome = ?3, version = ?4, inputs = ?5, marks = 0
-         WHERE id = ?1 AND state = ?6 RETURNING channel, control_id, copied",
-        params![
-            id.0 as i64,
-            processed.state.code(),
-            processed.outcome.code(),
-            version,
-            processed.inputs.as_ref().map(json),
-            MessageState::Kept.code(),
-        ],
-        |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?)),
-    )?;
-    let (channel, control_id, copied) = found.ok_or_else(|| too_late(id))?;
+    let Prepared { processed, inputs, parts } = prepared;
+    let row = open(ledger, processed.message)?;
+    ledger.put(MessageRow {
+        state: processed.state,
+        outcome: Some(processed.outcome),
+        version: processed.version.0,
+        inputs: inputs.clone(),
+        marks: 0,
+        ..MessageRow::clone(&row)
+    })?;
+    let made: Vec<PartRow> = parts.iter().filter(|part| !is_as_it_came(&part.row, &row)).map(|part| part.row.clone()).collect();
+    if !made.is_empty() {
+        ledger.put_parts(row.id, made)?;
+    }
     let mut done = Vec::new();
-    for part in &processed.parts {
-        insert_part(tables, id, part, control_id.as_deref())?;
-        for delivery in &part.deliveries {
-            deliveries::insert(tables, (channel, id, part.place.unwrap_or(0)), delivery)?;
-            if copied & ANEW != 0
-                && let Some(earlier) = deliveries::leave_out(tables, id, delivery)?
-            {
-                done.push((delivery.id, earlier));
-            }
+    for (new, payload) in parts.iter().flat_map(|part| &part.deliveries) {
+        let earlier = if row.copied & ANEW == 0 { None } else { earlier(ledger, &row, new)? };
+        let mut new = new.clone();
+        if let Some(earlier) = earlier {
+            done.push((DeliveryId(new.id), earlier.state));
+            new.is_queued = false;
+            new.state = if earlier.state == DeliveryState::Sent { earlier.state } else { DeliveryState::Dropped };
+            new.ending = Some(engine::left_to(DeliveryId(earlier.id), MessageId(earlier.message)));
+        }
+        let id = new.id;
+        ledger.put_delivery(new)?;
+        if !payload.is_empty() {
+            ledger.put_payload(id, payload.clone())?;
         }
     }
     Ok(done)
 }
 
 /// A part that is the whole message as it came needs no row.
-fn insert_part(
-    tables: &Tables,
-    id: MessageId,
-    part: &Part,
-    control_id: Option<&str>,
-) -> rusqlite::Result<()> {
-    let is_as_it_came = part.place.is_none()
-        && part.body.is_none()
-        && part.halt.is_none()
-        && part.control_id.as_deref() == control_id;
-    if is_as_it_came {
-        return Ok(());
+fn is_as_it_came(part: &PartRow, of: &MessageRow) -> bool {
+    part.part == 0 && part.body.is_none() && part.halt.is_none() && part.control_id == of.control_id
+}
+
+/// The delivery of an earlier copy that has, or will have, this very effect.
+fn earlier(
+    ledger: &mut Ledger,
+    of: &MessageRow,
+    new: &DeliveryRow,
+) -> Result<Option<Arc<DeliveryRow>>, Failure> {
+    let Some(copy) = of.copy else { return Ok(None) };
+    let mut found: Vec<Arc<DeliveryRow>> = Vec::new();
+    for row in ledger.copies(copy, i64::MIN)?.iter().filter(|row| row.channel == of.channel) {
+        found.extend(ledger.deliveries_of(row.id)?);
     }
-    let body = part.body.as_ref().map(|body| &body.bytes()[..]);
-    let halt = part.halt.as_ref().map(json);
-    tables
-        .run(
-            "INSERT INTO parts (message, part, control_id, halt, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![id.0 as i64, part.place.unwrap_or(0), part.control_id, halt, body],
-        )
-        .map(drop)
-}
-
-pub(crate) fn close(tables: &Tables, id: MessageId, closed: &Closed) -> Result<(), Failure> {
-    let changed = tables.run(
-        "UPDATE messages SET state = ?2, outcome = ?3, why = ?4, halt = ?5, inputs = ?6, marks = 0
-         WHERE id = ?1 AND state = ?7",
-        params![
-            id.0 as i64,
-            closed.state.code(),
-            closed.outcome.code(),
-            closed.why,
-            closed.halt.as_ref().map(json),
-            closed.inputs.as_ref().map(json),
-            MessageState::Kept.code(),
-        ],
-    )?;
-    if changed == 0 { Err(too_late(id)) } else { Ok(()) }
-}
-
-/// A message that has left `kept` already: whoever holds it comes too late.
-fn too_late(id: MessageId) -> Failure {
-    Failure::Refused(format!("message {id} is not open any more, or was never kept"))
-}
-
-pub(crate) fn interrupted(tables: &Tables, channel: &str) -> Result<Vec<Interrupted>, Failure> {
-    let channel = tables.channel(channel)?;
-    tables.run("UPDATE messages SET starts = starts + 1 WHERE channel = ?1 AND state = 2", [channel])?;
-    let mut statement = tables.connection.prepare_cached(&format!(
-        "SELECT {MESSAGE}, m.sender, m.kind, m.flags, c.keys, m.starts, m.marks, m.answer
-         FROM messages m LEFT JOIN contents c ON c.message = m.id
-         WHERE m.channel = ?1 AND m.state = 2 ORDER BY m.id"
-    ))?;
-    let found = statement.query_map([channel], read_interrupted)?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
-}
-
-fn read_interrupted(row: &Row<'_>) -> rusqlite::Result<Interrupted> {
-    let message = read_message(row)?;
-    let reading = Reading {
-        sender: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
-        control_id: message.control_id.clone(),
-        kind: row.get(8)?,
-        flags: parsed_or_default(row.get(9)?)?,
-        keys: parsed_or_default(row.get(10)?)?,
+    let goes = |row: &Arc<DeliveryRow>| {
+        row.effect == new.effect
+            && row.id != new.id
+            && !matches!(row.state, DeliveryState::GivenUp | DeliveryState::Dropped)
     };
-    let answer = AnswerState::of(row.get(13)?)?;
-    Ok(Interrupted { message, reading, starts: row.get(11)?, marks: row.get(12)?, answer })
+    Ok(found.into_iter().filter(goes).max_by_key(|row| (row.state == DeliveryState::Sent, row.id)))
 }
 
-/// Reads the columns of [`MESSAGE`]; they come first.
-pub(crate) fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
-    let id = MessageId(row.get::<_, i64>(0)? as u64);
-    let arrived = Hash(row.get(2)?);
-    let copied: i64 = row.get(3)?;
-    let is_repeat = copied & repeats::REPEAT != 0;
-    Ok(Message {
-        id,
-        received: codes::time(row.get(1)?),
-        identity: if is_repeat { Message::identity_of_repeat(arrived, id) } else { arrived },
-        control_id: row.get(4)?,
-        body: Content::from(row.get::<_, Option<Vec<u8>>>(5)?.unwrap_or_default()),
-        facts: Arc::new(parsed_or_default(row.get(6)?)?),
+pub(crate) fn close(ledger: &mut Ledger, id: MessageId, closed: &Closed) -> Result<(), Failure> {
+    let row = open(ledger, id)?;
+    ledger.put(MessageRow {
+        state: closed.state,
+        outcome: Some(closed.outcome),
+        why: Some(closed.why.clone()),
+        halt: closed.halt.as_ref().map(json),
+        inputs: closed.inputs.as_ref().map(json),
+        marks: 0,
+        ..MessageRow::clone(&row)
     })
 }
 
-pub(crate) fn standing(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<Standing>> {
-    first(
-        connection,
-        "SELECT state, outcome, told, reply FROM messages WHERE id = ?1",
-        [id.0 as i64],
-        |row| {
-            let state = MessageState::of(row.get(0)?)?;
-            let outcome = codes::maybe(row.get(1)?)?;
-            let told = codes::maybe(row.get(2)?)?;
-            let words: Option<String> = row.get(3)?;
-            let reply = match (told, words) {
-                (_, Some(words)) => Some(parsed(&words)?),
-                (told, None) => told.map(|outcome| stored(&Reply::of(outcome))),
-            };
-            Ok(Standing { state, outcome, reply })
-        },
-    )
+/// A message that has left `kept` already: whoever holds it comes too late.
+fn open(ledger: &mut Ledger, id: MessageId) -> Result<Arc<MessageRow>, Failure> {
+    let row = ledger.message(id.0)?.filter(|row| row.state == MessageState::Kept);
+    row.ok_or_else(|| Failure::Refused(format!("message {id} is not open any more, or was never kept")))
+}
+
+/// Counts that a message was found open at one more start, or in its steps when the process ended.
+pub(crate) fn count(ledger: &mut Ledger, id: u64, starts: u32, marks: u32) -> Result<Option<Arc<MessageRow>>, Failure> {
+    let Some(row) = ledger.message(id)?.filter(|row| row.state == MessageState::Kept) else { return Ok(None) };
+    let row = MessageRow { starts: row.starts + starts, marks: row.marks + marks, ..MessageRow::clone(&row) };
+    ledger.put(row)?;
+    ledger.message(id)
+}
+
+pub(crate) fn standing(ledger: &mut Ledger, id: MessageId) -> Result<Option<Standing>, Failure> {
+    let Some(row) = ledger.message(id.0)? else { return Ok(None) };
+    let reply = match (&row.told, &row.reply) {
+        (_, Some(words)) => Some(parsed(words)?),
+        (told, None) => told.map(|outcome| stored(&Reply::of(outcome))),
+    };
+    Ok(Some(Standing { state: row.state, outcome: row.outcome, reply }))
 }
 
 /// Writes what became of the answer. "Not now" is no answer for a second copy.
-pub(crate) fn note_answer(tables: &Tables, id: MessageId, told: &Told) -> rusqlite::Result<()> {
+pub(crate) fn note_answer(ledger: &mut Ledger, id: MessageId, told: &Told) -> Result<(), Failure> {
+    let Some(row) = ledger.message(id.0)? else { return Ok(()) };
     let Told { state, reply } = told;
     let heard = (reply.outcome != Outcome::Unavailable).then_some(reply);
     let words = heard.filter(|reply| **reply != Reply::of(reply.outcome)).map(|reply| json(&stored(reply)));
-    tables
-        .run(
-            "UPDATE messages SET answer = ?2, told = ?3, reply = ?4 WHERE id = ?1",
-            (id.0 as i64, state.code(), heard.map_or(NONE, |reply| reply.outcome.code()), words),
-        )
-        .map(drop)
+    let told = heard.map(|reply| reply.outcome);
+    ledger.put(MessageRow { answer: *state, told, reply: words, ..MessageRow::clone(&row) })
 }
 
 fn stored(reply: &Reply) -> StoredReply {

@@ -1,16 +1,17 @@
 //! What people do: to one delivery, to a switch. Each is in the audit log with the same write.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
-use engine::{Act, Content, DeliveryId, DeliveryState, Hash, Intervention, Message, Waiting};
-use rusqlite::{Connection, params};
+use engine::{Act, DeliveryId, DeliveryState, Hash, Intervention, Message, MessageId, Tally, Waiting};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::{
-    codes::{self, Coded, nanoseconds},
-    deliveries::{delivery, put_back, state, waiting_one},
+    codes::{self, nanoseconds},
+    deliveries::{put_back, row, waiting},
     failure::Failure,
-    tables::Tables,
+    ledger::Ledger,
+    rows::{Body, DeliveryRow, Entry, PayloadRow},
 };
 
 /// A line of the audit log.
@@ -25,151 +26,137 @@ pub struct Audited {
     pub subject: String,
 }
 
-/// `fresh` is the id of the new delivery, where the act makes one.
+/// `fresh` is the id of the new delivery, where the act makes one; `body` the edited one.
+/// `has_content`: the bytes of the message are still kept.
 pub(crate) fn intervene(
-    tables: &Tables,
+    ledger: &mut Ledger,
     intervention: &Intervention,
     fresh: DeliveryId,
+    (body, has_content): (Option<&Body>, bool),
 ) -> Result<Option<Waiting>, Failure> {
     let Intervention { delivery: id, what, by } = intervention;
-    let now = state(tables, *id)?;
+    let row = row(ledger, *id)?;
     let (word, back) = match what {
-        Act::Resend { to, body } => ("resend", Some(resend(tables, (*id, now), (to, body), fresh)?)),
+        Act::Resend { to, .. } => {
+            ("resend", Some(resend(ledger, &row, (to.as_deref(), body, has_content), fresh)?))
+        }
         Act::Drop => {
-            take_out(tables, (*id, now), DeliveryState::Dropped, by)?;
+            take_out(ledger, &row, (DeliveryState::Dropped, row.is_parked), by)?;
             ("drop", None)
         }
         Act::Park => {
-            take_out(tables, (*id, now), DeliveryState::SetAside, by)?;
-            tables.run("UPDATE deliveries SET parked = 1 WHERE id = ?1", [id.0 as i64])?;
+            take_out(ledger, &row, (DeliveryState::SetAside, true), by)?;
             ("park", None)
         }
     };
-    note(tables, by, word, &id.0.to_string())?;
-    let back = back.map(|back| waiting_one(tables, back)).transpose()?;
-    Ok(back.map(|(_, waiting)| waiting))
+    audit(ledger, by, word, id.0.to_string())?;
+    back.map(|id| waiting(ledger, id)).transpose()
 }
 
 fn resend(
-    tables: &Tables,
-    (id, now): (DeliveryId, DeliveryState),
-    (to, body): (&Option<String>, &Option<Content>),
+    ledger: &mut Ledger,
+    row: &Arc<DeliveryRow>,
+    (to, body, has_content): (Option<&str>, Option<&Body>, bool),
     fresh: DeliveryId,
-) -> Result<DeliveryId, Failure> {
-    let old = delivery(&tables.connection, id)?
-        .ok_or_else(|| Failure::Refused(format!("there is no delivery {}", id.0)))?;
-    if body.is_none() && old.body.is_none() && !is_pending(tables, id)? {
-        return Err(Failure::Refused(format!("the content of delivery {} is no longer kept", id.0)));
+) -> Result<u64, Failure> {
+    if body.is_none() && !row.is_pending && !has_content {
+        return Err(Failure::Refused(format!("the content of delivery {} is no longer kept", row.id)));
     }
-    if now != DeliveryState::Sent && to.is_none() && body.is_none() {
+    if row.state != DeliveryState::Sent && to.is_none() && body.is_none() {
         // One that is under way keeps its doubt.
-        let then = if now == DeliveryState::Begun { now } else { DeliveryState::Waiting };
-        put_back(tables, id, then)?;
-        return Ok(id);
+        let then = if row.state == DeliveryState::Begun { row.state } else { DeliveryState::Waiting };
+        put_back(ledger, row, then)?;
+        return Ok(row.id);
     }
-    let destination = to.as_ref().unwrap_or(&old.destination);
-    copy(tables, (id, fresh), (&old.message, old.piece.place), destination)?;
-    if let Some(body) = body {
-        edit(tables, fresh, body)?;
+    copy(ledger, row, to.unwrap_or(&row.destination), (body, fresh))?;
+    if !matches!(row.state, DeliveryState::Sent | DeliveryState::Begun) {
+        let why = format!("sent again as delivery {}", fresh.0);
+        end(ledger, row, (DeliveryState::Dropped, row.is_parked), &why)?;
     }
-    if !matches!(now, DeliveryState::Sent | DeliveryState::Begun) {
-        end(tables, id, DeliveryState::Dropped, &format!("sent again as delivery {}", fresh.0))?;
-    }
-    Ok(fresh)
+    Ok(fresh.0)
 }
 
-/// Gives a new delivery the payload a person wrote.
-fn edit(tables: &Tables, id: DeliveryId, body: &Content) -> rusqlite::Result<()> {
-    tables.run(
-        "INSERT INTO payloads (delivery, body) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = ?2",
-        params![id.0 as i64, &body.bytes()[..]],
-    )?;
-    tables.run("UPDATE deliveries SET pending = 0 WHERE id = ?1", [id.0 as i64]).map(drop)
-}
-
-/// A delivery of its own: with an effect that nobody has had yet, and the payload of the old one.
+/// A delivery of its own: with an effect that nobody has had yet, and the payload of the old one, or an edited one.
 fn copy(
-    tables: &Tables,
-    (id, fresh): (DeliveryId, DeliveryId),
-    (message, place): (&Message, Option<u32>),
+    ledger: &mut Ledger,
+    old: &DeliveryRow,
     destination: &str,
-) -> rusqlite::Result<()> {
-    let (channel, name): (i64, String) = tables.connection.query_row(
-        "SELECT c.id, c.name FROM messages m JOIN channels c ON c.id = m.channel WHERE m.id = ?1",
-        [message.id.0 as i64],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let outlet = tables.outlet(channel, destination)?;
-    let repeat: u32 = tables.connection.query_row(
-        "SELECT count(*) FROM deliveries WHERE message = ?1 AND part = ?2 AND outlet = ?3",
-        (message.id.0 as i64, place.unwrap_or(0), outlet),
-        |row| row.get(0),
-    )?;
-    let output = place.map_or(0, |place| place.saturating_sub(1));
-    let effect = message.effect(&name, repeat, destination, output);
-    tables.run(
-        "INSERT INTO deliveries (id, message, part, outlet, lane, state, effect, after, pending, keys)
-         SELECT ?2, message, part, ?3, ?3, ?4, ?5, after, pending, keys FROM deliveries WHERE id = ?1",
-        params![id.0 as i64, fresh.0 as i64, outlet, DeliveryState::Waiting.code(), effect.0],
-    )?;
-    tables
-        .run(
-            "INSERT INTO payloads (delivery, body, texts, inputs)
-             SELECT ?2, body, texts, inputs FROM payloads WHERE delivery = ?1",
-            (id.0 as i64, fresh.0 as i64),
-        )
-        .map(drop)
-}
-
-fn is_pending(tables: &Tables, id: DeliveryId) -> rusqlite::Result<bool> {
-    let pending =
-        tables.first("SELECT pending FROM deliveries WHERE id = ?1", [id.0 as i64], |row| row.get(0))?;
-    Ok(pending.unwrap_or(false))
+    (body, fresh): (Option<&Body>, DeliveryId),
+) -> Result<(), Failure> {
+    let siblings = ledger.deliveries_of(old.message)?;
+    let repeat = siblings.iter().filter(|row| row.part == old.part && *row.destination == *destination);
+    let repeat = repeat.count() as u32;
+    let message = ledger.message(old.message)?;
+    let message = message.ok_or_else(|| Failure::Refused("its message is no longer kept".to_owned()))?;
+    let named = Message {
+        id: MessageId(message.id),
+        body: engine::Content::default(),
+        facts: Arc::default(),
+        control_id: None,
+        identity: message.own_identity(),
+        received: codes::time(message.received),
+    };
+    let effect = named.effect(&message.channel, repeat, destination, old.part.saturating_sub(1));
+    let payload = ledger.payload(old)?;
+    ledger.put_delivery(DeliveryRow {
+        id: fresh.0,
+        destination: Arc::from(destination),
+        state: DeliveryState::Waiting,
+        is_queued: true,
+        effect: effect.0,
+        is_pending: old.is_pending && body.is_none(),
+        is_parked: false,
+        tally: Tally::default(),
+        ending: None,
+        note: None,
+        ..old.clone()
+    })?;
+    let payload = PayloadRow {
+        body: body.cloned().or_else(|| payload.body.clone()),
+        texts: payload.texts.clone(),
+        inputs: payload.inputs.clone(),
+        ..PayloadRow::default()
+    };
+    if payload.is_empty() { Ok(()) } else { ledger.put_payload(fresh.0, payload) }
 }
 
 fn take_out(
-    tables: &Tables,
-    (id, now): (DeliveryId, DeliveryState),
-    then: DeliveryState,
+    ledger: &mut Ledger,
+    row: &Arc<DeliveryRow>,
+    (then, is_parked): (DeliveryState, bool),
     by: &str,
 ) -> Result<(), Failure> {
-    if now == DeliveryState::Sent {
-        return Err(Failure::Refused(format!("delivery {} was sent", id.0)));
+    if row.state == DeliveryState::Sent {
+        return Err(Failure::Refused(format!("delivery {} was sent", row.id)));
     }
-    if now != then {
-        end(tables, id, then, &format!("by {by}"))?;
+    if row.state == then {
+        return ledger.put_delivery(DeliveryRow { is_parked, ..DeliveryRow::clone(row) });
     }
-    Ok(())
+    end(ledger, row, (then, is_parked), &format!("by {by}"))
 }
 
-fn end(tables: &Tables, id: DeliveryId, state: DeliveryState, why: &str) -> rusqlite::Result<()> {
-    tables
-        .run(
-            "UPDATE deliveries SET state = ?2, lane = NULL, ending = ?3 WHERE id = ?1",
-            (id.0 as i64, state.code(), why),
-        )
-        .map(drop)
+fn end(
+    ledger: &mut Ledger,
+    row: &Arc<DeliveryRow>,
+    (state, is_parked): (DeliveryState, bool),
+    why: &str,
+) -> Result<(), Failure> {
+    let ending = Some(why.to_owned());
+    ledger.put_delivery(DeliveryRow { state, is_queued: false, is_parked, ending, ..DeliveryRow::clone(row) })
 }
 
-pub(crate) fn remember(tables: &Tables, channel: &str, version: Hash, text: &str) -> rusqlite::Result<()> {
-    let channel = tables.channel(channel)?;
-    let version = tables.version(version)?;
-    tables
-        .run(
-            "UPDATE versions SET channel = ?2, text = ?3 WHERE id = ?1 AND text IS NULL",
-            (version, channel, text),
-        )
-        .map(drop)
+pub(crate) fn remember(ledger: &mut Ledger, channel: &str, version: Hash, text: &str) -> Result<(), Failure> {
+    ledger.note(Entry::Version { hash: version.0, channel: channel.to_owned(), text: text.to_owned() })
 }
 
-pub(crate) fn switch(tables: &Tables, name: &str, value: Option<&str>, by: &str) -> rusqlite::Result<()> {
-    match value {
-        Some(value) => {
-            tables.run("INSERT OR REPLACE INTO switches (name, value) VALUES (?1, ?2)", [name, value])?
-        }
-        None => tables.run("DELETE FROM switches WHERE name = ?1", [name])?,
-    };
-    note(tables, by, value.unwrap_or("taken away"), name)
+pub(crate) fn switch(ledger: &mut Ledger, name: &str, value: Option<&str>, by: &str) -> Result<(), Failure> {
+    ledger.note(Entry::Switch { name: name.to_owned(), value: value.map(str::to_owned) })?;
+    audit(ledger, by, value.unwrap_or("taken away"), name.to_owned())
+}
+
+pub(crate) fn audit(ledger: &mut Ledger, by: &str, what: &str, subject: String) -> Result<(), Failure> {
+    let at = nanoseconds(SystemTime::now());
+    ledger.note(Entry::Audit { at, by: by.to_owned(), what: what.to_owned(), subject })
 }
 
 pub(crate) fn switches(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
@@ -178,7 +165,7 @@ pub(crate) fn switches(connection: &Connection) -> rusqlite::Result<Vec<(String,
     found.collect()
 }
 
-pub(crate) fn audit(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<Audited>> {
+pub(crate) fn audits(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<Audited>> {
     let mut statement =
         connection.prepare_cached("SELECT at, by, what, subject FROM audit ORDER BY id DESC LIMIT ?1")?;
     let found = statement.query_map([limit as i64], |row| {
@@ -190,13 +177,4 @@ pub(crate) fn audit(connection: &Connection, limit: usize) -> rusqlite::Result<V
         })
     })?;
     found.collect()
-}
-
-fn note(tables: &Tables, by: &str, what: &str, subject: &str) -> rusqlite::Result<()> {
-    tables
-        .run(
-            "INSERT INTO audit (at, by, what, subject) VALUES (?1, ?2, ?3, ?4)",
-            (nanoseconds(SystemTime::now()), by, what, subject),
-        )
-        .map(drop)
 }

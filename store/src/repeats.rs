@@ -1,21 +1,22 @@
 //! The look at earlier copies of an arrival.
 
 use engine::{AnswerState, Arrival, Hash, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
-use rusqlite::Row;
 
 use crate::{
-    codes::{self, Coded, bits, nanoseconds},
+    codes::{bits, nanoseconds},
+    failure::Failure,
     intake::Prepared,
-    tables::Tables,
+    ledger::Ledger,
+    rows::MessageRow,
+    succession::latest,
 };
 
 /// Its sender sent the same bytes before: it is kept under an identity of its own.
-pub(crate) const REPEAT: i64 = 1;
+pub(crate) const REPEAT: u8 = 1;
 /// Its sender gave other bytes the same id before.
-pub(crate) const OTHER_BYTES: i64 = 2;
-
+pub(crate) const OTHER_BYTES: u8 = 2;
 /// An earlier copy failed: this one has the same effects, and does not repeat those that took place.
-pub(crate) const ANEW: i64 = 4;
+pub(crate) const ANEW: u8 = 4;
 
 /// Where to look for copies: what an index can hold of channel, sender and control id.
 pub(crate) fn copy_bits(arrival: &Arrival) -> Option<i64> {
@@ -26,7 +27,7 @@ pub(crate) fn copy_bits(arrival: &Arrival) -> Option<i64> {
 }
 
 /// What the look at earlier copies gives a message for flags.
-pub(crate) fn flags(copied: i64) -> Vec<String> {
+pub(crate) fn flags(copied: u8) -> Vec<String> {
     let mut flags = Vec::new();
     if copied & REPEAT != 0 {
         flags.push("repeat".to_owned());
@@ -40,7 +41,7 @@ pub(crate) fn flags(copied: i64) -> Vec<String> {
 /// What an arrival is, seen from the copies that are kept.
 pub(crate) enum Seen {
     /// To be kept, with what the look gave: [`REPEAT`], [`OTHER_BYTES`], [`ANEW`].
-    New(i64),
+    New(u8),
     /// This one stands for it.
     Again(MessageId),
 }
@@ -56,90 +57,71 @@ impl Seen {
 }
 
 /// Looks at what is kept already.
-pub(crate) fn look(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Seen> {
-    if let Some(first) = same_effect(tables, channel, prepared)? {
+pub(crate) fn look(ledger: &mut Ledger, prepared: &Prepared) -> Result<Seen, Failure> {
+    if let Some(first) = same_effect(ledger, prepared)? {
         return Ok(Seen::Again(first));
     }
-    let copies = copies(tables, channel, prepared)?;
+    let copies = copies(ledger, prepared)?;
     let policy = prepared.arrival.repeats.policy;
-    if let Some(first) = copies.iter().find(|copy| copy.same && copy.stands(policy, prepared.began)) {
-        return Ok(Seen::Again(first.id));
+    let is_same = |copy: &MessageRow| copy.bytes == prepared.row.bytes;
+    let standing = copies.iter().rev().find(|copy| is_same(copy) && stands(copy, policy, prepared.began));
+    if let Some(first) = standing {
+        return Ok(Seen::Again(MessageId(first.id)));
     }
     let mut found = 0;
     // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
-    if copies.iter().any(|copy| copy.same) {
+    if copies.iter().any(|copy| is_same(copy)) {
         found |= if policy == RepeatPolicy::Accept { REPEAT } else { ANEW };
     }
-    if copies.iter().any(|copy| !copy.same) {
+    if copies.iter().any(|copy| !is_same(copy)) {
         found |= OTHER_BYTES;
     }
     Ok(Seen::New(found))
 }
 
-fn same_effect(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Option<MessageId>> {
-    let Some(effect) = prepared.arrival.effect else { return Ok(None) };
-    tables.first(
-        "SELECT id FROM messages WHERE effect = ?1 AND identity = ?2 AND channel = ?3 AND state <> ?4
-         ORDER BY id LIMIT 1",
-        (bits(&effect), effect.0, channel, MessageState::Superseded.code()),
-        |row| Ok(MessageId(row.get::<_, i64>(0)? as u64)),
-    )
+/// The message that has the very effect, or what stands for it.
+fn same_effect(ledger: &mut Ledger, prepared: &Prepared) -> Result<Option<MessageId>, Failure> {
+    let arrival = &prepared.arrival;
+    let Some(effect) = arrival.effect.filter(|_| arrival.again.is_none()) else { return Ok(None) };
+    let found = ledger.with_effect(bits(&effect))?;
+    let same = found.iter().filter(|row| row.identity == effect.0 && row.channel == arrival.channel);
+    let by_standing = |row: &&std::sync::Arc<MessageRow>| (row.state == MessageState::Superseded, row.id);
+    let Some(first) = same.min_by_key(by_standing) else { return Ok(None) };
+    let id = MessageId(first.id);
+    if first.state == MessageState::Superseded { latest(ledger, id) } else { Ok(Some(id)) }
 }
 
-/// An earlier message of the same sender with the same control id.
-struct Copy {
-    id: MessageId,
-    state: MessageState,
-    answer: AnswerState,
-    /// What its sender heard counts, and before that what the steps made of it.
-    outcome: Option<Outcome>,
-    same: bool,
-}
-
-/// What the same sender called by the same name within the window, newest first.
-fn copies(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Vec<Copy>> {
-    let Some(copy) = prepared.copy else { return Ok(Vec::new()) };
+/// What the same sender called by the same name within the window, oldest first.
+fn copies(ledger: &mut Ledger, prepared: &Prepared) -> Result<Vec<std::sync::Arc<MessageRow>>, Failure> {
+    let Some(copy) = prepared.row.copy else { return Ok(Vec::new()) };
     let arrival = &prepared.arrival;
     let oldest = arrival.message.received.checked_sub(arrival.repeats.window).map_or(i64::MIN, nanoseconds);
-    let mut statement = tables.connection.prepare_cached(
-        "SELECT id, state, answer, told, outcome, bytes IS ?6 FROM messages
-         WHERE copy = ?1 AND channel = ?2 AND sender = ?3 AND control_id = ?4 AND received >= ?5 AND state <> ?7
-         ORDER BY id DESC",
-    )?;
-    let params = (
-        copy,
-        channel,
-        &arrival.reading.sender,
-        &arrival.reading.control_id,
-        oldest,
-        prepared.bytes,
-        MessageState::Superseded.code(),
-    );
-    let copies = statement.query_map(params, Copy::read)?;
-    let superseded = |copy: &Copy| copy.state == MessageState::Kept && arrival.supersedes == Some(copy.id);
-    copies.filter(|copy| !copy.as_ref().is_ok_and(superseded)).collect()
+    let mut copies = ledger.copies(copy, oldest)?;
+    copies.retain(|row| {
+        row.channel == arrival.channel
+            && row.sender == arrival.reading.sender
+            && row.control_id == arrival.reading.control_id
+            && row.received >= oldest
+            && row.state != MessageState::Superseded
+            && !is_superseded_by(row, arrival)
+    });
+    Ok(copies)
 }
 
-impl Copy {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let told = codes::maybe(row.get(3)?)?;
-        let outcome = codes::maybe(row.get(4)?)?;
-        Ok(Self {
-            id: MessageId(row.get::<_, i64>(0)? as u64),
-            state: MessageState::of(row.get(1)?)?,
-            answer: AnswerState::of(row.get(2)?)?,
-            outcome: told.or(outcome),
-            same: row.get(5)?,
-        })
-    }
+/// Whether this very write closes it.
+fn is_superseded_by(row: &MessageRow, arrival: &Arrival) -> bool {
+    let id = Some(MessageId(row.id));
+    let is_run_again = arrival.again.as_ref().map(|again| again.message) == id;
+    is_run_again || (row.state == MessageState::Kept && arrival.supersedes == id)
+}
 
-    /// Whether it stands for one that arrives with the same bytes.
-    fn stands(&self, policy: RepeatPolicy, began: MessageId) -> bool {
-        // A crash, or a store that could not write, lost what its sender heard: it sends again in good faith.
-        let is_lost = self.answer == AnswerState::Owed && self.id < began;
-        let is_answered_again = policy == RepeatPolicy::AnswerAgain || is_lost;
-        let is_open = matches!(self.state, MessageState::Kept | MessageState::Held);
-        let was_accepted = self.outcome.is_some_and(Outcome::is_positive);
-        self.answer == AnswerState::Unavailable || (is_answered_again && (is_open || was_accepted))
-    }
+/// Whether a copy stands for one that arrives with the same bytes.
+fn stands(copy: &MessageRow, policy: RepeatPolicy, began: u64) -> bool {
+    // A crash, or a store that could not write, lost what its sender heard: it sends again in good faith.
+    let is_lost = copy.answer == AnswerState::Owed && copy.id < began;
+    let is_answered_again = policy == RepeatPolicy::AnswerAgain || is_lost;
+    let is_open = matches!(copy.state, MessageState::Kept | MessageState::Held);
+    // What its sender heard counts, and before that what the steps made of it.
+    let was_accepted = copy.told.or(copy.outcome).is_some_and(Outcome::is_positive);
+    copy.answer == AnswerState::Unavailable || (is_answered_again && (is_open || was_accepted))
 }

@@ -1,12 +1,21 @@
-//! The engine's store, call by call: each hands its work to the writer or to a reader.
+//! The engine's store, call by call: each hands its work to the writer, or looks into the files.
 
 use async_trait::async_trait;
 use engine::{
-    Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+    Act, Arrival, Closed, Content, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted,
+    Intervention, Kept, LateAnswer, MessageId, Note, Piece, Position, Processed, Reading, Settlement, Sibling,
+    Standing, Store, StoreError, Told, Waiting,
 };
 
-use crate::{Sqlite, deliveries, intake, messages, people};
+use crate::{
+    Sqlite,
+    codes::{parsed, parsed_or_default},
+    deliveries,
+    failure::Failure,
+    intake, load, messages, people,
+    rows::{ContentRow, MessageRow, PartRow, PayloadRow},
+    spans::look,
+};
 
 #[async_trait]
 impl Store for Sqlite {
@@ -19,21 +28,27 @@ impl Store for Sqlite {
     }
 
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError> {
-        let prepare = |arrival| intake::Prepared::new(arrival, self.began);
-        let arrivals: Vec<intake::Prepared> = arrivals.into_iter().map(prepare).collect();
-        self.writer.write(move |tables| intake::keep(tables, &arrivals)).await
+        if let Some(why) = self.writer.refuses() {
+            return Err(StoreError(why));
+        }
+        let mut prepared = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            prepared.push(intake::Prepared::new(arrival, self.began, &self.large).await?);
+        }
+        self.writer.write(move |ledger| intake::keep(ledger, &prepared)).await
     }
 
     async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
-        self.writer.write(move |tables| messages::queue(tables, &processed)).await
+        let prepared = messages::Prepared::new(processed, &self.large).await?;
+        self.writer.write(move |ledger| messages::queue(ledger, &prepared)).await
     }
 
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
-        self.writer.write(move |tables| messages::close(tables, id, &closed)).await
+        self.writer.write(move |ledger| messages::close(ledger, id, &closed)).await
     }
 
     async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError> {
-        self.writer.write(move |tables| deliveries::begin(tables, id, note.as_ref(), doubts)).await
+        self.writer.write(move |ledger| deliveries::begin(ledger, id, note.as_ref(), doubts)).await
     }
 
     async fn settle(
@@ -41,11 +56,16 @@ impl Store for Sqlite {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        self.writer.write(move |tables| deliveries::settle(tables, id, &settlement)).await
+        self.writer.write(move |ledger| deliveries::settle(ledger, id, &settlement)).await
+    }
+
+    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {
+        self.writer.write(move |ledger| deliveries::answered_late(ledger, &answer)).await
     }
 
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {
-        self.writer.write(move |tables| deliveries::fill(tables, id, &filling)).await
+        let filled = deliveries::Filled::new(id, &filling, &self.large).await?;
+        self.writer.write(move |ledger| deliveries::fill(ledger, id, &filled)).await
     }
 
     fn told(&self, id: MessageId, told: Told) {
@@ -61,8 +81,23 @@ impl Store for Sqlite {
     }
 
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
+        self.writer.filed().await;
         let channel = channel.to_owned();
-        self.writer.write(move |tables| messages::interrupted(tables, &channel)).await
+        let open = look(&self.spans, move |spans| {
+            let mut open = Vec::new();
+            for span in spans.all() {
+                open.extend(spans.read(&span, |reader| Ok(load::open(&reader.connection, &channel)?))?);
+            }
+            Ok(open)
+        });
+        let mut found = Vec::new();
+        for id in open.await? {
+            let counted = self.writer.write(move |ledger| messages::count(ledger, id, 1, 0)).await?;
+            if let Some(row) = counted {
+                found.push(self.interrupted_one(row).await?);
+            }
+        }
+        Ok(found)
     }
 
     async fn waiting(
@@ -72,48 +107,202 @@ impl Store for Sqlite {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
+        self.writer.filed().await;
         let outlet = (channel.to_owned(), destination.to_owned());
-        self.readers
-            .read(move |connection| {
-                Ok(deliveries::waiting(connection, (&outlet.0, &outlet.1), after, limit)?)
-            })
-            .await
+        look(&self.spans, move |spans| {
+            let mut found = Vec::new();
+            for span in spans.all() {
+                let room = limit - found.len();
+                if room == 0 {
+                    break;
+                }
+                let page = spans.read(&span, |reader| {
+                    Ok(load::waiting(&reader.connection, (&outlet.0, &outlet.1), after, room)?)
+                })?;
+                found.extend(page);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        self.readers.read(move |connection| Ok(deliveries::delivery(connection, id)?)).await
+        self.whole_delivery(id).await
     }
 
     async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError> {
         let destination = destination.to_owned();
-        self.readers.read(move |connection| Ok(deliveries::sibling(connection, of, &destination)?)).await
+        self.writer.write(move |ledger| deliveries::sibling(ledger, of, &destination)).await
     }
 
-    /// Asks the writer, who knows what `told` left a moment ago.
     async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError> {
-        self.writer.write(move |tables| Ok(messages::standing(&tables.connection, id)?)).await
+        self.writer.write(move |ledger| messages::standing(ledger, id)).await
     }
 
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
         let fresh = self.next_delivery();
-        self.writer.write(move |tables| people::intervene(tables, &intervention, fresh)).await
+        let (mut body, mut has_content) = (None, true);
+        if let Act::Resend { body: edited, .. } = &intervention.what {
+            if let Some(edited) = edited {
+                body = Some(self.large.keep(intervention.delivery.0, edited).await?);
+            } else {
+                let delivery = self.whole_delivery(intervention.delivery).await?;
+                has_content = delivery.is_none_or(|delivery| delivery.body.is_some());
+            }
+        }
+        self.writer
+            .write(move |ledger| {
+                people::intervene(ledger, &intervention, fresh, (body.as_ref(), has_content))
+            })
+            .await
     }
 
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {
         let (channel, text) = (channel.to_owned(), text.to_owned());
-        self.writer.write(move |tables| Ok(people::remember(tables, &channel, version, &text)?)).await
+        self.writer.write(move |ledger| people::remember(ledger, &channel, version, &text)).await
     }
 
     async fn switch(&self, name: &str, value: Option<&str>, by: &str) -> Result<(), StoreError> {
         let (name, value, by) = (name.to_owned(), value.map(str::to_owned), by.to_owned());
-        self.writer.write(move |tables| Ok(people::switch(tables, &name, value.as_deref(), &by)?)).await
+        self.writer.write(move |ledger| people::switch(ledger, &name, value.as_deref(), &by)).await
     }
 
     async fn switches(&self) -> Result<Vec<(String, String)>, StoreError> {
-        self.readers.read(|connection| Ok(people::switches(connection)?)).await
+        self.writer.filed().await;
+        self.register(|connection| Ok(people::switches(connection)?)).await
     }
 
     fn trouble(&self) -> Option<String> {
         self.writer.trouble()
+    }
+}
+
+impl Sqlite {
+    /// A message that was found open, with its bytes.
+    async fn interrupted_one(&self, row: std::sync::Arc<MessageRow>) -> Result<Interrupted, StoreError> {
+        let large = std::sync::Arc::clone(&self.large);
+        look(&self.spans, move |spans| {
+            let content = match spans.of(row.id) {
+                Some(span) => spans.read(&span, |reader| {
+                    Ok(load::content(&reader.connection, &mut reader.unpacker, row.id)?)
+                })?,
+                None => None,
+            };
+            let keys = content.as_ref().and_then(|content| content.keys.clone());
+            let content = content.map(|content| Ok((large.read(content.body)?, content.facts)));
+            let reading = Reading {
+                sender: row.sender.clone(),
+                control_id: row.control_id.clone(),
+                kind: row.kind.clone(),
+                flags: parsed_or_default(row.flags.clone())?,
+                keys: parsed_or_default(keys)?,
+            };
+            let message = row.whole(content.transpose().map_err(|error: rusqlite::Error| Failure::from(error))?)?;
+            Ok(Interrupted { message, reading, starts: row.starts, marks: row.marks, answer: row.answer })
+        })
+        .await
+    }
+
+    /// A delivery with all that belongs to it: from memory where it is young, else from its span.
+    pub(crate) async fn whole_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let peek = self.writer.write(move |ledger| Ok(ledger.peek(id.0))).await?;
+        let large = std::sync::Arc::clone(&self.large);
+        look(&self.spans, move |spans| {
+            let mut row = peek.delivery.clone();
+            if row.is_none() {
+                for span in spans.with_delivery(id.0) {
+                    let found = spans.read(&span, |reader| Ok(load::delivery(&reader.connection, id.0)?))?;
+                    if let Some(found) = found {
+                        row = Some(std::sync::Arc::new(found));
+                        break;
+                    }
+                }
+            }
+            let Some(row) = row else { return Ok(None) };
+            let mut whole = Whole {
+                message: peek.message.as_deref().cloned(),
+                content: peek.content.as_deref().cloned(),
+                parts: peek.parts.as_deref().cloned(),
+                payload: peek.payload.as_deref().cloned(),
+            };
+            if !peek.is_new && let Some(span) = spans.of(row.message) {
+                spans.read(&span, |reader| Ok(whole.complete(reader, &row)?))?;
+            }
+            whole.delivery(&row, &large)
+        })
+        .await
+    }
+}
+
+/// What belongs to a delivery, as far as it is known.
+struct Whole {
+    message: Option<MessageRow>,
+    content: Option<ContentRow>,
+    parts: Option<Vec<PartRow>>,
+    payload: Option<PayloadRow>,
+}
+
+impl Whole {
+    fn complete(
+        &mut self,
+        reader: &mut crate::spans::Reader,
+        of: &crate::rows::DeliveryRow,
+    ) -> rusqlite::Result<()> {
+        let (connection, unpacker) = (&reader.connection, &mut reader.unpacker);
+        if self.message.is_none() {
+            self.message = load::message(connection, of.message)?;
+        }
+        if self.content.is_none() {
+            self.content = load::content(connection, unpacker, of.message)?;
+        }
+        if self.parts.is_none() {
+            self.parts = Some(load::parts(connection, unpacker, of.message)?);
+        }
+        if self.payload.is_none() {
+            self.payload = Some(load::payload(connection, unpacker, of.id)?);
+        }
+        Ok(())
+    }
+
+    fn delivery(
+        self,
+        row: &crate::rows::DeliveryRow,
+        large: &crate::large::Large,
+    ) -> Result<Option<Delivery>, Failure> {
+        let Some(message) = self.message else { return Ok(None) };
+        let is_kept = self.content.is_some();
+        let content = match self.content {
+            Some(content) => Some((large.read(content.body)?, content.facts)),
+            None => None,
+        };
+        let message = message.whole(content)?;
+        let part = self.parts.unwrap_or_default().into_iter().find(|part| part.part == row.part);
+        let mut piece = Piece::whole(&message);
+        piece.place = (row.part > 0).then_some(row.part);
+        if let Some(part) = part {
+            if let Some(body) = part.body {
+                piece.body = large.read(body)?;
+            }
+            piece.control_id = part.control_id;
+            piece.halt = part.halt.map(|halt| parsed(&halt)).transpose()?;
+        }
+        let payload = self.payload.unwrap_or_default();
+        let body: Option<Content> = match payload.body {
+            Some(own) => Some(large.read(own)?),
+            None if row.is_pending || !is_kept => None,
+            None => Some(piece.body.clone()),
+        };
+        Ok(Some(Delivery {
+            id: DeliveryId(row.id),
+            piece,
+            destination: row.destination.to_string(),
+            effect: Hash(row.effect),
+            after: row.after.clone(),
+            body,
+            texts: parsed_or_default(payload.texts)?,
+            note: row.note.as_ref().map(|note| parsed(note)).transpose()?,
+            tally: row.tally.clone(),
+            message,
+        }))
     }
 }

@@ -1,25 +1,23 @@
-//! One connection that writes, and the small numbers it knows names by.
+//! The files of the store: one connection that writes each, and the small numbers it knows names by.
 
 use std::{
-    cell::RefCell, collections::HashMap, fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path,
+    cell::RefCell, collections::HashMap, fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path,
     time::Duration,
 };
 
-use engine::Hash;
 use rusqlite::{Connection, OpenFlags, Params, Row, Transaction, TransactionBehavior};
 
-use crate::failure::OpenError;
+/// What is not of one message, in the store's folder.
+pub(crate) const REGISTER: &str = "relais.db";
 
-/// The store's file in its folder.
-pub(crate) const FILE: &str = "relais.db";
-
-/// The layout, one file a step; the database's `user_version` says how many were taken.
-const STEPS: &[&str] = &[include_str!("steps/0001.sql")];
+/// The layouts, one file a step; a file's `user_version` says how many were taken. Layout 1 was one file for all.
+const REGISTER_STEPS: &[&str] = &["", include_str!("steps/register.sql")];
+const SPAN_STEPS: &[&str] = &["", include_str!("steps/span.sql")];
 
 /// How many prepared statements a connection keeps: more than there are in this crate.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 64;
 
-/// The writer's view of the database.
+/// A writer's view of one file.
 pub(crate) struct Tables {
     pub(crate) connection: Connection,
     names: RefCell<Names>,
@@ -30,76 +28,70 @@ pub(crate) struct Tables {
 struct Names {
     channels: HashMap<String, i64>,
     outlets: HashMap<i64, HashMap<String, i64>>,
-    versions: HashMap<Hash, i64>,
+    versions: HashMap<[u8; 32], i64>,
+}
+
+/// Why a file cannot be used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    File(io::Error),
+    Database(rusqlite::Error),
+    /// Of a layout that this program does not know, or knows no more.
+    Layout { found: i64, known: i64 },
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 impl Tables {
-    /// Opens the file for writing, makes it where there is none, and brings its layout up to date.
-    pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
-        let wrong = |error: rusqlite::Error| OpenError::Database {
-            folder: folder.to_owned(),
-            why: crate::failure::words(&error),
-        };
-        let path = folder.join(FILE);
+    pub(crate) fn open_register(folder: &Path) -> Result<Self, Unusable> {
+        Self::open(&folder.join(REGISTER), REGISTER_STEPS, 512)
+    }
+
+    pub(crate) fn open_span(path: &Path) -> Result<Self, Unusable> {
+        Self::open(path, SPAN_STEPS, 16384)
+    }
+
+    /// Opens a file for writing, makes it where there is none, and brings its layout up to date. `cache` in KiB.
+    fn open(path: &Path, steps: &[&str], cache: i64) -> Result<Self, Unusable> {
         // Made here and not by SQLite, which would let everybody read it; its other files take over the mode.
-        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        made.map_err(|cause| OpenError::Folder {
-            folder: folder.to_owned(),
-            cause,
-            advice: "give this user the right to write there, or choose another folder",
-        })?;
+        OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(Unusable::File)?;
         let mut connection = Connection::open_with_flags(
-            &path,
+            path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(wrong)?;
-        let found = layout(&connection).map_err(wrong)?;
-        let known = STEPS.len() as i64;
-        if found > known {
-            return Err(OpenError::Newer { folder: folder.to_owned(), found, known });
+        )?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let known = steps.len() as i64;
+        if found > known || found == 1 {
+            return Err(Unusable::Layout { found, known });
         }
-        tune(&connection).map_err(wrong)?;
-        migrate(&mut connection, found).map_err(wrong)?;
+        tune(&connection, cache)?;
+        migrate(&mut connection, found, steps)?;
         Ok(Self { connection, names: RefCell::default() })
     }
 
-    /// Moves all that was committed out of the log into the file, syncs both, and empties the log.
-    ///
-    /// After a failed sync nobody knows which pages of the log are on disk: what is appended behind a lost
-    /// one would be lost with it. An emptied log has no such place.
-    pub(crate) fn empty_the_log(&self) -> rusqlite::Result<()> {
-        let busy: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy == 0 {
-            return Ok(());
+    /// Does `work` in one transaction that is on disk when this returns.
+    pub(crate) fn commit<T>(
+        &mut self,
+        work: impl FnOnce(&Self) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.run("BEGIN IMMEDIATE", [])?;
+        let done = work(self).and_then(|done| self.run("COMMIT", []).map(|_| done));
+        if done.is_err() {
+            self.names.take();
+            if !self.connection.is_autocommit() {
+                self.run("ROLLBACK", [])?;
+            }
         }
-        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        Err(rusqlite::Error::SqliteFailure(busy, None))
-    }
-
-    /// Writes something small, to see whether writing works.
-    pub(crate) fn pulse(&self, at: i64) -> rusqlite::Result<()> {
-        self.run("INSERT INTO pulse (id, at) VALUES (1, ?1) ON CONFLICT DO UPDATE SET at = ?1", [at])
-            .map(drop)
-    }
-
-    /// Forgets the numbers that a transaction which was rolled back may have given.
-    pub(crate) fn forget_names(&self) {
-        self.names.take();
+        done
     }
 
     /// Runs a statement that returns nothing; says how many rows it changed.
     pub(crate) fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
         self.connection.prepare_cached(sql)?.execute(params)
-    }
-
-    /// The first row of a statement, if there is one.
-    pub(crate) fn first<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Option<T>> {
-        first(&self.connection, sql, params, read)
     }
 
     pub(crate) fn channel(&self, name: &str) -> rusqlite::Result<i64> {
@@ -127,15 +119,15 @@ impl Tables {
         Ok(id)
     }
 
-    pub(crate) fn version(&self, hash: Hash) -> rusqlite::Result<i64> {
-        if let Some(id) = self.names.borrow().versions.get(&hash) {
+    pub(crate) fn version(&self, hash: &[u8; 32]) -> rusqlite::Result<i64> {
+        if let Some(id) = self.names.borrow().versions.get(hash) {
             return Ok(*id);
         }
         let id = self.named(
             "INSERT INTO versions (hash) VALUES (?1) ON CONFLICT DO UPDATE SET hash = hash RETURNING id",
-            [hash.0],
+            [hash],
         )?;
-        self.names.borrow_mut().versions.insert(hash, id);
+        self.names.borrow_mut().versions.insert(*hash, id);
         Ok(id)
     }
 
@@ -156,35 +148,31 @@ pub(crate) fn first<T>(
     rows.next()?.map(read).transpose()
 }
 
-/// Opens the file for reading alone.
-pub(crate) fn open_reader(folder: &Path) -> rusqlite::Result<Connection> {
+/// Opens a file for reading alone.
+pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(folder.join(FILE), flags)?;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "cache_size", -2048)?;
     Ok(connection)
 }
 
-fn layout(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
-}
-
 /// Page size and vacuum take hold in a new file only, and before the log is switched on.
-fn tune(connection: &Connection) -> rusqlite::Result<()> {
+fn tune(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -65536)?;
+    connection.pragma_update(None, "cache_size", -cache)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 2000, |_| Ok(()))
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 4000, |_| Ok(()))
 }
 
-fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
-    for (taken, step) in (1..).zip(STEPS).skip(found as usize) {
+fn migrate(connection: &mut Connection, found: i64, steps: &[&str]) -> rusqlite::Result<()> {
+    for (taken, step) in (1..).zip(steps).skip(found as usize) {
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", taken)?;
@@ -197,33 +185,38 @@ fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
 
+    fn layout(connection: &Connection) -> i64 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
     #[test]
     fn a_store_of_a_newer_version_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Tables::open(folder.path()).unwrap());
-        let connection = Connection::open(folder.path().join(FILE)).unwrap();
+        drop(Tables::open_register(folder.path()).unwrap_or_else(|error| panic!("{error:?}")));
+        let connection = Connection::open(folder.path().join(REGISTER)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        let refused = Tables::open(folder.path()).err().unwrap().to_string();
+        let refused = crate::Sqlite::open(folder.path()).err().unwrap().to_string();
         assert!(refused.contains("newer version (layout 99"), "{refused}");
-        assert_eq!(layout(&connection).unwrap(), 99);
+        assert_eq!(layout(&connection), 99);
     }
 
     #[test]
     fn a_file_that_is_no_store_is_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE), vec![b'x'; 9000]).unwrap();
-        let refused = Tables::open(folder.path()).err().unwrap().to_string();
+        std::fs::write(folder.path().join(REGISTER), vec![b'x'; 9000]).unwrap();
+        let refused = crate::Sqlite::open(folder.path()).err().unwrap().to_string();
         assert!(refused.contains("damaged"), "{refused}");
     }
 
     #[test]
     fn names_given_in_a_transaction_that_was_rolled_back_are_given_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let tables = Tables::open(folder.path()).unwrap();
-        tables.run("BEGIN", []).unwrap();
-        tables.channel("lab").unwrap();
-        tables.run("ROLLBACK", []).unwrap();
-        tables.forget_names();
+        let mut tables = Tables::open_span(&folder.path().join("1.db")).unwrap_or_else(|_| panic!());
+        let rolled_back: rusqlite::Result<()> = tables.commit(|tables| {
+            tables.channel("lab")?;
+            Err(rusqlite::Error::QueryReturnedNoRows)
+        });
+        assert!(rolled_back.is_err());
         let other = tables.channel("other").unwrap();
         assert_ne!(tables.channel("lab").unwrap(), other);
     }

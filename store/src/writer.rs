@@ -1,60 +1,87 @@
-//! The one thread that writes: takes all that is asked at once, commits it together, then answers.
+//! The one thread that writes: takes all that is asked at once, makes it durable together, then answers.
 //!
-//! Nothing waits for company: a lone command is committed at once, and what comes meanwhile shares the next
-//! commit. An answer is sent only after its commit. When a commit fails, every command of it fails; the log is
-//! emptied and the file opened anew before the next write. If even that cannot be done at the time, the next
-//! opening may find the failed commit in the log and let it stand: whoever asked must take the result as
-//! unknown, and look.
+//! Nothing waits for company: a lone command is written at once, and what comes meanwhile shares the next record of the
+//! journal. An answer is sent only after its record is on disk. When that fails, every command of it fails, and what it
+//! did is taken back; the next record goes elsewhere. If even that cannot be done before the process ends, the next
+//! opening may find the failed record whole and let it stand: whoever asked must take the result as unknown, and look.
+//!
+//! The rows go into the files behind it, on a thread of their own. What is too much in memory waits for that one.
 
 use std::{
-    path::{Path, PathBuf},
+    collections::VecDeque,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use engine::{MessageId, StoreError, Told};
 use tokio::sync::oneshot;
 
 use crate::{
-    codes,
-    failure::{Failure, OpenError, is_of_the_command, words},
+    failure::{self, Failure, words},
+    filer::Filer,
+    journal,
+    ledger::{Filing, Ledger},
     messages,
-    tables::Tables,
 };
 
-/// How many commands share a commit at most: it bounds how long the first of them waits.
+/// How many commands share a record at most: it bounds how long the first of them waits.
 const BATCH: usize = 1000;
 /// How long what became of an answer waits for a write that takes it along.
 const TOLD_WITHIN: Duration = Duration::from_millis(20);
+/// How long rows stay out of the files: most messages have gone their way by then, and are filed once.
+const FILED_WITHIN: Duration = Duration::from_millis(150);
+/// So many bytes are filed at once, without waiting for more.
+const ENOUGH: usize = 4 << 20;
+/// More than this waits for the filer.
+const TOO_MUCH: usize = 48 << 20;
 /// How often a store in trouble is tried when nobody writes.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// How many of them are remembered while nothing can be written.
+/// How many words of what senders were told are remembered while nothing can be written.
 const TOLD_AT_MOST: usize = 100_000;
 
-/// The way to the writing thread. Dropped, it lets the thread write what it was given, and joins it.
+/// The way to the writing thread. Dropped, it lets the thread write and file what it was given, and joins it.
 pub(crate) struct Writer {
-    commands: Option<mpsc::Sender<Command>>,
-    thread: Option<JoinHandle<()>>,
-    trouble: Trouble,
+    commands: mpsc::Sender<Command>,
+    filer: mpsc::Sender<Task>,
+    threads: Option<(JoinHandle<bool>, JoinHandle<()>)>,
+    troubles: Troubles,
 }
 
-/// Why nothing can be written at this moment.
+/// Why nothing can be written at this moment: to the journal, to the files.
+#[derive(Clone, Default)]
+struct Troubles {
+    journal: Trouble,
+    files: Trouble,
+}
+
 #[derive(Clone, Default)]
 struct Trouble(Arc<Mutex<Option<String>>>);
 
 enum Command {
     Write(Box<dyn Job>),
     Told(MessageId, Told),
+    /// Everything that was written before is to be in the files.
+    File(oneshot::Sender<()>),
+    Filed(Box<Filing>, Result<(), String>, Option<PathBuf>),
+    Stop,
+}
+
+/// What the filing thread does, one after the other.
+enum Task {
+    File(Box<Filing>, Option<PathBuf>),
+    Do(Box<dyn FnOnce(&mut Filer) + Send>),
+    Stop,
 }
 
 /// Something to be written, and somebody who waits for it.
 trait Job: Send {
-    /// Does the work within the transaction; may be asked again after a rollback.
-    fn apply(&mut self, tables: &Tables) -> rusqlite::Result<()>;
+    /// Does the work; says whether it stands.
+    fn apply(&mut self, ledger: &mut Ledger) -> bool;
 
-    /// Tells the one who waits, once it is known whether the transaction stands.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+    /// Tells the one who waits, once it is known whether the record is on disk.
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>);
 }
 
 struct Asked<T, W> {
@@ -63,80 +90,113 @@ struct Asked<T, W> {
     asker: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, W: Fn(&Tables) -> Result<T, Failure> + Send> Job for Asked<T, W> {
-    fn apply(&mut self, tables: &Tables) -> rusqlite::Result<()> {
-        self.result = Some(match (self.work)(tables) {
-            Err(Failure::Database(error)) => return Err(error),
-            Err(refused) => Err(refused.into()),
-            Ok(result) => Ok(result),
-        });
-        Ok(())
+impl<T: Send, W: Fn(&mut Ledger) -> Result<T, Failure> + Send> Job for Asked<T, W> {
+    fn apply(&mut self, ledger: &mut Ledger) -> bool {
+        let done = (self.work)(ledger).map_err(StoreError::from);
+        let stands = done.is_ok();
+        self.result = Some(done);
+        stands
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
         let Self { result, asker, .. } = *self;
-        let result = committed.and_then(|()| result.expect("what was committed was applied"));
+        let result = result.expect("what is answered was applied");
         // Whoever asked may have gone: what is written stays written.
-        let _ = asker.send(result);
+        let _ = asker.send(result.and_then(|done| durable.map(|()| done)));
     }
 }
 
 impl Writer {
-    pub(crate) fn start(folder: PathBuf, tables: Tables) -> std::io::Result<Self> {
+    pub(crate) fn start(ledger: Ledger, filer: Filer) -> std::io::Result<Self> {
         let (commands, asked) = mpsc::channel();
-        let trouble = Trouble::default();
+        let (tasks, given) = mpsc::channel();
+        let troubles = Troubles::default();
         let thread = Thread {
-            folder,
-            tables: Some(tables),
+            ledger,
             asked,
+            filer: tasks.clone(),
+            held: VecDeque::new(),
             told: Vec::new(),
             told_due: None,
+            file_due: None,
             try_due: None,
-            trouble: trouble.clone(),
+            wanted: Vec::new(),
+            is_filing: false,
+            is_stopping: false,
+            troubles: troubles.clone(),
         };
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || thread.run())?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), trouble })
+        let back = commands.clone();
+        let filing = std::thread::Builder::new().name("filer".to_owned()).spawn(move || file(filer, &given, &back))?;
+        let writing = std::thread::Builder::new().name("store".to_owned()).spawn(move || thread.run())?;
+        Ok(Self { commands, filer: tasks, threads: Some((writing, filing)), troubles })
     }
 
-    /// Has `work` done in the next transaction; returns when that is durable.
-    ///
-    /// `work` may be called more than once, and refuses before it writes.
+    /// Has `work` done with the next record; returns when that is durable.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl Fn(&Tables) -> Result<T, Failure> + Send + 'static,
+        work: impl Fn(&mut Ledger) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (asker, answer) = oneshot::channel();
         self.command(Command::Write(Box::new(Asked { work, result: None, asker })));
         answer.await.unwrap_or_else(|_| Err(StoreError("the thread that writes has ended".to_owned())))
     }
 
-    /// Leaves a word that the next transaction takes along.
+    /// Leaves a word that the next record takes along.
     pub(crate) fn told(&self, id: MessageId, told: Told) {
         self.command(Command::Told(id, told));
     }
 
+    /// Returns when everything written so far is in the files, or cannot be put there now.
+    pub(crate) async fn filed(&self) {
+        let (tell, told) = oneshot::channel();
+        self.command(Command::File(tell));
+        let _ = told.await;
+    }
+
+    /// Has something done where nothing else is filed meanwhile.
+    pub(crate) async fn with_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Filer) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let task = Task::Do(Box::new(move |filer| {
+            let _ = tell.send(work(filer).map_err(StoreError::from));
+        }));
+        let _ = self.filer.send(task);
+        told.await.unwrap_or_else(|_| Err(StoreError("the thread that files has ended".to_owned())))
+    }
+
     pub(crate) fn trouble(&self) -> Option<String> {
-        if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
-            return Some("the thread that writes has ended; start the program again".to_owned());
+        if self.threads.as_ref().is_none_or(|(writing, filing)| writing.is_finished() || filing.is_finished()) {
+            return Some("a thread of the store has ended; start the program again".to_owned());
         }
-        self.trouble.get()
+        self.troubles.journal.get().or_else(|| self.troubles.files.get())
+    }
+
+    /// Why no new message can be taken.
+    pub(crate) fn refuses(&self) -> Option<String> {
+        self.troubles.files.get()
     }
 
     fn command(&self, command: Command) {
-        if let Some(commands) = &self.commands {
-            // An ended thread drops the command, and with it the sender of its answer: that is the answer.
-            let _ = commands.send(command);
-        }
+        // An ended thread drops the command, and with it the sender of its answer: that is the answer.
+        let _ = self.commands.send(command);
+    }
+
+    /// Writes and files what was asked; says whether nothing is left in the journal.
+    pub(crate) fn stop(&mut self) -> bool {
+        let Some((writing, filing)) = self.threads.take() else { return false };
+        self.command(Command::Stop);
+        // A panic there was told to everybody who waited.
+        let is_filed = writing.join().unwrap_or(false);
+        let _ = self.filer.send(Task::Stop);
+        filing.join().is_ok() && is_filed
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.commands.take();
-        if let Some(thread) = self.thread.take() {
-            // A panic there was told to everybody who waited.
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -160,60 +220,113 @@ impl Trouble {
             tracing::info!("the store writes again");
         }
     }
+
+    fn lasts(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+/// The filing thread.
+fn file(mut filer: Filer, given: &mpsc::Receiver<Task>, back: &mpsc::Sender<Command>) {
+    while let Ok(task) = given.recv() {
+        match task {
+            Task::File(filing, wanted) => {
+                let done = filer.file(&filing).map_err(|error| words(&error));
+                let prepared = wanted.filter(|path| journal::prepare(path).is_ok());
+                let _ = back.send(Command::Filed(filing, done, prepared));
+            }
+            Task::Do(work) => work(&mut filer),
+            Task::Stop => return,
+        }
+    }
 }
 
 struct Thread {
-    folder: PathBuf,
-    /// Missing from a failed commit until the file is opened anew.
-    tables: Option<Tables>,
+    ledger: Ledger,
     asked: mpsc::Receiver<Command>,
+    filer: mpsc::Sender<Task>,
+    /// Asked while too much waited for the filer.
+    held: VecDeque<Box<dyn Job>>,
     told: Vec<(MessageId, Told)>,
     told_due: Option<Instant>,
+    file_due: Option<Instant>,
     try_due: Option<Instant>,
-    trouble: Trouble,
+    /// Who waits for what is written to be filed: those that the filing under way covers, and those it does not.
+    wanted: Vec<(oneshot::Sender<()>, bool)>,
+    is_filing: bool,
+    is_stopping: bool,
+    troubles: Troubles,
 }
 
 impl Thread {
-    fn run(mut self) {
-        while let Some(jobs) = self.gather() {
+    /// Says at its end whether everything is filed.
+    fn run(mut self) -> bool {
+        while !self.is_stopping || !self.held.is_empty() {
+            let jobs = self.gather();
             self.write(jobs);
+            self.file_if_due();
         }
-        if !self.told.is_empty() {
-            self.write(Vec::new());
-        }
+        self.write(Vec::new());
+        self.file_the_rest()
     }
 
-    /// Everything that is asked by now; nothing, when it is time to write what nobody waits for, or to try again.
-    /// `None` when nobody can ask any more.
-    fn gather(&mut self) -> Option<Vec<Box<dyn Job>>> {
+    /// Everything that is asked by now; nothing, when it is time to do what nobody waits for.
+    fn gather(&mut self) -> Vec<Box<dyn Job>> {
         let mut jobs = Vec::new();
-        loop {
-            match self.next() {
-                Ok(Command::Told(id, told)) => self.take_note(id, told),
-                Ok(Command::Write(job)) => {
-                    jobs.push(job);
-                    break;
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => return Some(jobs),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+        while jobs.is_empty() && !self.is_stopping {
+            if !self.is_too_much() && !self.held.is_empty() {
+                break;
+            }
+            let Some(command) = self.next() else { return jobs };
+            self.take(command, &mut jobs);
+            if self.is_due() {
+                break;
             }
         }
-        while jobs.len() < BATCH {
-            match self.asked.try_recv() {
-                Ok(Command::Write(job)) => jobs.push(job),
-                Ok(Command::Told(id, told)) => self.take_note(id, told),
-                Err(_) => break,
-            }
+        while jobs.len() < BATCH
+            && let Ok(command) = self.asked.try_recv()
+        {
+            self.take(command, &mut jobs);
         }
-        Some(jobs)
+        if !self.is_too_much() && !self.held.is_empty() {
+            let room = BATCH.saturating_sub(jobs.len()).min(self.held.len());
+            let mut earlier: Vec<Box<dyn Job>> = self.held.drain(..room).collect();
+            if !self.held.is_empty() {
+                self.held.extend(jobs);
+                return earlier;
+            }
+            earlier.append(&mut jobs);
+            return earlier;
+        }
+        jobs
     }
 
-    fn next(&self) -> Result<Command, mpsc::RecvTimeoutError> {
-        let due = if self.tables.is_some() { self.told_due } else { self.try_due };
-        match due {
-            Some(due) => self.asked.recv_timeout(due.saturating_duration_since(Instant::now())),
-            None => self.asked.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+    fn take(&mut self, command: Command, jobs: &mut Vec<Box<dyn Job>>) {
+        match command {
+            Command::Write(job) if self.is_too_much() => self.held.push_back(job),
+            Command::Write(job) => jobs.push(job),
+            Command::Told(id, told) => self.take_note(id, told),
+            Command::File(tell) => self.wanted.push((tell, false)),
+            Command::Filed(filing, done, prepared) => self.filed(*filing, done, prepared),
+            Command::Stop => self.is_stopping = true,
         }
+    }
+
+    /// Waits for a command, as long as nothing is due.
+    fn next(&self) -> Option<Command> {
+        let due = [self.told_due, self.file_due.filter(|_| !self.is_filing), self.try_due];
+        match due.into_iter().flatten().min() {
+            Some(due) => self.asked.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
+            None => self.asked.recv().ok(),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        !self.is_filing && self.wanted.iter().any(|(_, covered)| !covered)
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.is_filing && self.ledger.weight() > TOO_MUCH
     }
 
     fn take_note(&mut self, id: MessageId, told: Told) {
@@ -225,85 +338,122 @@ impl Thread {
         self.told_due.get_or_insert_with(|| Instant::now() + TOLD_WITHIN);
     }
 
-    /// Commits the jobs together, then tells everybody.
+    /// Makes the jobs durable together, then tells everybody.
     fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        match self.try_to_write(&mut jobs) {
+        let now = Instant::now();
+        let is_tried = self.troubles.journal.lasts() && self.try_due.is_some_and(|due| due <= now);
+        let is_told = self.told_due.is_some_and(|due| due <= now) || self.is_stopping;
+        if jobs.is_empty() && !is_tried && !is_told {
+            return;
+        }
+        let start = self.ledger.mark();
+        for (id, told) in &self.told {
+            let mark = self.ledger.mark();
+            if messages::note_answer(&mut self.ledger, *id, told).is_err() {
+                self.ledger.undo(mark);
+            }
+        }
+        for job in &mut jobs {
+            let mark = self.ledger.mark();
+            if !job.apply(&mut self.ledger) {
+                self.ledger.undo(mark);
+            }
+        }
+        let written = if is_tried { self.ledger.commit_at_least(start) } else { self.ledger.commit(start) };
+        let answer = match written {
             Ok(()) => {
                 self.told.clear();
                 self.told_due = None;
-                self.trouble.ends();
-                for job in jobs {
-                    job.answer(Ok(()));
-                }
+                self.troubles.journal.ends();
+                Ok(())
+            }
+            Err(error) => {
+                let why = failure::of_the_disk(&error);
+                self.troubles.journal.begins(&why);
+                self.told_due = None;
+                Err(StoreError(why))
+            }
+        };
+        self.try_due = self.troubles.any().then(|| Instant::now() + TRY_AGAIN);
+        if self.file_due.is_none() && self.ledger.has_unfiled() {
+            self.file_due = Some(Instant::now() + FILED_WITHIN);
+        }
+        for job in jobs {
+            job.answer(answer.clone());
+        }
+    }
+
+    fn file_if_due(&mut self) {
+        if self.is_filing {
+            return;
+        }
+        if !self.ledger.has_unfiled() {
+            self.file_due = None;
+            self.wanted.drain(..).for_each(|(tell, _)| drop(tell.send(())));
+            return;
+        }
+        let now = Instant::now();
+        let is_wanted = !self.wanted.is_empty() || self.ledger.weight() > ENOUGH;
+        let is_late = self.file_due.is_some_and(|due| due <= now);
+        let is_held_off = self.troubles.files.lasts() && self.try_due.is_some_and(|due| due > now);
+        if !is_held_off && (is_wanted || is_late) {
+            self.give_to_the_filer();
+        } else if is_held_off {
+            // Whoever looks sees what is there.
+            self.wanted.drain(..).for_each(|(tell, _)| drop(tell.send(())));
+        }
+    }
+
+    fn give_to_the_filer(&mut self) {
+        let filing = Box::new(self.ledger.take_filing());
+        let wanted = self.ledger.journal().wants();
+        self.file_due = None;
+        self.is_filing = self.filer.send(Task::File(filing, wanted)).is_ok();
+        self.wanted.iter_mut().for_each(|(_, covered)| *covered = true);
+    }
+
+    fn filed(&mut self, filing: Filing, done: Result<(), String>, prepared: Option<PathBuf>) {
+        self.is_filing = false;
+        if let Some(path) = prepared {
+            self.ledger.journal().take(path);
+        }
+        match done {
+            Ok(()) => {
+                self.ledger.filed(&filing);
+                self.troubles.files.ends();
             }
             Err(why) => {
-                self.trouble.begins(&why);
+                self.ledger.not_filed(filing);
+                self.troubles.files.begins(&why);
                 self.try_due = Some(Instant::now() + TRY_AGAIN);
-                for job in jobs {
-                    job.answer(Err(StoreError(why.clone())));
-                }
             }
         }
-    }
-
-    fn try_to_write(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), String> {
-        let tables = match self.tables.take() {
-            Some(tables) => tables,
-            None => reopen(&self.folder).map_err(|error| error.to_string())?,
-        };
-        if let Err(error) = commit(&tables, &self.told, jobs) {
-            // Where this works, it is certain that the failed commit did not take effect.
-            let _ = tables.empty_the_log();
-            return Err(words(&error));
+        if self.file_due.is_none() && self.ledger.has_unfiled() {
+            self.file_due = Some(Instant::now() + FILED_WITHIN);
         }
-        self.tables = Some(tables);
-        Ok(())
+        let (covered, others) = std::mem::take(&mut self.wanted).into_iter().partition(|(_, covered)| *covered);
+        self.wanted = others;
+        let covered: Vec<(oneshot::Sender<()>, bool)> = covered;
+        covered.into_iter().for_each(|(tell, _)| drop(tell.send(())));
     }
-}
 
-/// Opens the file anew after a failed commit, and sees whether it can be written.
-fn reopen(folder: &Path) -> Result<Tables, OpenError> {
-    let tables = Tables::open(folder)?;
-    let tried = tables.empty_the_log().and_then(|()| tables.pulse(codes::nanoseconds(SystemTime::now())));
-    match tried {
-        Ok(()) => Ok(tables),
-        Err(error) => Err(OpenError::Database { folder: folder.to_owned(), why: words(&error) }),
-    }
-}
-
-/// One transaction for all of them. A job that is to blame for an error is answered with it and left out:
-/// the others are applied again without it.
-fn commit(tables: &Tables, told: &[(MessageId, Told)], jobs: &mut Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
-    while !told.is_empty() || !jobs.is_empty() {
-        let Err((culprit, error)) = apply(tables, told, jobs) else { return Ok(()) };
-        if !tables.connection.is_autocommit() {
-            tables.run("ROLLBACK", [])?;
-        }
-        tables.forget_names();
-        match culprit {
-            Some(index) if is_of_the_command(&error) => {
-                jobs.remove(index).answer(Err(StoreError(words(&error))));
+    /// Waits for the filer, and gives it what is left. One that fails leaves it to the journal.
+    fn file_the_rest(&mut self) -> bool {
+        for _ in 0..2 {
+            if !self.is_filing && self.ledger.has_unfiled() {
+                self.give_to_the_filer();
             }
-            _ => return Err(error),
+            while self.is_filing {
+                let Ok(command) = self.asked.recv() else { return false };
+                self.take(command, &mut Vec::new());
+            }
         }
+        !self.ledger.has_unfiled() && !self.troubles.any()
     }
-    Ok(())
 }
 
-/// Fails with the place of the job that failed, where it was one.
-fn apply(
-    tables: &Tables,
-    told: &[(MessageId, Told)],
-    jobs: &mut [Box<dyn Job>],
-) -> Result<(), (Option<usize>, rusqlite::Error)> {
-    let ours = |error| (None, error);
-    tables.run("BEGIN IMMEDIATE", []).map_err(ours)?;
-    for (id, told) in told {
-        messages::note_answer(tables, *id, told).map_err(ours)?;
+impl Troubles {
+    fn any(&self) -> bool {
+        self.journal.lasts() || self.files.lasts()
     }
-    for (index, job) in jobs.iter_mut().enumerate() {
-        job.apply(tables).map_err(|error| (Some(index), error))?;
-    }
-    tables.run("COMMIT", []).map_err(ours)?;
-    Ok(())
 }

@@ -1,0 +1,92 @@
+//! Large bodies: each in a file of its own, on disk before anything speaks of it.
+//!
+//! Neither the journal nor a span holds such bytes, and nobody who writes waits for them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use engine::{Content, StoreError};
+
+use crate::rows::Body;
+
+const FOLDER: &str = "large";
+/// From this length on a body is large.
+const LARGE: usize = 1 << 20;
+
+pub(crate) struct Large {
+    folder: PathBuf,
+    next: AtomicU64,
+}
+
+impl Large {
+    pub(crate) fn open(store: &Path) -> io::Result<Self> {
+        let folder = store.join(FOLDER);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        Ok(Self { folder, next: AtomicU64::new(0) })
+    }
+
+    /// The bytes as a row holds them: `of` is the message, whose number begins the name.
+    pub(crate) async fn keep(&self, of: u64, content: &Content) -> Result<Body, StoreError> {
+        if content.len() < LARGE {
+            return Ok(Body::Here(content.bytes().clone()));
+        }
+        let name = format!("{of:020}.{}.{}", std::process::id(), self.next.fetch_add(1, Ordering::SeqCst));
+        let (folder, bytes, made) = (self.folder.clone(), content.bytes().clone(), name.clone());
+        let written = tokio::task::spawn_blocking(move || write(&folder, &made, &bytes)).await;
+        match written {
+            Ok(Ok(())) => Ok(Body::Apart(name)),
+            Ok(Err(error)) => Err(StoreError(format!("a large body cannot be written: {error}"))),
+            Err(_) => Err(StoreError("writing a large body was cut".to_owned())),
+        }
+    }
+
+    /// The bytes that a row speaks of.
+    pub(crate) fn read(&self, body: Body) -> rusqlite::Result<Content> {
+        match body {
+            Body::Here(bytes) => Ok(Content::from(bytes)),
+            Body::Apart(name) => match fs::read(self.folder.join(name)) {
+                Ok(bytes) => Ok(Content::from(bytes)),
+                Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
+            },
+        }
+    }
+
+    /// Takes the files of these messages away. What is gone already is no fault.
+    pub(crate) fn forget(&self, is_forgotten: impl Fn(u64) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if message_of(&path).is_some_and(&is_forgotten) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.next().is_none())
+    }
+}
+
+fn message_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.split('.').next()?.parse().ok()
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = folder.join(name);
+    let written = fill(&path, bytes).and_then(|()| File::open(folder)?.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,196 @@
+//! What is kept, row by row, as it stands in memory and in the journal.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::{AnswerState, Content, DeliveryState, Hash, Message, MessageState, Outcome, Tally};
+use serde::{Deserialize, Serialize};
+
+use crate::{codes, repeats};
+
+/// A message without its bytes: what changes, and what people look for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MessageRow {
+    pub(crate) id: u64,
+    pub(crate) channel: Arc<str>,
+    pub(crate) received: i64,
+    pub(crate) state: MessageState,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) answer: AnswerState,
+    /// The outcome the sender heard.
+    pub(crate) told: Option<Outcome>,
+    /// The version that received it, then the one whose steps ran.
+    pub(crate) version: [u8; 32],
+    /// As it arrived: a repeat has that of the first.
+    pub(crate) identity: [u8; 32],
+    pub(crate) size: u64,
+    /// Bits of `repeats.rs`.
+    pub(crate) copied: u8,
+    /// Half a hash of the body, where it has a control id.
+    pub(crate) bytes: Option<[u8; 16]>,
+    /// Of channel, sender and control id.
+    pub(crate) copy: Option<i64>,
+    /// Of the identity, where one of our channels sent it.
+    pub(crate) effect: Option<i64>,
+    pub(crate) control_id: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) sender: String,
+    /// The columns from here on are JSON, or words.
+    pub(crate) flags: Option<String>,
+    pub(crate) batch: Option<([u8; 32], u32)>,
+    pub(crate) starts: u32,
+    pub(crate) marks: u32,
+    pub(crate) why: Option<String>,
+    pub(crate) halt: Option<String>,
+    pub(crate) inputs: Option<String>,
+    pub(crate) reply: Option<String>,
+    /// Stands for this one.
+    pub(crate) successor: Option<u64>,
+    /// Those this one stands for.
+    pub(crate) predecessors: Vec<u64>,
+}
+
+/// What a message carries. It never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ContentRow {
+    pub(crate) body: Body,
+    pub(crate) facts: Option<String>,
+    pub(crate) keys: Option<String>,
+}
+
+/// Where bytes lie.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Body {
+    Here(Bytes),
+    /// In a file of its own, by its name in the folder of large bodies.
+    Apart(String),
+}
+
+/// One piece as the channel's steps left it, where it is not the whole message as it came.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PartRow {
+    /// 0: the whole.
+    pub(crate) part: u32,
+    pub(crate) control_id: Option<String>,
+    pub(crate) halt: Option<String>,
+    pub(crate) body: Option<Body>,
+}
+
+/// One delivery without its bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DeliveryRow {
+    pub(crate) id: u64,
+    pub(crate) message: u64,
+    pub(crate) part: u32,
+    pub(crate) channel: Arc<str>,
+    pub(crate) destination: Arc<str>,
+    pub(crate) state: DeliveryState,
+    /// Whether it stands in its outlet's queue.
+    pub(crate) is_queued: bool,
+    pub(crate) effect: [u8; 32],
+    pub(crate) after: Option<String>,
+    /// It has no payload yet.
+    pub(crate) is_pending: bool,
+    pub(crate) is_parked: bool,
+    pub(crate) tally: Tally,
+    /// Why it ended, where that is not why it waited last.
+    pub(crate) ending: Option<String>,
+    pub(crate) keys: Option<String>,
+    pub(crate) note: Option<String>,
+}
+
+/// What leaves, where it is not the part's body and nothing else, and what came back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct PayloadRow {
+    pub(crate) body: Option<Body>,
+    pub(crate) texts: Option<String>,
+    pub(crate) inputs: Option<String>,
+    pub(crate) response: Option<ResponseRow>,
+    /// Answers that came after the attempts had ended, each with its time.
+    pub(crate) late: Vec<(i64, ResponseRow)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ResponseRow {
+    pub(crate) body: Option<Bytes>,
+    pub(crate) facts: Option<String>,
+}
+
+/// What people did and set, and what channels were: kept apart from messages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    Audit { at: i64, by: String, what: String, subject: String },
+    Switch { name: String, value: Option<String> },
+    Version { hash: [u8; 32], channel: String, text: String },
+}
+
+/// A row as it stands after a write; the newest one counts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Image {
+    Message(Arc<MessageRow>),
+    Content(u64, Arc<ContentRow>),
+    Parts(u64, Arc<Vec<PartRow>>),
+    Delivery(Arc<DeliveryRow>),
+    Payload(u64, Arc<PayloadRow>),
+    Entry(Arc<Entry>),
+}
+
+impl MessageRow {
+    /// The identity that its effects are named by.
+    pub(crate) fn own_identity(&self) -> Hash {
+        let arrived = Hash(self.identity);
+        if self.copied & repeats::REPEAT == 0 {
+            return arrived;
+        }
+        Message::identity_of_repeat(arrived, engine::MessageId(self.id))
+    }
+
+    /// The message with what it carries.
+    pub(crate) fn whole(&self, content: Option<(Content, Option<String>)>) -> rusqlite::Result<Message> {
+        let (body, facts) = content.unwrap_or_default();
+        Ok(Message {
+            id: engine::MessageId(self.id),
+            received: codes::time(self.received),
+            identity: self.own_identity(),
+            control_id: self.control_id.clone(),
+            body,
+            facts: Arc::new(codes::parsed_or_default(facts)?),
+        })
+    }
+}
+
+impl DeliveryRow {
+    pub(crate) fn waiting(&self, received: i64) -> rusqlite::Result<engine::Waiting> {
+        Ok(engine::Waiting {
+            position: engine::Position {
+                message: engine::MessageId(self.message),
+                part: self.part,
+                delivery: engine::DeliveryId(self.id),
+            },
+            keys: codes::parsed_or_default(self.keys.clone())?,
+            after: self.after.clone(),
+            state: self.state,
+            tally: self.tally.clone(),
+            received: codes::time(received),
+        })
+    }
+}
+
+impl PayloadRow {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_none()
+            && self.texts.is_none()
+            && self.inputs.is_none()
+            && self.response.is_none()
+            && self.late.is_empty()
+    }
+}
+
+impl Body {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Apart(name) => name.len(),
+        }
+    }
+}
