@@ -46,7 +46,7 @@ pub use feeds::{Feeds, Offer};
 pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload};
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
-pub use message::{Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
+pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
 pub use observer::{DeliveryOutcome, Observer, Unobserved};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;

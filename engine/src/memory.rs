@@ -6,6 +6,7 @@ mod people;
 mod repeats;
 mod rows;
 mod state;
+mod succession;
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,

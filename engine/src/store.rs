@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Content, Halt, Hash, Message, MessageId, Note, Outcome, Piece, Reading, Reply, Response, Texts};
+use crate::{
+    Again, Content, Halt, Hash, Message, MessageId, Note, Outcome, Piece, Reading, Reply, Response, Texts,
+};
 
 /// Keeps messages and their deliveries across a crash.
 #[async_trait]
@@ -24,7 +26,8 @@ pub trait Store: Send + Sync {
     /// Ends intake. From here on the messages are ours: all of them in one write, or none.
     ///
     /// Looks for earlier copies as [`Arrival::repeats`] asks. An arrival that is a repeat of one that stands
-    /// is not kept, and reported as [`Kept::Again`].
+    /// is not kept, and reported as [`Kept::Again`]. One that a person runs again closes the message it was, in the
+    /// same write, and is linked with it; a message is run again once, and what came of that stands for a second time.
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError>;
 
     /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
@@ -113,6 +116,8 @@ pub struct Arrival {
     pub repeats: Repeats,
     /// An open copy of the same message whose sender was told *unavailable*: closed in the same write.
     pub supersedes: Option<MessageId>,
+    /// An ended message that a person runs again: it becomes superseded by what stands for it, in the same write.
+    pub again: Option<Again>,
     /// Set where it is kept and closed in one write: unreadable.
     pub closed: Option<Closed>,
     pub answer: Owed,
@@ -150,8 +155,8 @@ pub enum Kept {
     /// One flagged `repeat` is kept under [`Message::identity_of_repeat`].
     New(Vec<String>),
     /// Not kept: this one stands for it. Reported by `AnswerAgain`, for an arrival that carries an effect identity
-    /// already kept, and, whatever the policy, where the first copy's sender was told *unavailable* and the first
-    /// is open or has ended since.
+    /// already kept, for a message that was run again before, and, whatever the policy, where the first copy's sender
+    /// was told *unavailable* and the first is open or has ended since.
     Again(MessageId),
 }
 

@@ -7,6 +7,7 @@ use crate::{
     codes::{Coded, NONE, bits, json, json_unless, nanoseconds},
     failure::Failure,
     repeats::{self, Seen},
+    succession,
     tables::Tables,
 };
 
@@ -49,15 +50,29 @@ pub(crate) fn keep(tables: &Tables, arrivals: &[Prepared]) -> Result<Vec<Kept>, 
     }
     let mut kept = Vec::with_capacity(arrivals.len());
     for prepared in arrivals {
-        let channel = tables.channel(&prepared.arrival.channel)?;
-        let seen = repeats::look(tables, channel, prepared)?;
-        if let Seen::New(copied) = seen {
-            supersede(tables, &prepared.arrival)?;
-            insert(tables, channel, prepared, copied)?;
-        }
-        kept.push(seen.kept());
+        kept.push(keep_one(tables, prepared)?);
     }
     Ok(kept)
+}
+
+fn keep_one(tables: &Tables, prepared: &Prepared) -> rusqlite::Result<Kept> {
+    let arrival = &prepared.arrival;
+    if let Some(again) = &arrival.again
+        && let Some(standing) = succession::stands_instead(tables, again.message)?
+    {
+        return Ok(Kept::Again(standing));
+    }
+    let channel = tables.channel(&arrival.channel)?;
+    let seen = repeats::look(tables, channel, prepared)?;
+    if let Seen::New(copied) = seen {
+        supersede(tables, arrival)?;
+        insert(tables, channel, prepared, copied)?;
+    }
+    if let Some(again) = &arrival.again {
+        let stands = if let Seen::Again(first) = seen { first } else { arrival.message.id };
+        succession::run_again(tables, again, stands)?;
+    }
+    Ok(seen.kept())
 }
 
 /// Closes the open first copy that this one stands for.
@@ -65,12 +80,11 @@ fn supersede(tables: &Tables, arrival: &Arrival) -> rusqlite::Result<()> {
     let Some(first) = arrival.supersedes else { return Ok(()) };
     let why = format!("its sender sent it again: see message {}", arrival.message.id);
     let states = (MessageState::Superseded.code(), MessageState::Kept.code());
-    tables
-        .run(
-            "UPDATE messages SET state = ?2, outcome = ?3, why = ?4, marks = 0 WHERE id = ?1 AND state = ?5",
-            (first.0 as i64, states.0, Outcome::Unavailable.code(), why, states.1),
-        )
-        .map(drop)
+    let closed = tables.run(
+        "UPDATE messages SET state = ?2, outcome = ?3, why = ?4, marks = 0 WHERE id = ?1 AND state = ?5",
+        (first.0 as i64, states.0, Outcome::Unavailable.code(), why, states.1),
+    )?;
+    if closed == 1 { succession::link(tables, first, arrival.message.id) } else { Ok(()) }
 }
 
 fn insert(tables: &Tables, channel: i64, prepared: &Prepared, copied: i64) -> rusqlite::Result<()> {

@@ -17,6 +17,7 @@ mod people;
 mod readers;
 mod repeats;
 mod store;
+mod succession;
 mod tables;
 mod writer;
 

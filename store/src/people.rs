@@ -21,7 +21,7 @@ pub struct Audited {
     pub by: String,
     /// `resend`, `drop`, `park`, or the value a switch was given.
     pub what: String,
-    /// The delivery's number or the switch's name.
+    /// The delivery's number, the switch's name, or `message` and its number.
     pub subject: String,
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn audit(connection: &Connection, limit: usize) -> rusqlite::Result<V
     found.collect()
 }
 
-fn note(tables: &Tables, by: &str, what: &str, subject: &str) -> rusqlite::Result<()> {
+pub(crate) fn note(tables: &Tables, by: &str, what: &str, subject: &str) -> rusqlite::Result<()> {
     tables
         .run(
             "INSERT INTO audit (at, by, what, subject) VALUES (?1, ?2, ?3, ?4)",

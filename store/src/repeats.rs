@@ -6,6 +6,7 @@ use rusqlite::Row;
 use crate::{
     codes::{self, Coded, bits, nanoseconds},
     intake::Prepared,
+    succession,
     tables::Tables,
 };
 
@@ -77,13 +78,20 @@ pub(crate) fn look(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqli
 }
 
 fn same_effect(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Result<Option<MessageId>> {
-    let Some(effect) = prepared.arrival.effect else { return Ok(None) };
-    tables.first(
-        "SELECT id FROM messages WHERE effect = ?1 AND identity = ?2 AND channel = ?3 AND state <> ?4
-         ORDER BY id LIMIT 1",
-        (bits(&effect), effect.0, channel, MessageState::Superseded.code()),
-        |row| Ok(MessageId(row.get::<_, i64>(0)? as u64)),
-    )
+    let arrival = &prepared.arrival;
+    let Some(effect) = arrival.effect.filter(|_| arrival.again.is_none()) else { return Ok(None) };
+    let superseded = MessageState::Superseded.code();
+    let first = tables.first(
+        "SELECT id, state = ?4 FROM messages WHERE effect = ?1 AND identity = ?2 AND channel = ?3
+         ORDER BY state = ?4, id LIMIT 1",
+        (bits(&effect), effect.0, channel, superseded),
+        |row| Ok((MessageId(row.get::<_, i64>(0)? as u64), row.get(1)?)),
+    )?;
+    match first {
+        Some((first, true)) => succession::latest(tables, first),
+        Some((first, false)) => Ok(Some(first)),
+        None => Ok(None),
+    }
 }
 
 /// An earlier message of the same sender with the same control id.
@@ -116,7 +124,11 @@ fn copies(tables: &Tables, channel: i64, prepared: &Prepared) -> rusqlite::Resul
         MessageState::Superseded.code(),
     );
     let copies = statement.query_map(params, Copy::read)?;
-    let superseded = |copy: &Copy| copy.state == MessageState::Kept && arrival.supersedes == Some(copy.id);
+    let run_again = arrival.again.as_ref().map(|again| again.message);
+    let superseded = |copy: &Copy| {
+        let is_open = copy.state == MessageState::Kept;
+        run_again == Some(copy.id) || (is_open && arrival.supersedes == Some(copy.id))
+    };
     copies.filter(|copy| !copy.as_ref().is_ok_and(superseded)).collect()
 }
 

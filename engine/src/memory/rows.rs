@@ -52,6 +52,8 @@ pub struct StoredMessage {
     pub marks: u32,
     /// An earlier copy failed, and this one has the same effects.
     pub(super) is_anew: bool,
+    /// Stands for this one since it is superseded.
+    pub successor: Option<MessageId>,
 }
 
 /// One piece as the channel's steps left it.
@@ -122,6 +124,7 @@ impl StoredMessage {
             starts: 0,
             marks: 0,
             is_anew: false,
+            successor: None,
         };
         if let Some(closed) = closed {
             stored.close(closed);

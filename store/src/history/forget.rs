@@ -210,6 +210,7 @@ fn forget_all(tables: &Tables, id: i64) -> rusqlite::Result<()> {
         "DELETE FROM responses WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "DELETE FROM parts WHERE message = ?1",
         "DELETE FROM deliveries WHERE message = ?1",
+        "DELETE FROM successions WHERE message = ?1 OR successor = ?1",
         "DELETE FROM messages WHERE id = ?1",
     ] {
         tables.run(sql, [id])?;

@@ -8,6 +8,7 @@ use super::find::{MESSAGE_ROW, MESSAGES, deliveries_of, read_message_row};
 use crate::{
     codes::{parsed, parsed_or_default},
     deliveries::delivery,
+    succession::{predecessors, successor},
     tables::first,
 };
 
@@ -35,6 +36,8 @@ fn whole(
         .query_row([row.id.0 as i64], |columns| {
             Ok(Shown {
                 source: parsed_or_default(columns.get(0)?)?,
+                superseded_by: successor(connection, row.id)?,
+                supersedes: predecessors(connection, row.id)?,
                 keys: parsed_or_default(columns.get(1)?)?,
                 inputs: value(columns.get(2)?)?,
                 halt: value(columns.get(3)?)?,

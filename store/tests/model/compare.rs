@@ -42,6 +42,11 @@ async fn compare_message(pair: &Pair, message: &StoredMessage, after: &Operation
     assert_eq!((&*message.channel, &message.version.to_string()), (&*row.channel, &row.version));
     assert_eq!((&message.inputs, &message.reading.keys), (&shown.inputs, &shown.keys));
     assert_eq!(message.halt.as_ref().map(|halt| serde_json::to_value(halt).unwrap()), shown.halt);
+    assert_eq!(message.successor, shown.superseded_by, "after {after:?}");
+    if let Some(successor) = message.successor {
+        let successor = pair.disk.show(successor).await.unwrap().expect("what stands for a message is kept");
+        assert!(successor.supersedes.contains(&id), "after {after:?}");
+    }
     assert_eq!(shown.body.as_deref(), Some(&message.message.body.bytes()[..]));
 }
 

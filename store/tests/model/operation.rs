@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    Act, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash, Intervention,
-    Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed, RepeatPolicy, Repeats, Reply,
-    ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
+    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash,
+    Intervention, Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed, RepeatPolicy,
+    Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -47,6 +47,7 @@ pub(crate) struct Coming {
     again: bool,
     second: u64,
     supersedes: Option<u64>,
+    run_again: Option<u64>,
     effect: Option<u8>,
     unreadable: bool,
 }
@@ -81,17 +82,19 @@ fn coming() -> impl Strategy<Value = Coming> {
     let place = (0..2_usize, 0..3_u8, 0..2_u8, any::<bool>(), 0..100_u64);
     let rest = (
         prop::option::weighted(0.2, 0..4_u64),
+        prop::option::weighted(0.2, 0..4_u64),
         prop::option::weighted(0.1, 0..2_u8),
         prop::bool::weighted(0.1),
     );
     (place, rest).prop_map(
-        |((channel, control_id, body, again, second), (supersedes, effect, unreadable))| Coming {
+        |((channel, control_id, body, again, second), (supersedes, run_again, effect, unreadable))| Coming {
             channel,
             control_id,
             body,
             again,
             second,
             supersedes,
+            run_again,
             effect,
             unreadable,
         },
@@ -109,6 +112,7 @@ impl Coming {
             window: Duration::from_mins(1),
         };
         arrival.supersedes = self.supersedes.map(MessageId);
+        arrival.again = self.run_again.map(|id| Again { message: MessageId(id), by: "ada".to_owned() });
         arrival.reading.flags = if self.body == 0 { vec!["charset".to_owned()] } else { Vec::new() };
         arrival.batch = self.again.then(|| (Hash::of(&[b"batch"]), 1));
         if self.control_id == 0 {
@@ -184,10 +188,9 @@ impl Pair {
             | Operation::Drop { delivery }
             | Operation::Park { delivery } => pick(delivery, &deliveries),
             Operation::Keep(coming) => {
-                coming
-                    .iter_mut()
-                    .filter_map(|one| one.supersedes.as_mut())
-                    .for_each(|id| pick(id, &messages));
+                for one in coming {
+                    one.supersedes.iter_mut().chain(&mut one.run_again).for_each(|id| pick(id, &messages));
+                }
             }
             Operation::Interrupted { .. } | Operation::Switch { .. } | Operation::Restart => {}
         }
