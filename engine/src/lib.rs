@@ -43,7 +43,7 @@ pub use context::{Answered, Context, Input, Inputs};
 pub use destination::{Destination, DestinationSettings, Doubt, Note, Outbound, Response, SendError};
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
-pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload};
+pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload, Unsettled};
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
 pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
