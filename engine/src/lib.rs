@@ -37,7 +37,7 @@ mod source;
 mod stop;
 mod store;
 
-pub use channel::{Channel, ChannelState, ChannelView, Past, Refusal, Surroundings};
+pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
 pub use content::{Content, Hash};
 pub use context::{Answered, Context, Input, Inputs};
 pub use destination::{Destination, DestinationSettings, Doubt, Note, Outbound, Response, SendError};

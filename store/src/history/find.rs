@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use engine::{
-    AnswerState, DeliveryId, DeliveryRow, DeliveryState, Hash, MessageId, MessageRow, MessageState, Query, Unsettled,
+    AnswerState, DeliveryId, DeliveryRow, DeliveryState, Hash, MessageId, MessageRow, MessageState, Query,
+    Unsettled,
 };
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
@@ -97,7 +98,7 @@ pub(super) fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite:
     found.collect()
 }
 
-pub(super) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
+pub(crate) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
     let mut statement = connection.prepare_cached(
         "SELECT c.name, o.name, count(*) FROM deliveries d JOIN outlets o ON o.id = d.lane
          JOIN channels c ON c.id = o.channel WHERE d.lane IS NOT NULL GROUP BY d.lane ORDER BY c.name, o.name",

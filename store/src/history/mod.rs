@@ -1,6 +1,6 @@
 //! What people look at and forget.
 
-mod find;
+pub(crate) mod find;
 mod forget;
 mod show;
 
