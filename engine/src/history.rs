@@ -140,4 +140,15 @@ pub struct ShownPayload {
     #[serde(skip)]
     pub response: Option<Vec<u8>>,
     pub response_facts: Option<Facts>,
+    /// Answers that came after its attempts had ended.
+    pub late: Vec<ShownLate>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownLate {
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub facts: Facts,
+    #[serde(skip)]
+    pub body: Option<Vec<u8>>,
 }

@@ -40,10 +40,14 @@ mod store;
 pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
 pub use content::{Content, Hash};
 pub use context::{Answered, Context, Input, Inputs};
-pub use destination::{Destination, DestinationSettings, Doubt, Note, Outbound, Response, SendError};
+pub use destination::{
+    Destination, DestinationSettings, Doubt, LateAnswer, Note, Outbound, Response, SendError,
+};
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
-pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload, Unsettled};
+pub use history::{
+    Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownLate, ShownPart, ShownPayload, Unsettled,
+};
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
 pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
@@ -62,6 +66,7 @@ pub use source::{Claim, OpenError, Opening, Source, SourceSettings};
 pub use stop::Stop;
 pub use store::{
     Act, AnswerState, Arrival, AttemptEnd, Closed, Delivery, DeliveryId, DeliveryState, Filling, Interrupted,
-    Intervention, Kept, MessageState, NewDelivery, Owed, Part, Position, Processed, RepeatPolicy, Repeats,
-    Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told, Waiting, left_to,
+    Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position, Processed,
+    RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told,
+    Waiting, left_to,
 };

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Again, Content, Halt, Hash, Message, MessageId, Note, Outcome, Piece, Reading, Reply, Response, Texts,
+    Again, Content, Halt, Hash, LateAnswer, Message, MessageId, Note, Outcome, Piece, Reading, Reply,
+    Response, Texts,
 };
 
 /// Keeps messages and their deliveries across a crash.
@@ -52,6 +53,10 @@ pub trait Store: Send + Sync {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError>;
+
+    /// Adds an answer that came after its attempt had ended. How the delivery stands does not change. Of those of one
+    /// delivery the first ten are kept.
+    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError>;
 
     /// Gives a delivery that waited for another one its payload.
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError>;
@@ -412,6 +417,9 @@ pub enum Act {
     /// Out of the lane, for a person.
     Park,
 }
+
+/// How many late answers are kept of one delivery: a peer that repeats itself fills no disk.
+pub const LATE_ANSWERS: usize = 10;
 
 /// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
 pub fn left_to(first: DeliveryId, of: MessageId) -> String {

@@ -10,6 +10,7 @@ mod failure;
 mod followers;
 mod history;
 mod intake;
+mod late;
 mod lock;
 mod marks;
 mod messages;

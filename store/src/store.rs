@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use engine::{
     Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+    LateAnswer, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told,
+    Waiting,
 };
 
-use crate::{Sqlite, deliveries, intake, messages, people};
+use crate::{Sqlite, deliveries, intake, late, messages, people};
 
 #[async_trait]
 impl Store for Sqlite {
@@ -42,6 +43,10 @@ impl Store for Sqlite {
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.writer.write(move |tables| deliveries::settle(tables, id, &settlement)).await
+    }
+
+    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {
+        self.writer.write(move |tables| late::keep(tables, &answer)).await
     }
 
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {

@@ -14,7 +14,8 @@ use crate::failure::OpenError;
 pub(crate) const FILE: &str = "relais.db";
 
 /// The layout, one file a step; the database's `user_version` says how many were taken.
-const STEPS: &[&str] = &[include_str!("steps/0001.sql"), include_str!("steps/0002.sql")];
+const STEPS: &[&str] =
+    &[include_str!("steps/0001.sql"), include_str!("steps/0002.sql"), include_str!("steps/0003.sql")];
 
 /// How many prepared statements a connection keeps: more than there are in this crate.
 const STATEMENTS: usize = 128;

@@ -84,6 +84,8 @@ pub struct StoredDelivery {
     /// Why it ended as it did.
     pub why: Option<String>,
     pub response: Option<Response>,
+    /// What came after its attempts had ended.
+    pub late: Vec<Response>,
     /// A person took it out of its lane: only a person puts it back.
     pub is_parked: bool,
 }
@@ -189,6 +191,7 @@ impl StoredDelivery {
             tally: Tally::default(),
             why: None,
             response: None,
+            late: Vec::new(),
             is_parked: false,
         }
     }

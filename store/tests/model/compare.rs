@@ -72,4 +72,6 @@ async fn compare_delivery(pair: &Pair, stored: &StoredDelivery, after: &Operatio
     assert_eq!(why, row.tally.why.as_ref(), "after {after:?}");
     let payload = shown.payloads.iter().find(|payload| payload.delivery == id).unwrap();
     assert_eq!(stored.inputs, payload.inputs, "after {after:?}");
+    let late: Vec<_> = stored.late.iter().map(|late| late.body.as_deref()).collect();
+    assert_eq!(late, payload.late.iter().map(|late| late.body.as_deref()).collect::<Vec<_>>());
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash,
-    Intervention, Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed, RepeatPolicy,
-    Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
+    Intervention, LateAnswer, Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed,
+    RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -28,6 +28,7 @@ pub(crate) enum Operation {
     Close { message: u64 },
     Begin { delivery: u64, noted: bool },
     Settle { delivery: u64, end: u8 },
+    AnsweredLate { delivery: u64 },
     Fill { delivery: u64, filled: bool },
     Told { message: u64, answer: u8 },
     Interrupted { channel: usize },
@@ -65,6 +66,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => message().prop_map(|message| Operation::Close { message }),
         4 => (delivery(), any::<bool>()).prop_map(|(delivery, noted)| Operation::Begin { delivery, noted }),
         7 => (delivery(), 0..9_u8).prop_map(|(delivery, end)| Operation::Settle { delivery, end }),
+        2 => delivery().prop_map(|delivery| Operation::AnsweredLate { delivery }),
         2 => (delivery(), any::<bool>()).prop_map(|(delivery, filled)| Operation::Fill { delivery, filled }),
         3 => (message(), 0..5_u8).prop_map(|(message, answer)| Operation::Told { message, answer }),
         1 => (0..2_usize).prop_map(|channel| Operation::Interrupted { channel }),
@@ -183,6 +185,7 @@ impl Pair {
             | Operation::Mark { message } => pick(message, &messages),
             Operation::Begin { delivery, .. }
             | Operation::Settle { delivery, .. }
+            | Operation::AnsweredLate { delivery }
             | Operation::Fill { delivery, .. }
             | Operation::Resend { delivery, .. }
             | Operation::Drop { delivery }
@@ -248,6 +251,10 @@ async fn ask(store: &dyn Store, operation: &Operation) -> Answer {
         ),
         Operation::Settle { delivery, end } => {
             told(store.settle(DeliveryId(*delivery), settlement(*end)).await)
+        }
+        Operation::AnsweredLate { delivery } => {
+            let response = Response { body: Some("MSA|AE".into()), ..Response::default() };
+            told(store.answered_late(LateAnswer { delivery: DeliveryId(*delivery), response }).await)
         }
         Operation::Fill { delivery, filled } => {
             told(store.fill(DeliveryId(*delivery), filling(*filled)).await)
