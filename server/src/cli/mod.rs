@@ -85,6 +85,8 @@ enum Verb {
     Schema(schema::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
+    #[command(hide = true)]
+    BenchFloor(bench::floor::Arguments),
 }
 
 /// How a command writes its result.
@@ -133,6 +135,11 @@ impl Complaint {
     /// The command was.
     pub(crate) fn misused(words: impl fmt::Display) -> Self {
         Self { exit: Exit::Misused, words: words.to_string() }
+    }
+
+    /// Says what was being done as well.
+    pub(crate) fn within(self, what: &str) -> Self {
+        Self { words: format!("{what}: {}", self.words), ..self }
     }
 }
 
@@ -223,7 +230,8 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
         Verb::Schema(arguments) => Ok(schema::run(&arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
-        Verb::Bench(arguments) => bench::run(&arguments).await,
+        Verb::Bench(arguments) => bench::run(arguments).await,
+        Verb::BenchFloor(arguments) => bench::floor::run(arguments).await,
     }
 }
 

@@ -1,0 +1,79 @@
+//! A long time at a steady pace: whether memory and open files stay flat.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    super::{
+        Bench, Scenario,
+        delivered::Delivered,
+        load::Load,
+        peer::{Order, Peer},
+        report::{Figure, Row},
+        stand::{Channel, Stand},
+    },
+    PATIENCE, queued_to,
+};
+use crate::{cli::Complaint, terminal::sized};
+
+const SENDERS: u16 = 16;
+/// So often memory and files are looked at: each minute of half an hour.
+const LOOKS: u32 = 30;
+/// A last third that is larger than the middle one by more than this part, and by more than these bytes, is not flat.
+const FLAT: (f64, f64) = (1.05, 4e6);
+
+pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
+    let lasts = Duration::from_secs_f64(bench.counts().minutes * 60.0);
+    let peer = Peer::up(Order::Arrival, Arc::new(Delivered::unbounded())).await?;
+    let channel = Channel::measured(queued_to(peer.address))?;
+    let stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
+    let pace = bench.counts().pace as f64;
+    let running = Load { pace: Some(pace), ..Load::closed(channel.listen, SENDERS) }.start().await;
+    let (mut memory, mut files) = (Vec::new(), Vec::new());
+    for _ in 0..LOOKS {
+        tokio::time::sleep(lasts / LOOKS).await;
+        let usage = stand.child().usage();
+        memory.push(usage.memory);
+        files.push(usage.files);
+    }
+    let waits = running.tally().waits.waits();
+    let accepted = running.stop().await?;
+    peer.delivered().wait_for(accepted, PATIENCE).await?;
+    peer.require_order()?;
+    let row = Row::of(Scenario::Soak, "a steady pace, each message handed on in order");
+    let row = row.at(SENDERS).with("lasted", Figure::Time(lasts)).with("asked", Figure::Rate(pace));
+    let row = row.with("accepted", Figure::Count(accepted));
+    let row = row.with("delivered", Figure::Count(peer.delivered().count())).waits("wait", waits);
+    let row = row.with("memory", Figure::Words(listed(&memory, |bytes| sized(bytes))));
+    let row = row.with("files", Figure::Words(listed(&files, |number| number.to_string())));
+    let row = row.with("memory_is", Figure::Words(verdict(&memory, FLAT.1).to_owned()));
+    bench.tell(row.with("files_are", Figure::Words(verdict(&files, 2.0).to_owned())));
+    Ok(())
+}
+
+fn listed(values: &[u64], shown: impl Fn(u64) -> String) -> String {
+    values.iter().map(|value| shown(*value)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the last third is about as large as the middle one: the first fills what is kept ready.
+fn verdict(values: &[u64], at_least: f64) -> &'static str {
+    let third = values.len() / 3;
+    let median = |part: &[u64]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part.get(part.len() / 2).copied().unwrap_or(0) as f64
+    };
+    let (middle, last) = (median(&values[third..2 * third]), median(&values[2 * third..]));
+    if last > middle * FLAT.0 && last - middle > at_least { "growing" } else { "flat" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_in_the_last_third_is_not_flat() {
+        assert_eq!(verdict(&[1, 20, 30, 30, 31, 30], 1.0), "flat");
+        assert_eq!(verdict(&[10, 20, 30, 40, 50, 60], 1.0), "growing");
+        assert_eq!(verdict(&[10, 20, 30, 40, 50, 60], 100.0), "flat");
+    }
+}
