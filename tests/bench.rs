@@ -8,7 +8,7 @@ use serde_json::Value;
 use tests::{Behaviour, Receiver, binary};
 
 fn bench(words: &[&str]) -> Output {
-    let words = words.iter().chain(&["--seconds", "0.2", "--format", "json"]);
+    let words = words.iter().chain(&["--seconds", "0.3", "--format", "json"]);
     Command::new(binary()).arg("bench").args(words).output().unwrap()
 }
 
@@ -40,7 +40,8 @@ fn same(row: &Value, one: &str, other: &str) {
 #[track_caller]
 fn paced(row: &Value) {
     let [slowest, rate, fastest] =
-        ["slowest_slice_per_second", "rate_per_second", "fastest_slice_per_second"].map(|name| number(row, name));
+        ["slowest_slice_per_second", "rate_per_second", "fastest_slice_per_second"]
+            .map(|name| number(row, name));
     assert!(slowest <= rate && rate <= fastest && fastest > 0.0, "{row:#}");
 }
 
@@ -81,8 +82,19 @@ fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections()
 
 #[test]
 fn what_waits_is_delivered_in_the_end() {
-    let (_, rows) =
-        measured(&["lone", "stuck", "outage", "backlog", "disk", "--outage", "50", "--backlog", "300", "--disk", "100"]);
+    let (_, rows) = measured(&[
+        "lone",
+        "stuck",
+        "outage",
+        "backlog",
+        "disk",
+        "--outage",
+        "50",
+        "--backlog",
+        "300",
+        "--disk",
+        "100",
+    ]);
     assert_eq!(of(&rows, "lone").len(), 2);
     for row in of(&rows, "lone") {
         ranked(row, "wait");
@@ -105,8 +117,21 @@ fn what_waits_is_delivered_in_the_end() {
 #[test]
 fn stores_channels_large_messages_and_scripts_have_their_rows() {
     let (_, rows) = measured(&[
-        "kept", "channels", "large", "script", "soak", "--kept", "300", "--channels", "12", "--large", "1",
-        "--minutes", "0.02", "--pace", "50",
+        "kept",
+        "channels",
+        "large",
+        "script",
+        "soak",
+        "--kept",
+        "300",
+        "--channels",
+        "12",
+        "--large",
+        "1",
+        "--minutes",
+        "0.02",
+        "--pace",
+        "50",
     ]);
     let kept = of(&rows, "kept")[0];
     assert!(number(kept, "kept") >= 300.0 && number(kept, "listed") == 100.0, "{kept:#}");

@@ -53,10 +53,11 @@ impl Bench {
             .parse()
             .map_err(|_| Complaint::wrong("the floor does not say where it listens"))?;
         let running = Load::closed(address, connections).start().await;
-        let seen = window::answers(&running, self.lasts()).await;
+        let (seen, cost) = window::ends(&running, &child, self, || running.accepted()).await;
         running.stop().await?;
         child.stop().await?;
-        self.tell(Row::floor(BARE).at(connections).pace(&seen.pace).waits("wait", seen.waits));
+        let row = Row::floor(BARE).at(connections).pace(&seen.pace);
+        self.tell(row.waits("wait", seen.waits).cost(&cost));
         Ok(Floor { rate: seen.pace.median(), waits: seen.waits })
     }
 

@@ -9,12 +9,13 @@ use super::{
     peer::{Order, Peer},
     report::{Figure, Row},
     stand::{Channel, Following, Stand},
-    window::{self, Snapshot},
+    window,
 };
 use crate::cli::Complaint;
 
-/// So many messages may be under way to their end: enough to keep every leg busy, few enough to arrive soon.
-const AHEAD: usize = 2000;
+/// So many messages may be under way to their end, or two for each connection: enough to keep every leg busy, few
+/// enough that what arrives is soon as much as what comes.
+const AHEAD: usize = 256;
 /// How long nothing may arrive before the rest counts as lost.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -188,20 +189,15 @@ impl Flow {
             End::Answer => running.accepted(),
             End::Peer { .. } | End::Sent => run.delivered.count(),
         };
-        window::warm_up(bench.lasts()).await;
-        running.tally().waits.clear();
-        let before = Snapshot::take(run.stand.child(), &bench.folder, ends());
-        let pace = window::slices(bench.lasts(), ends).await;
-        let after = Snapshot::take(run.stand.child(), &bench.folder, ends());
-        let waits = running.tally().waits.waits();
+        let (seen, cost) = window::ends(&running, run.stand.child(), bench, ends).await;
         let accepted = running.stop().await?;
-        let mut row = Row::of(self.scenario, self.what).at(connections).pace(&pace).waits("wait", waits);
-        row = row.cost(&before.cost_until(&after)).with("accepted", Figure::Count(accepted));
+        let row = Row::of(self.scenario, self.what).at(connections).pace(&seen.pace);
+        let mut row = row.waits("wait", seen.waits).cost(&cost).with("accepted", Figure::Count(accepted));
         if self.end != End::Answer {
             run.delivered.wait_for(accepted, PATIENCE).await?;
             row = row.with("delivered", Figure::Count(run.delivered.count()));
         }
-        Ok((row, pace.median()))
+        Ok((row, seen.pace.median()))
     }
 
     /// Whether the promised order was kept, and what a machine can do in that order.

@@ -23,6 +23,7 @@ use std::{cell::RefCell, path::PathBuf, time::Duration};
 use serde_json::{Value, json};
 
 use super::{Complaint, Ending, Exit, Format, say, say_json};
+use crate::signals::Signals;
 use floors::Floors;
 use report::Row;
 use scenario::Scenario;
@@ -112,7 +113,12 @@ pub(crate) async fn run(arguments: Arguments) -> Ending {
     if bench.arguments.format == Format::Text {
         say(opening_in_words(&told));
     }
-    bench.measure().await?;
+    let mut signals = Signals::take().map_err(Complaint::wrong)?;
+    tokio::select! {
+        ended = bench.measure() => ended?,
+        // Children and folders go with what is given up.
+        _ = signals.next() => return Err(Complaint::wrong("interrupted before everything was measured")),
+    }
     told["load_after"] = machine::load().into();
     match bench.arguments.format {
         Format::Text => say(format_args!("load average afterwards {}\n", machine::load())),
@@ -166,17 +172,19 @@ impl Bench {
             "machine": machine::describe(&self.folder),
             "folder": self.folder.display().to_string(),
             "load_before": machine::load(),
-            "method": METHOD,
+            "method": METHOD.replace('\n', " "),
             "seconds": self.arguments.seconds,
             "message_bytes": oru::length(),
         })
     }
 }
 
-const METHOD: &str = "Senders, receivers and server share this machine, the server in a process of its own with a \
-fresh store; every message is on disk (fdatasync) before it is answered. A rate is the median of five slices after a \
-warm-up; where messages are delivered it counts what has arrived, with at most 2000 under way. The floor is a bare \
-listener that appends each message to a file written before, one fdatasync for all that came meanwhile.";
+const METHOD: &str = "\
+Senders, receivers and server share this machine, the server in a process of its own with a fresh
+store; every message is on disk (fdatasync) before it is answered. A rate is the median of five
+slices after a warm-up; where messages are delivered it counts what has arrived, with at most 256
+under way, or two for each connection. The floor is a bare listener that appends each message to a
+file written before, one fdatasync for all that came meanwhile.";
 
 fn opening_in_words(told: &Value) -> String {
     let word = |name: &str| told[name].as_str().unwrap_or_default().to_owned();

@@ -24,6 +24,10 @@ pub(super) enum Figure {
     /// A part of something, or a multiple.
     Ratio(f64),
     Count(u64),
+    /// Sizes, one after the other in time.
+    Sizes(Vec<u64>),
+    /// Numbers, one after the other in time.
+    Counts(Vec<u64>),
     Words(String),
 }
 
@@ -128,6 +132,8 @@ impl Figure {
             Self::Bytes(bytes) => (format!("{name}_bytes"), json!(bytes)),
             Self::Ratio(ratio) => (name.to_owned(), json!(rounded(*ratio))),
             Self::Count(count) => (name.to_owned(), json!(count)),
+            Self::Sizes(sizes) => (format!("{name}_bytes"), json!(sizes)),
+            Self::Counts(counts) => (name.to_owned(), json!(counts)),
             Self::Words(words) => (name.to_owned(), json!(words)),
         }
     }
@@ -140,9 +146,17 @@ impl Figure {
             Self::Bytes(bytes) => sized(*bytes),
             Self::Ratio(ratio) => format!("{ratio:.3}"),
             Self::Count(count) => count.to_string(),
+            Self::Sizes(sizes) => from_to(sizes, sized),
+            Self::Counts(counts) => from_to(counts, |count| count.to_string()),
             Self::Words(words) => words.clone(),
         }
     }
+}
+
+/// The least and the most of them.
+fn from_to(values: &[u64], shown: impl Fn(u64) -> String) -> String {
+    let ends = values.iter().min().zip(values.iter().max());
+    ends.map_or_else(String::new, |(least, most)| format!("{} to {}", shown(*least), shown(*most)))
 }
 
 /// To a thousandth: more digits say nothing.

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
+    Bench,
     child::{Child, Usage},
     histogram::Waits,
     load::Running,
@@ -66,8 +67,23 @@ pub(super) async fn answers(running: &Running, lasts: Duration) -> Seen {
     Seen { pace, waits: running.tally().waits.waits() }
 }
 
+/// The same for what ends elsewhere, with what each message cost the child. `count` says how many have ended.
+pub(super) async fn ends(
+    running: &Running,
+    child: &Child,
+    bench: &Bench,
+    count: impl Fn() -> u64,
+) -> (Seen, Cost) {
+    warm_up(bench.lasts()).await;
+    running.tally().waits.clear();
+    let before = Snapshot::take(child, &bench.folder, count());
+    let pace = slices(bench.lasts(), &count).await;
+    let after = Snapshot::take(child, &bench.folder, count());
+    (Seen { pace, waits: running.tally().waits.waits() }, before.cost_until(&after))
+}
+
 /// What a server has used at one moment, and its disk.
-pub(super) struct Snapshot {
+struct Snapshot {
     usage: Usage,
     flushes: Option<u64>,
     messages: u64,
@@ -82,11 +98,11 @@ pub(super) struct Cost {
 }
 
 impl Snapshot {
-    pub(super) fn take(child: &Child, folder: &Path, messages: u64) -> Self {
+    fn take(child: &Child, folder: &Path, messages: u64) -> Self {
         Self { usage: child.usage(), flushes: place::flushes(folder), messages }
     }
 
-    pub(super) fn cost_until(&self, later: &Self) -> Cost {
+    fn cost_until(&self, later: &Self) -> Cost {
         let messages = (later.messages - self.messages).max(1);
         let flushes = |before: u64, after: u64| after.saturating_sub(before) as f64 / messages as f64;
         Cost {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::{
     super::{
@@ -14,53 +15,81 @@ use super::{
     },
     KEEPS,
 };
-use crate::cli::Complaint;
+use crate::{cli::Complaint, client::Client};
 
 const SENDERS: u16 = 16;
 /// How long forgetting may take.
 const LATEST: Duration = Duration::from_mins(30);
+/// A store that does not change for so long gives nothing back any more.
+const STILL: Duration = Duration::from_millis(500);
+/// Longer than the old channel keeps its messages.
+const OLD: Duration = Duration::from_millis(1100);
+/// The server begins to forget with its start.
+const AT_ONCE: [&str; 2] = ["--forget-after", "0"];
 
 pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let old = Channel::named("old", format!("{KEEPS}keep: {{ content: 1s, errors: 1s, metadata: 1s }}\n"))?;
     let channels = [old, Channel::named("new", KEEPS)?];
     let mut stand = Stand::begin(bench, &channels).await?;
     let [old, new] = &channels;
-    let kept = Load::filling(old.listen, bench.counts().forgotten).start().await.finish().await?;
+    let kept = fill(bench, old).await?;
     let running = Load::closed(new.listen, SENDERS).start().await;
     let without = window::answers(&running, bench.lasts()).await;
     running.stop().await?;
+    sleep(OLD).await;
     stand.stop().await?;
-    let before = stand.stored_bytes()?;
-    // Every message is older than a second by the time that forgetting begins.
-    stand.start(&["--forget-after", "1"]).await?;
+    stand.start(&AT_ONCE).await?;
     let running = Load::closed(new.listen, SENDERS).start().await;
-    let began = Instant::now();
-    while remain(&stand).await? {
-        if began.elapsed() > LATEST {
-            return Err(Complaint::wrong("what is old enough is not forgotten"));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let lasted = began.elapsed();
-    let rate = running.accepted() as f64 / lasted.as_secs_f64();
+    let lasted = forgotten(&stand.client()?).await?;
+    let beside = running.accepted() as f64 / lasted.as_secs_f64();
     let waits = running.tally().waits.waits();
-    let accepted = running.stop().await?;
-    stand.stop().await?;
-    let after = stand.stored_bytes()?;
+    let came = running.stop().await?;
     let row = Row::of(Scenario::Retention, "messages of one channel forgotten, another one takes new ones");
     let row = row.at(SENDERS).with("forgotten", Figure::Count(kept)).with("lasted", Figure::Time(lasted));
     let row = row.with("intake_without", Figure::Rate(without.pace.median()));
-    let row = row.with("intake_beside", Figure::Rate(rate));
-    let ratio = rate / without.pace.median().max(1e-9);
-    let row = row.with("intake_of_without", Figure::Ratio(ratio)).with("came", Figure::Count(accepted));
+    let row = row.with("intake_beside", Figure::Rate(beside));
+    let ratio = beside / without.pace.median().max(1e-9);
+    let row = row.with("intake_of_without", Figure::Ratio(ratio)).with("came", Figure::Count(came));
     let row = row.waits("wait_without", without.waits).waits("wait_beside", waits);
-    bench.tell(row.with("store_before", Figure::Bytes(before)).with("store_after", Figure::Bytes(after)));
+    bench.tell(space(bench, &mut stand, old, row).await?);
     Ok(())
 }
 
-/// Whether anything of the old channel is still there.
-async fn remain(stand: &Stand) -> Result<bool, Complaint> {
+/// The same once more, with nothing beside it: what the files took before, and what they take after.
+async fn space(bench: &Bench, stand: &mut Stand, old: &Channel, row: Row) -> Result<Row, Complaint> {
+    fill(bench, old).await?;
+    sleep(OLD).await;
+    stand.stop().await?;
+    let before = stand.stored_bytes()?;
+    stand.start(&AT_ONCE).await?;
+    let lasted = forgotten(&stand.client()?).await?;
+    let (mut bytes, mut since) = (stand.stored_bytes()?, Instant::now());
+    while since.elapsed() < STILL {
+        sleep(Duration::from_millis(20)).await;
+        let now = stand.stored_bytes()?;
+        if now != bytes {
+            (bytes, since) = (now, Instant::now());
+        }
+    }
+    stand.stop().await?;
+    let row = row.with("lasted_alone", Figure::Time(lasted)).with("store_before", Figure::Bytes(before));
+    Ok(row.with("store_after", Figure::Bytes(stand.stored_bytes()?)))
+}
+
+async fn fill(bench: &Bench, old: &Channel) -> Result<u64, Complaint> {
+    Load::filling(old.listen, bench.counts().forgotten).start().await.finish().await
+}
+
+/// Waits until nothing of the old channel is there any more; returns how long it took.
+async fn forgotten(client: &Client) -> Result<Duration, Complaint> {
+    let began = Instant::now();
     let query = [("channel", "old".to_owned()), ("limit", "1".to_owned())];
-    let found: Vec<Value> = stand.client()?.get(&["messages"], &query).await?;
-    Ok(!found.is_empty())
+    while began.elapsed() < LATEST {
+        let found: Vec<Value> = client.get(&["messages"], &query).await?;
+        if found.is_empty() {
+            return Ok(began.elapsed());
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Err(Complaint::wrong("what is old enough is not forgotten"))
 }

@@ -13,10 +13,10 @@ use super::{
     },
     PATIENCE, queued_to,
 };
-use crate::{cli::Complaint, terminal::sized};
+use crate::cli::Complaint;
 
 const SENDERS: u16 = 16;
-/// So often memory and files are looked at: each minute of half an hour.
+/// So often memory and files are looked at, or each minute where it lasts longer.
 const LOOKS: u32 = 30;
 /// A last third that is larger than the middle one by more than this part, and by more than these bytes, is not flat.
 const FLAT: (f64, f64) = (1.05, 4e6);
@@ -29,8 +29,9 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let pace = bench.counts().pace as f64;
     let running = Load { pace: Some(pace), ..Load::closed(channel.listen, SENDERS) }.start().await;
     let (mut memory, mut files) = (Vec::new(), Vec::new());
-    for _ in 0..LOOKS {
-        tokio::time::sleep(lasts / LOOKS).await;
+    let looks = LOOKS.max(bench.counts().minutes as u32);
+    for _ in 0..looks {
+        tokio::time::sleep(lasts / looks).await;
         let usage = stand.child().usage();
         memory.push(usage.memory);
         files.push(usage.files);
@@ -43,15 +44,10 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let row = row.at(SENDERS).with("lasted", Figure::Time(lasts)).with("asked", Figure::Rate(pace));
     let row = row.with("accepted", Figure::Count(accepted));
     let row = row.with("delivered", Figure::Count(peer.delivered().count())).waits("wait", waits);
-    let row = row.with("memory", Figure::Words(listed(&memory, |bytes| sized(bytes))));
-    let row = row.with("files", Figure::Words(listed(&files, |number| number.to_string())));
     let row = row.with("memory_is", Figure::Words(verdict(&memory, FLAT.1).to_owned()));
-    bench.tell(row.with("files_are", Figure::Words(verdict(&files, 2.0).to_owned())));
+    let row = row.with("files_are", Figure::Words(verdict(&files, 2.0).to_owned()));
+    bench.tell(row.with("memory", Figure::Sizes(memory)).with("files", Figure::Counts(files)));
     Ok(())
-}
-
-fn listed(values: &[u64], shown: impl Fn(u64) -> String) -> String {
-    values.iter().map(|value| shown(*value)).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the last third is about as large as the middle one: the first fills what is kept ready.
