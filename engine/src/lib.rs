@@ -32,6 +32,7 @@ mod plan;
 mod ports;
 mod recovery;
 mod reply;
+pub mod routing;
 mod script;
 mod source;
 mod stop;
@@ -61,6 +62,7 @@ pub use ports::Ports;
 pub use reply::{
     Outcome, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
 };
+pub use routing::{Goes, RoutedPiece};
 pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings};
 pub use stop::Stop;

@@ -2,8 +2,6 @@
 
 mod channel;
 mod destination;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use std::path::Path as FilePath;
@@ -11,9 +9,6 @@ use std::path::Path as FilePath;
 use engine::{Diagnostic, Path};
 
 use crate::{Channel, Fault, InForce, Project, promises::Promises};
-
-/// The code of every note about a change.
-const CODE: &str = "change-loses";
 
 /// Says what the files as they are now lose of what was in force: one note for each promise that is less than before.
 ///
@@ -61,7 +56,7 @@ impl Note {
     }
 
     fn diagnostic(self) -> Diagnostic {
-        Diagnostic::note(CODE, self.at, self.lost).help(self.advice)
+        Diagnostic::note("change-loses", self.at, self.lost).help(self.advice)
     }
 }
 
@@ -100,3 +95,6 @@ fn left(project: &Project, before: &InForce, (name, then): (&str, &Promises)) ->
 fn gone(file: &FilePath, note: Note) -> Fault {
     Fault::without_source(file.to_owned(), note.diagnostic())
 }
+
+#[cfg(test)]
+mod tests;
