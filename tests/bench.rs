@@ -5,7 +5,7 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use tests::{Behaviour, Receiver, binary};
+use tests::{Behaviour, Project, Receiver, binary, free_port};
 
 fn bench(words: &[&str]) -> Output {
     let words = words.iter().chain(&["--seconds", "0.3", "--format", "json"]);
@@ -31,9 +31,14 @@ fn number(row: &Value, figure: &str) -> f64 {
 }
 
 #[track_caller]
+fn count(row: &Value, figure: &str) -> u64 {
+    row["figures"][figure].as_u64().unwrap_or_else(|| panic!("no `{figure}` in {row:#}"))
+}
+
+#[track_caller]
 fn same(row: &Value, one: &str, other: &str) {
-    assert!(number(row, one) > 0.0, "`{one}` is nothing in {row:#}");
-    assert_eq!(number(row, one), number(row, other), "`{one}` and `{other}` differ in {row:#}");
+    assert!(count(row, one) > 0, "`{one}` is nothing in {row:#}");
+    assert_eq!(count(row, one), count(row, other), "`{one}` and `{other}` differ in {row:#}");
 }
 
 /// What every row with a rate holds.
@@ -71,13 +76,15 @@ fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections()
             }
         }
     }
-    for way in ["route", "keyed", "fanout"] {
-        of(&rows, way).iter().for_each(|row| ranked(row, "end_to_end_at_half_rate"));
+    for row in ["route", "keyed", "fanout"].iter().flat_map(|way| of(&rows, way)) {
+        ranked(row, "end_to_end_at_half_rate");
     }
     assert!(number(of(&rows, "route")[0], "rate_of_sequence_floor") > 0.0);
     // Two numbers of connections and the sequence, each once.
     assert_eq!(of(&rows, "floor").len(), 3);
-    of(&rows, "floor").iter().for_each(|row| paced(row));
+    for floor in of(&rows, "floor") {
+        paced(floor);
+    }
 }
 
 #[test]
@@ -102,15 +109,16 @@ fn what_waits_is_delivered_in_the_end() {
     }
     let stuck = of(&rows, "stuck")[0];
     paced(stuck);
-    assert!(number(stuck, "undelivered_at_the_end") > 0.0, "{stuck:#}");
+    assert!(count(stuck, "undelivered_at_the_end") > 0, "{stuck:#}");
+    same(stuck, "accepted", "delivered");
     let outage = of(&rows, "outage")[0];
     same(outage, "accepted_while_down", "delivered");
-    assert_eq!(number(outage, "accepted_while_down"), 50.0);
+    assert_eq!(count(outage, "accepted_while_down"), 50);
     let backlog = of(&rows, "backlog")[0];
     same(backlog, "waiting", "delivered");
-    assert!(number(backlog, "waiting") >= 300.0);
+    assert!(count(backlog, "waiting") >= 300, "{backlog:#}");
     let disk = of(&rows, "disk")[0];
-    assert_eq!(number(disk, "messages"), 100.0);
+    assert_eq!(count(disk, "messages"), 100);
     assert!(number(disk, "each_bytes") > 500.0, "{disk:#}");
 }
 
@@ -134,15 +142,15 @@ fn stores_channels_large_messages_and_scripts_have_their_rows() {
         "50",
     ]);
     let kept = of(&rows, "kept")[0];
-    assert!(number(kept, "kept") >= 300.0 && number(kept, "listed") == 100.0, "{kept:#}");
+    assert!(count(kept, "kept") >= 300 && count(kept, "listed") == 100, "{kept:#}");
     assert!(number(kept, "by_control_id_seconds") > 0.0 && number(kept, "by_patient_seconds") > 0.0);
     let channels = of(&rows, "channels")[0];
-    assert_eq!(number(channels, "channels"), 12.0);
+    assert_eq!(count(channels, "channels"), 12);
     assert!(number(channels, "reload_of_one_seconds") > 0.0, "{channels:#}");
     let large = of(&rows, "large")[0];
     assert!(number(large, "size_bytes") > 1e6 && number(large, "messages") >= 1.0, "{large:#}");
     ranked(large, "others_beside");
-    assert_eq!(number(of(&rows, "script")[0], "segments"), 30.0);
+    assert_eq!(count(of(&rows, "script")[0], "segments"), 30);
     let soak = of(&rows, "soak")[0];
     same(soak, "accepted", "delivered");
     assert!(["flat", "growing"].contains(&soak["figures"]["files_are"].as_str().unwrap()), "{soak:#}");
@@ -152,7 +160,7 @@ fn stores_channels_large_messages_and_scripts_have_their_rows() {
 fn what_is_old_enough_is_forgotten_beside_intake() {
     let (_, rows) = measured(&["retention", "--forgotten", "300"]);
     let row = of(&rows, "retention")[0];
-    assert_eq!(number(row, "forgotten"), 300.0);
+    assert_eq!(count(row, "forgotten"), 300);
     assert!(number(row, "came") > 0.0 && number(row, "store_after_bytes") > 0.0, "{row:#}");
 }
 
@@ -162,7 +170,27 @@ fn another_engine_is_loaded_beside_the_same_floor() {
     let (_, rows) = measured(&["--against", &format!("127.0.0.1:{}", other.port), "--connections", "2"]);
     let row = of(&rows, "against")[0];
     paced(row);
-    assert_eq!(number(row, "accepted"), other.received().len() as f64);
+    assert_eq!(count(row, "accepted"), other.received().len() as u64);
+}
+
+#[test]
+fn what_another_engine_hands_on_is_counted_where_it_arrives() {
+    let project = Project::new();
+    let (listen, receive) = (free_port(), free_port());
+    project.write(
+        "channels/other.yaml",
+        format!(
+            "name: other\nsource:\n  mllp: {{ listen: \"127.0.0.1:{listen}\" }}\ndestinations:\n  - name: out\n    \
+             to:\n      mllp: {{ connect: \"127.0.0.1:{receive}\" }}\n"
+        ),
+    );
+    let _other = project.start();
+    let (against, receive) = (format!("127.0.0.1:{listen}"), format!("127.0.0.1:{receive}"));
+    let (_, rows) = measured(&["--against", &against, "--receive", &receive, "--connections", "4"]);
+    let row = of(&rows, "against")[0];
+    paced(row);
+    same(row, "accepted", "delivered");
+    assert_eq!(count(row, "out_of_order"), 0);
 }
 
 #[test]

@@ -12,6 +12,14 @@ use tokio::{
 
 use crate::cli::Complaint;
 
+/// So many messages may be under way to their end, or two for each connection.
+const AHEAD: usize = 256;
+
+/// How many messages of so many senders may be under way.
+pub(super) fn ahead(connections: u16) -> usize {
+    AHEAD.max(2 * usize::from(connections))
+}
+
 /// Counts what arrives; shared by the one who receives and those who send.
 pub(super) struct Delivered {
     arrivals: AtomicU64,
@@ -24,6 +32,11 @@ impl Delivered {
     /// Senders wait when so many messages have not arrived.
     pub(super) fn bounded(copies: u64, ahead: usize) -> Self {
         Self { arrivals: AtomicU64::new(0), copies, room: Semaphore::new(ahead) }
+    }
+
+    /// As many under way as keep every leg busy, and no more, so that what arrives is soon as much as what comes.
+    pub(super) fn ahead(connections: u16) -> Self {
+        Self::bounded(1, ahead(connections))
     }
 
     /// Senders never wait.

@@ -56,8 +56,11 @@ impl Bench {
         let (seen, cost) = window::ends(&running, &child, self, || running.accepted()).await;
         running.stop().await?;
         child.stop().await?;
-        let row = Row::floor(BARE).at(connections).pace(&seen.pace);
-        self.tell(row.waits("wait", seen.waits).cost(&cost));
+        let mut row = Row::floor(BARE).at(connections);
+        row.pace(&seen.pace);
+        row.waits("wait", seen.waits);
+        row.cost(&cost);
+        self.tell(row);
         Ok(Floor { rate: seen.pace.median(), waits: seen.waits })
     }
 
@@ -74,7 +77,9 @@ impl Bench {
         window::warm_up(self.lasts()).await;
         let pace = window::slices(self.lasts(), || peer.delivered().count()).await;
         child.stop().await?;
-        self.tell(Row::floor(SEQUENCE).pace(&pace));
+        let mut row = Row::floor(SEQUENCE);
+        row.pace(&pace);
+        self.tell(row);
         let rate = pace.median();
         *self.floors.sequence.borrow_mut() = Some(rate);
         Ok(rate)

@@ -4,18 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Bench, Scenario,
-    delivered::Delivered,
+    delivered::{Delivered, ahead},
     load::Load,
     peer::{Order, Peer},
-    report::{Figure, Row},
+    report::Row,
     stand::{Channel, Following, Stand},
     window,
 };
 use crate::cli::Complaint;
 
-/// So many messages may be under way to their end, or two for each connection: enough to keep every leg busy, few
-/// enough that what arrives is soon as much as what comes.
-const AHEAD: usize = 256;
 /// How long nothing may arrive before the rest counts as lost.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -143,17 +140,18 @@ impl Flow {
         for connections in bench.connections() {
             let floor = bench.floor(connections).await?;
             let run = self.start(bench, connections).await?;
-            let (row, rate) = self.saturate(bench, &run, connections).await?;
-            let row = row.with("rate_of_floor", Figure::Ratio(rate / floor.rate));
-            let row = match &run.peer {
-                Some(peer) => self.in_order(bench, row, rate, peer).await?,
-                None => row,
-            };
-            let row = match &run.peer {
-                Some(peer) => end_to_end(bench, row, &run, peer, (connections, rate / 2.0)).await?,
-                None => row,
-            };
-            let row = row.with("memory_peak", Figure::Bytes(run.stand.child().usage().memory_peak));
+            let mut row = Row::of(self.scenario, self.what).at(connections);
+            let rate = self.saturate(bench, &run, connections, &mut row).await?;
+            row.ratio("rate_of_floor", rate, floor.rate);
+            if self.end == (End::Peer { order: Order::Arrival, copies: 1 }) {
+                row.ratio("rate_of_sequence_floor", rate, bench.sequence_floor().await?);
+            }
+            if let Some(peer) = &run.peer {
+                let load = Load::closed(run.channel.listen, connections);
+                let load = Load { pace: Some((rate / 2.0).max(1.0)), ..load };
+                end_to_end(bench, load, peer, &mut row).await?;
+            }
+            row.bytes("memory_peak", run.stand.child().usage().memory_peak);
             bench.tell(row);
         }
         Ok(())
@@ -163,9 +161,7 @@ impl Flow {
         let copies = if let End::Peer { copies, .. } = self.end { copies } else { 1 };
         let delivered = Arc::new(match self.end {
             End::Answer => Delivered::unbounded(),
-            End::Peer { .. } | End::Sent => {
-                Delivered::bounded(copies, AHEAD.max(2 * usize::from(connections)))
-            }
+            End::Peer { .. } | End::Sent => Delivered::bounded(copies, ahead(connections)),
         });
         let peer = match self.end {
             End::Peer { order, .. } => Some(Peer::up(order, Arc::clone(&delivered)).await?),
@@ -181,8 +177,14 @@ impl Flow {
         Ok(Run { stand, channel, peer, delivered, _following: following })
     }
 
-    /// As fast as messages come to their end; returns that too.
-    async fn saturate(&self, bench: &Bench, run: &Run, connections: u16) -> Result<(Row, f64), Complaint> {
+    /// As fast as messages come to their end; returns how fast that is.
+    async fn saturate(
+        &self,
+        bench: &Bench,
+        run: &Run,
+        connections: u16,
+        row: &mut Row,
+    ) -> Result<f64, Complaint> {
         let load = Load::closed(run.channel.listen, connections);
         let running = Load { delivered: Arc::clone(&run.delivered), ..load }.start().await;
         let ends = || match self.end {
@@ -191,44 +193,29 @@ impl Flow {
         };
         let (seen, cost) = window::ends(&running, run.stand.child(), bench, ends).await;
         let accepted = running.stop().await?;
-        let row = Row::of(self.scenario, self.what).at(connections).pace(&seen.pace);
-        let mut row = row.waits("wait", seen.waits).cost(&cost).with("accepted", Figure::Count(accepted));
+        row.pace(&seen.pace);
+        row.waits("wait", seen.waits);
+        row.cost(&cost);
+        row.count("accepted", accepted);
         if self.end != End::Answer {
             run.delivered.wait_for(accepted, PATIENCE).await?;
-            row = row.with("delivered", Figure::Count(run.delivered.count()));
+            row.count("delivered", run.delivered.count());
         }
-        Ok((row, seen.pace.median()))
-    }
-
-    /// Whether the promised order was kept, and what a machine can do in that order.
-    async fn in_order(&self, bench: &Bench, row: Row, rate: f64, peer: &Peer) -> Result<Row, Complaint> {
-        peer.require_order()?;
-        let row = row.with("repeated", Figure::Count(peer.repeated()));
-        if self.end != (End::Peer { order: Order::Arrival, copies: 1 }) {
-            return Ok(row);
-        }
-        let floor = bench.sequence_floor().await?;
-        Ok(row.with("rate_of_sequence_floor", Figure::Ratio(rate / floor)))
+        Ok(seen.pace.median())
     }
 }
 
-/// From sending to receiving, at so many messages each second: fewer than there could be, so that none waits for others.
-async fn end_to_end(
-    bench: &Bench,
-    row: Row,
-    run: &Run,
-    peer: &Peer,
-    (connections, pace): (u16, f64),
-) -> Result<Row, Complaint> {
-    let before = run.delivered.count();
-    let load = Load { pace: Some(pace.max(1.0)), ..Load::closed(run.channel.listen, connections) };
+/// From sending to receiving, with fewer messages than there could be, so that none waits for others.
+async fn end_to_end(bench: &Bench, load: Load, peer: &Peer, row: &mut Row) -> Result<(), Complaint> {
+    let before = peer.delivered().count();
     let running = load.start().await;
     window::warm_up(bench.lasts()).await;
     peer.waits().clear();
     window::slices(bench.lasts(), || running.accepted()).await;
     let waits = peer.waits().waits();
     let accepted = running.stop().await?;
-    run.delivered.wait_for(before + accepted, PATIENCE).await?;
-    peer.require_order()?;
-    Ok(row.waits("end_to_end_at_half_rate", waits))
+    peer.delivered().wait_for(before + accepted, PATIENCE).await?;
+    row.waits("end_to_end_at_half_rate", waits);
+    row.count("repeated", peer.repeated());
+    peer.require_order()
 }

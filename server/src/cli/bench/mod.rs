@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// Loads another engine's MLLP port instead, with the same messages
     #[arg(long, value_name = "ADDR", conflicts_with = "scenarios")]
     against: Option<String>,
+    /// Where that engine hands messages on to; counts what arrives there
+    #[arg(long, value_name = "ADDR", requires = "against")]
+    receive: Option<String>,
     #[command(flatten)]
     counts: Counts,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]

@@ -63,6 +63,15 @@ struct Shared {
 impl Peer {
     /// Takes a port; what comes is counted by `delivered`.
     pub(super) async fn up(order: Order, delivered: Arc<Delivered>) -> Result<Self, Complaint> {
+        Self::at(super::ports::free(1)?[0], order, delivered).await
+    }
+
+    /// Takes this port.
+    pub(super) async fn at(
+        address: SocketAddr,
+        order: Order,
+        delivered: Arc<Delivered>,
+    ) -> Result<Self, Complaint> {
         let shared = Arc::new(Shared {
             delivered,
             order,
@@ -72,7 +81,7 @@ impl Peer {
             waits: Histogram::default(),
             stuck: watch::Sender::new(None),
         });
-        let mut peer = Self { address: super::ports::free(1)?[0], shared, listening: None };
+        let mut peer = Self { address, shared, listening: None };
         peer.rise().await?;
         Ok(peer)
     }
@@ -112,9 +121,13 @@ impl Peer {
         self.shared.repeated.load(Ordering::SeqCst)
     }
 
+    pub(super) fn out_of_order(&self) -> u64 {
+        self.shared.out_of_order.load(Ordering::SeqCst)
+    }
+
     /// Fails where order was promised and not kept.
     pub(super) fn require_order(&self) -> Result<(), Complaint> {
-        match self.shared.out_of_order.load(Ordering::SeqCst) {
+        match self.out_of_order() {
             0 => Ok(()),
             number => Err(Complaint::wrong(format!("{number} messages arrived out of order"))),
         }

@@ -61,34 +61,53 @@ impl Row {
         self
     }
 
-    pub(super) fn with(mut self, name: &str, figure: Figure) -> Self {
+    /// So many each second.
+    pub(super) fn rate(&mut self, name: &str, rate: f64) {
+        self.add(name, Figure::Rate(rate));
+    }
+
+    pub(super) fn time(&mut self, name: &str, time: Duration) {
+        self.add(name, Figure::Time(time));
+    }
+
+    pub(super) fn bytes(&mut self, name: &str, bytes: u64) {
+        self.add(name, Figure::Bytes(bytes));
+    }
+
+    pub(super) fn count(&mut self, name: &str, count: u64) {
+        self.add(name, Figure::Count(count));
+    }
+
+    /// One thing as a part of another, or as a multiple.
+    pub(super) fn ratio(&mut self, name: &str, one: f64, other: f64) {
+        self.add(name, Figure::Ratio(if other > 0.0 { one / other } else { 0.0 }));
+    }
+
+    pub(super) fn add(&mut self, name: &str, figure: Figure) {
         self.figures.push((name.to_owned(), figure));
-        self
     }
 
     /// The median of the slices, with the slowest and the fastest, and how many messages it was.
-    pub(super) fn pace(self, pace: &Pace) -> Self {
-        let end = |rate: Option<&f64>| Figure::Rate(rate.copied().unwrap_or(0.0));
-        self.with("rate", Figure::Rate(pace.median()))
-            .with("slowest_slice", end(pace.slices.first()))
-            .with("fastest_slice", end(pace.slices.last()))
-            .with("messages", Figure::Count(pace.messages))
+    pub(super) fn pace(&mut self, pace: &Pace) {
+        self.rate("rate", pace.median());
+        self.rate("slowest_slice", pace.slices.first().copied().unwrap_or(0.0));
+        self.rate("fastest_slice", pace.slices.last().copied().unwrap_or(0.0));
+        self.count("messages", pace.messages);
     }
 
-    pub(super) fn waits(self, name: &str, waits: Waits) -> Self {
-        self.with(&format!("{name}_p50"), Figure::Time(waits.p50))
-            .with(&format!("{name}_p95"), Figure::Time(waits.p95))
-            .with(&format!("{name}_p99"), Figure::Time(waits.p99))
-            .with(&format!("{name}_max"), Figure::Time(waits.max))
+    pub(super) fn waits(&mut self, name: &str, waits: Waits) {
+        let parts = [("p50", waits.p50), ("p95", waits.p95), ("p99", waits.p99), ("max", waits.max)];
+        for (part, time) in parts {
+            self.time(&format!("{name}_{part}"), time);
+        }
     }
 
-    pub(super) fn cost(self, cost: &Cost) -> Self {
-        let row = self
-            .with("processor_each", Figure::Time(cost.processor))
-            .with("written_each", Figure::Bytes(cost.written));
-        match cost.flushes {
-            Some(flushes) => row.with("disk_flushes_each", Figure::Ratio(flushes)),
-            None => row,
+    /// What each message cost the server.
+    pub(super) fn cost(&mut self, cost: &Cost) {
+        self.time("processor_each", cost.processor);
+        self.bytes("written_each", cost.written);
+        if let Some(flushes) = cost.flushes {
+            self.ratio("disk_flushes_each", flushes, 1.0);
         }
     }
 
@@ -170,11 +189,10 @@ mod tests {
 
     #[test]
     fn the_unit_of_a_figure_stands_in_its_name() {
-        let row = Row::floor("bare")
-            .at(16)
-            .with("rate", Figure::Rate(1234.5678))
-            .with("memory", Figure::Bytes(7))
-            .with("part", Figure::Ratio(0.5));
+        let mut row = Row::floor("bare").at(16);
+        row.rate("rate", 1234.5678);
+        row.bytes("memory", 7);
+        row.ratio("part", 1.0, 2.0);
         let figures = json!({ "rate_per_second": 1234.568, "memory_bytes": 7, "part": 0.5 });
         assert_eq!(row.as_json()["figures"], figures);
         assert_eq!(

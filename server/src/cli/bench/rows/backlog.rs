@@ -8,11 +8,10 @@ use super::{
         delivered::Delivered,
         load::Load,
         peer::{Order, Peer},
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
-        window::{self, Seen},
     },
-    PATIENCE, SENDERS, queued_to,
+    PATIENCE, SENDERS, intake, queued_to,
 };
 use crate::cli::Complaint;
 
@@ -21,39 +20,35 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     peer.fall().await;
     let channel = Channel::measured(queued_to(peer.address))?;
     let mut stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
-    let (started_empty, memory_empty) = (stand.child().started_in, stand.child().usage().memory);
-    let (empty, few) = intake(bench, &channel).await?;
-    let filled = Load::filling(channel.listen, bench.counts().backlog.saturating_sub(few)).start().await;
-    let filled = few + filled.finish().await?;
-    let memory_filled = stand.child().usage().memory;
-    let (full, more) = intake(bench, &channel).await?;
-    let waiting = filled + more;
+    let mut row = Row::of(Scenario::Backlog, "deliveries that wait in one queue, their receiver down");
+    row.time("start_empty", stand.child().started_in);
+    row.bytes("memory_empty", stand.child().usage().memory);
+    let waiting = fill(bench, &channel, &stand, &mut row).await?;
     stand.stop().await?;
     stand.start(&[]).await?;
-    let (started_filled, memory_started) = (stand.child().started_in, stand.child().usage().memory);
+    row.time("start_filled", stand.child().started_in);
+    row.bytes("memory_started", stand.child().usage().memory);
     peer.rise().await?;
     let began = Instant::now();
     peer.delivered().wait_for(waiting, PATIENCE).await?;
-    let drain = waiting as f64 / began.elapsed().as_secs_f64();
-    let row = Row::of(Scenario::Backlog, "deliveries that wait in one queue, their receiver down");
-    let row = row.at(SENDERS).with("waiting", Figure::Count(waiting));
-    let row = row.with("intake_empty", Figure::Rate(empty.pace.median()));
-    let row = row.with("intake_filled", Figure::Rate(full.pace.median()));
-    let ratio = full.pace.median() / empty.pace.median().max(1e-9);
-    let row = row.with("intake_of_empty", Figure::Ratio(ratio)).with("drained", Figure::Rate(drain));
-    let row = row.with("delivered", Figure::Count(peer.delivered().count()));
-    let row = row.with("start_empty", Figure::Time(started_empty));
-    let row = row.with("start_filled", Figure::Time(started_filled));
-    let row = row.with("memory_empty", Figure::Bytes(memory_empty));
-    let row = row.with("memory_filled", Figure::Bytes(memory_filled));
-    let row = row.with("memory_started", Figure::Bytes(memory_started));
-    bench.tell(row.with("memory_peak", Figure::Bytes(stand.child().usage().memory_peak)));
+    row.rate("drained", waiting as f64 / began.elapsed().as_secs_f64());
+    row.count("delivered", peer.delivered().count());
+    row.bytes("memory_peak_of_the_drain", stand.child().usage().memory_peak);
+    bench.tell(row.at(SENDERS));
     Ok(())
 }
 
-/// How fast messages are taken now; and how many were.
-async fn intake(bench: &Bench, channel: &Channel) -> Result<(Seen, u64), Complaint> {
-    let running = Load::closed(channel.listen, SENDERS).start().await;
-    let seen = window::answers(&running, bench.lasts()).await;
-    Ok((seen, running.stop().await?))
+/// Intake into an empty queue, then very much, then intake into a full one; returns how many wait.
+async fn fill(bench: &Bench, channel: &Channel, stand: &Stand, row: &mut Row) -> Result<u64, Complaint> {
+    let (empty, few) = intake(bench, channel).await?;
+    let filling = Load::filling(channel.listen, bench.counts().backlog.saturating_sub(few));
+    let many = filling.start().await.finish().await?;
+    row.bytes("memory_filled", stand.child().usage().memory);
+    let (full, more) = intake(bench, channel).await?;
+    let waiting = few + many + more;
+    row.count("waiting", waiting);
+    row.rate("intake_empty", empty.pace.median());
+    row.rate("intake_filled", full.pace.median());
+    row.ratio("intake_of_empty", full.pace.median(), empty.pace.median());
+    Ok(waiting)
 }

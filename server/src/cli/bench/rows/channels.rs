@@ -6,7 +6,7 @@ use super::{
     super::{
         Bench, Scenario,
         load::Load,
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
     },
     KEEPS,
@@ -24,24 +24,30 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let stand = Stand::begin(bench, &channels).await?;
     tokio::time::sleep(REST).await;
     let idle = stand.child().usage();
-    let edited = &mut channels[count as usize / 2];
-    edited.rest = format!("description: edited\n{KEEPS}");
-    edited.write(stand.root())?;
+    let mut row = Row::of(Scenario::Channels, "enabled channels, each with its own port");
+    row.count("channels", count);
+    row.time("start", stand.child().started_in);
+    row.time("processor_of_start", idle.processor);
+    row.bytes("memory_idle", idle.memory);
+    row.count("files", idle.files);
+    row.time("reload_of_one", reload(&stand, &mut channels[count as usize / 2]).await?);
+    for place in [0, count / 2, count - 1] {
+        let listen = channels[place as usize].listen;
+        Load { count: Some(10), ..Load::closed(listen, 1) }.start().await.finish().await?;
+    }
+    bench.tell(row);
+    Ok(())
+}
+
+/// Edits a channel and brings the edit into force; returns how long that took.
+async fn reload(stand: &Stand, channel: &mut Channel) -> Result<Duration, Complaint> {
+    channel.rest = format!("description: edited\n{KEEPS}");
+    channel.write(stand.root())?;
     let began = Instant::now();
-    let query = [("channel", edited.name.clone())];
+    let query = [("channel", channel.name.clone())];
     let deployed: Deployed = stand.client()?.post_with(&["deploy"], &query, &()).await?;
-    let reload = began.elapsed();
     if !deployed.in_force || deployed.changes.is_empty() {
         return Err(Complaint::wrong("the edited channel did not come into force"));
     }
-    for channel in [&channels[0], &channels[count as usize / 2], &channels[count as usize - 1]] {
-        Load { count: Some(10), ..Load::closed(channel.listen, 1) }.start().await.finish().await?;
-    }
-    let row = Row::of(Scenario::Channels, "enabled channels, each with its own port");
-    let row =
-        row.with("channels", Figure::Count(count)).with("start", Figure::Time(stand.child().started_in));
-    let row = row.with("processor_of_start", Figure::Time(idle.processor));
-    let row = row.with("memory_idle", Figure::Bytes(idle.memory)).with("files", Figure::Count(idle.files));
-    bench.tell(row.with("reload_of_one", Figure::Time(reload)));
-    Ok(())
+    Ok(began.elapsed())
 }

@@ -9,7 +9,7 @@ use super::{
         load::Load,
         oru,
         peer::{Order, Peer},
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
     },
     PATIENCE, queued_to,
@@ -30,11 +30,13 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let written = stand.child().usage().written - before;
     stand.stop().await?;
     let taken = stand.stored_bytes()?.saturating_sub(empty);
-    let each = |bytes: u64| bytes / accepted.max(1);
-    let row = Row::of(Scenario::Disk, "a message kept with one delivery and its answer; the server stopped");
-    let row = row.with("messages", Figure::Count(accepted)).with("each", Figure::Bytes(each(taken)));
-    let ratio = each(taken) as f64 / oru::length() as f64;
-    let row = row.with("of_the_message", Figure::Ratio(ratio));
-    bench.tell(row.with("written_each", Figure::Bytes(each(written))).with("store", Figure::Bytes(taken)));
+    let mut row =
+        Row::of(Scenario::Disk, "a message kept with one delivery and its answer; the server stopped");
+    row.count("messages", accepted);
+    row.bytes("each", taken / accepted.max(1));
+    row.ratio("of_the_message", taken as f64 / accepted as f64, oru::length() as f64);
+    row.bytes("written_each", written / accepted.max(1));
+    row.bytes("store", taken);
+    bench.tell(row);
     Ok(())
 }

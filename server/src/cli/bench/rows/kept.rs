@@ -9,11 +9,10 @@ use super::{
         Bench, Scenario,
         load::Load,
         oru::patient_name,
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
-        window::{self, Seen},
     },
-    KEEPS, SENDERS,
+    KEEPS, SENDERS, intake,
 };
 use crate::{cli::Complaint, client::Client};
 
@@ -24,35 +23,33 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let channel = Channel::measured(KEEPS)?;
     let stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
     let (empty, few) = intake(bench, &channel).await?;
-    let filled = Load::filling(channel.listen, bench.counts().kept.saturating_sub(few)).start().await;
-    let filled = few + filled.finish().await?;
+    let filling = Load::filling(channel.listen, bench.counts().kept.saturating_sub(few));
+    let many = filling.start().await.finish().await?;
     let (full, more) = intake(bench, &channel).await?;
-    let client = stand.client()?;
-    let newest = find(&client, &[("channel", "measured"), ("limit", "100")]).await?;
-    let ids = control_ids(&client, more).await?;
-    let by_control_id = search(&client, &ids).await?;
-    let patients: Vec<_> = (0..SEARCHES).map(patient_name).collect();
-    let by_patient = search(&client, &patients).await?;
-    let row = Row::of(Scenario::Kept, "messages in the store, found over REST");
-    let row = row.at(SENDERS).with("kept", Figure::Count(filled + more));
-    let row = row.with("intake_empty", Figure::Rate(empty.pace.median()));
-    let row = row.with("intake_filled", Figure::Rate(full.pace.median()));
-    let ratio = full.pace.median() / empty.pace.median().max(1e-9);
-    let row = row.with("intake_of_empty", Figure::Ratio(ratio));
-    let row = row.with("newest_100", Figure::Time(newest.1)).with("listed", Figure::Count(newest.0));
-    let row = row.with("by_control_id", Figure::Time(by_control_id.0));
-    let row = row.with("by_control_id_max", Figure::Time(by_control_id.1));
-    let row = row.with("by_patient", Figure::Time(by_patient.0));
-    let row = row.with("by_patient_max", Figure::Time(by_patient.1));
-    let row = row.with("store", Figure::Bytes(stand.stored_bytes()?));
-    bench.tell(row.with("memory", Figure::Bytes(stand.child().usage().memory)));
+    let mut row = Row::of(Scenario::Kept, "messages in the store, found over REST");
+    row.count("kept", few + many + more);
+    row.rate("intake_empty", empty.pace.median());
+    row.rate("intake_filled", full.pace.median());
+    row.ratio("intake_of_empty", full.pace.median(), empty.pace.median());
+    searches(&stand.client()?, few + many + more, &mut row).await?;
+    row.bytes("store", stand.stored_bytes()?);
+    row.bytes("memory", stand.child().usage().memory);
+    bench.tell(row.at(SENDERS));
     Ok(())
 }
 
-async fn intake(bench: &Bench, channel: &Channel) -> Result<(Seen, u64), Complaint> {
-    let running = Load::closed(channel.listen, SENDERS).start().await;
-    let seen = window::answers(&running, bench.lasts()).await;
-    Ok((seen, running.stop().await?))
+async fn searches(client: &Client, kept: u64, row: &mut Row) -> Result<(), Complaint> {
+    let (listed, took) = find(client, &[("channel", "measured"), ("limit", "100")]).await?;
+    row.count("listed", listed);
+    row.time("newest_100", took);
+    let ids = control_ids(client, kept).await?;
+    let patients: Vec<_> = (0..SEARCHES).map(patient_name).collect();
+    for (name, texts) in [("by_control_id", ids), ("by_patient", patients)] {
+        let (median, longest) = search(client, &texts).await?;
+        row.time(name, median);
+        row.time(&format!("{name}_max"), longest);
+    }
+    Ok(())
 }
 
 /// How many were found, and how long it took.

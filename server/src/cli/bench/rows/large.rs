@@ -14,7 +14,7 @@ use super::{
         load::Load,
         oru,
         peer::{Order, Peer},
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
         window,
     },
@@ -29,30 +29,27 @@ const LATEST: Duration = Duration::from_mins(5);
 
 pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let peer = Peer::up(Order::None, Arc::new(Delivered::unbounded())).await?;
-    let large = Channel::named("large", queued_to(peer.address))?;
-    let small = Channel::named("small", KEEPS)?;
-    let channels = [large, small];
+    let channels = [Channel::named("large", queued_to(peer.address))?, Channel::named("small", KEEPS)?];
     let stand = Stand::begin(bench, &channels).await?;
     let [large, small] = &channels;
+    let mut row = Row::of(Scenario::Large, "a document in OBX-5, beside 16 senders of small messages");
     let running = Load::closed(small.listen, OTHERS).start().await;
-    let without = window::answers(&running, bench.lasts()).await;
+    row.waits("others_alone", window::answers(&running, bench.lasts()).await.waits);
     stand.child().forget_memory_peak();
     let before = stand.child().usage().memory;
     running.tally().waits.clear();
-    let bytes = bench.counts().large as usize * 1_000_000;
-    let sent = send(bench, large, &peer, bytes).await?;
-    let with = running.tally().waits.waits();
+    let sent = send(bench, large, &peer).await?;
+    row.waits("others_beside", running.tally().waits.waits());
     running.stop().await?;
     let peak = stand.child().usage().memory_peak;
-    let row = Row::of(Scenario::Large, "a document in OBX-5, beside 16 senders of small messages");
-    let row = row.with("size", Figure::Bytes(sent.size)).with("messages", Figure::Count(sent.count));
-    let row = row.with("accepted", Figure::Time(sent.accepted));
-    let row = row.with("delivered", Figure::Time(sent.delivered));
-    let row = row.with("memory_before", Figure::Bytes(before)).with("memory_peak", Figure::Bytes(peak));
-    let more = peak.saturating_sub(before) as f64 / sent.size as f64;
-    let row = row.with("more_memory_by_size", Figure::Ratio(more));
-    let row = row.waits("others_alone", without.waits);
-    bench.tell(row.waits("others_beside", with));
+    row.bytes("size", sent.size);
+    row.count("messages", sent.count);
+    row.time("accepted", sent.accepted);
+    row.time("delivered", sent.delivered);
+    row.bytes("memory_before", before);
+    row.bytes("memory_peak", peak);
+    row.ratio("more_memory_by_size", peak.saturating_sub(before) as f64, sent.size as f64);
+    bench.tell(row);
     Ok(())
 }
 
@@ -65,12 +62,12 @@ struct Sent {
 }
 
 /// One after the other, for as long as is measured; at least one.
-async fn send(bench: &Bench, to: &Channel, peer: &Peer, bytes: usize) -> Result<Sent, Complaint> {
+async fn send(bench: &Bench, to: &Channel, peer: &Peer) -> Result<Sent, Complaint> {
     let wire = Wire::new(&to.listen.to_string(), LATEST, None)?;
     let (mut open, mut accepted, mut delivered) = (None, Vec::new(), Vec::new());
     let (begin, mut size) = (Instant::now(), 0);
     while accepted.is_empty() || begin.elapsed() < bench.lasts() {
-        let message = Bytes::from(oru::with_document(bytes));
+        let message = Bytes::from(oru::with_document(bench.counts().large as usize * 1_000_000));
         size = message.len() as u64;
         let began = Instant::now();
         let came = wire.exchange(&mut open, &message).await.map_err(Complaint::wrong)?;

@@ -4,7 +4,7 @@ use super::super::{
     Bench, Scenario,
     flow::{self, Flow},
     load::Load,
-    report::{Figure, Row},
+    report::Row,
     stand::{Channel, Stand},
     window,
 };
@@ -18,13 +18,13 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
         let running = Load::closed(channel.listen, 1).start().await;
         let waits = window::answers(&running, bench.lasts()).await.waits;
         running.stop().await?;
-        let over = |ours: std::time::Duration, floor: std::time::Duration| {
-            Figure::Ratio(ours.as_secs_f64() / floor.as_secs_f64().max(1e-6))
-        };
-        let row = Row::of(Scenario::Lone, what).at(1).waits("wait", waits).waits("floor", floor);
-        let row = row.with("p50_of_floor", over(waits.p50, floor.p50));
-        bench.tell(row.with("p99_of_floor", over(waits.p99, floor.p99)));
         drop(stand);
+        let mut row = Row::of(Scenario::Lone, what).at(1);
+        row.waits("wait", waits);
+        row.waits("floor", floor);
+        row.ratio("p50_of_floor", waits.p50.as_secs_f64(), floor.p50.as_secs_f64());
+        row.ratio("p99_of_floor", waits.p99.as_secs_f64(), floor.p99.as_secs_f64());
+        bench.tell(row);
     }
     Ok(())
 }

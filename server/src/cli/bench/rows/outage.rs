@@ -8,7 +8,7 @@ use super::{
         delivered::Delivered,
         load::Load,
         peer::{Order, Peer},
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
     },
     PATIENCE, SENDERS, queued_to,
@@ -16,34 +16,36 @@ use super::{
 use crate::cli::Complaint;
 
 pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
-    let count = bench.counts().outage;
     let mut peer = Peer::up(Order::Arrival, Arc::new(Delivered::unbounded())).await?;
     peer.fall().await;
     let channel = Channel::measured(queued_to(peer.address))?;
     let stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
-    let before = stand.child().usage().memory;
+    let mut row =
+        Row::of(Scenario::Outage, "the only receiver down for a while, then back; order of arrival");
+    row.bytes("memory_before", stand.child().usage().memory);
     let began = Instant::now();
-    let accepted = Load { count: Some(count), ..Load::closed(channel.listen, SENDERS) }.start().await;
-    let accepted = accepted.finish().await?;
-    let intake = accepted as f64 / began.elapsed().as_secs_f64();
-    let down = stand.child().usage().memory;
+    let load = Load { count: Some(bench.counts().outage), ..Load::closed(channel.listen, SENDERS) };
+    let accepted = load.start().await.finish().await?;
+    row.count("accepted_while_down", accepted);
+    row.rate("intake_while_down", accepted as f64 / began.elapsed().as_secs_f64());
+    row.bytes("memory_down", stand.child().usage().memory);
+    drain(&mut peer, accepted, &mut row).await?;
+    row.bytes("memory_after", stand.child().usage().memory);
+    row.bytes("memory_peak", stand.child().usage().memory_peak);
+    bench.tell(row.at(SENDERS));
+    Ok(())
+}
+
+/// The receiver comes back, and gets all that waits.
+async fn drain(peer: &mut Peer, waiting: u64, row: &mut Row) -> Result<(), Complaint> {
     peer.rise().await?;
     let began = Instant::now();
     peer.delivered().wait_for(1, PATIENCE).await?;
-    let first = began.elapsed();
+    row.time("first_after", began.elapsed());
     let began = Instant::now();
-    peer.delivered().wait_for(accepted, PATIENCE).await?;
-    let drain = accepted.saturating_sub(1) as f64 / began.elapsed().as_secs_f64();
-    peer.require_order()?;
-    let usage = stand.child().usage();
-    let row = Row::of(Scenario::Outage, "the only receiver down for a while, then back; order of arrival");
-    let row = row.at(SENDERS).with("accepted_while_down", Figure::Count(accepted));
-    let row = row.with("intake_while_down", Figure::Rate(intake)).with("first_after", Figure::Time(first));
-    let row = row.with("drained", Figure::Rate(drain));
-    let row = row.with("delivered", Figure::Count(peer.delivered().count()));
-    let row = row.with("repeated", Figure::Count(peer.repeated()));
-    let row = row.with("memory_before", Figure::Bytes(before)).with("memory_down", Figure::Bytes(down));
-    let row = row.with("memory_after", Figure::Bytes(usage.memory));
-    bench.tell(row.with("memory_peak", Figure::Bytes(usage.memory_peak)));
-    Ok(())
+    peer.delivered().wait_for(waiting, PATIENCE).await?;
+    row.rate("drained", waiting.saturating_sub(1) as f64 / began.elapsed().as_secs_f64());
+    row.count("delivered", peer.delivered().count());
+    row.count("repeated", peer.repeated());
+    peer.require_order()
 }

@@ -9,7 +9,7 @@ use super::{
     super::{
         Bench, Scenario,
         load::Load,
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
         window,
     },
@@ -44,25 +44,29 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let beside = running.accepted() as f64 / lasted.as_secs_f64();
     let waits = running.tally().waits.waits();
     let came = running.stop().await?;
-    let row = Row::of(Scenario::Retention, "messages of one channel forgotten, another one takes new ones");
-    let row = row.at(SENDERS).with("forgotten", Figure::Count(kept)).with("lasted", Figure::Time(lasted));
-    let row = row.with("intake_without", Figure::Rate(without.pace.median()));
-    let row = row.with("intake_beside", Figure::Rate(beside));
-    let ratio = beside / without.pace.median().max(1e-9);
-    let row = row.with("intake_of_without", Figure::Ratio(ratio)).with("came", Figure::Count(came));
-    let row = row.waits("wait_without", without.waits).waits("wait_beside", waits);
-    bench.tell(space(bench, &mut stand, old, row).await?);
+    let mut row =
+        Row::of(Scenario::Retention, "messages of one channel forgotten, another one takes new ones");
+    row.count("forgotten", kept);
+    row.time("lasted", lasted);
+    row.rate("intake_without", without.pace.median());
+    row.rate("intake_beside", beside);
+    row.ratio("intake_of_without", beside, without.pace.median());
+    row.count("came", came);
+    row.waits("wait_without", without.waits);
+    row.waits("wait_beside", waits);
+    space(bench, &mut stand, old, &mut row).await?;
+    bench.tell(row.at(SENDERS));
     Ok(())
 }
 
 /// The same once more, with nothing beside it: what the files took before, and what they take after.
-async fn space(bench: &Bench, stand: &mut Stand, old: &Channel, row: Row) -> Result<Row, Complaint> {
+async fn space(bench: &Bench, stand: &mut Stand, old: &Channel, row: &mut Row) -> Result<(), Complaint> {
     fill(bench, old).await?;
     sleep(OLD).await;
     stand.stop().await?;
-    let before = stand.stored_bytes()?;
+    row.bytes("store_before", stand.stored_bytes()?);
     stand.start(&AT_ONCE).await?;
-    let lasted = forgotten(&stand.client()?).await?;
+    row.time("lasted_alone", forgotten(&stand.client()?).await?);
     let (mut bytes, mut since) = (stand.stored_bytes()?, Instant::now());
     while since.elapsed() < STILL {
         sleep(Duration::from_millis(20)).await;
@@ -72,8 +76,8 @@ async fn space(bench: &Bench, stand: &mut Stand, old: &Channel, row: Row) -> Res
         }
     }
     stand.stop().await?;
-    let row = row.with("lasted_alone", Figure::Time(lasted)).with("store_before", Figure::Bytes(before));
-    Ok(row.with("store_after", Figure::Bytes(stand.stored_bytes()?)))
+    row.bytes("store_after", stand.stored_bytes()?);
+    Ok(())
 }
 
 async fn fill(bench: &Bench, old: &Channel) -> Result<u64, Complaint> {

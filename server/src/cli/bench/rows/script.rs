@@ -11,11 +11,7 @@ use engine::{Context, Hash, Inputs, Message, MessageId, Script as _};
 use jiff::tz::TimeZone;
 use scripts::{At, Format, Library, Limits, Program, ProgramFile, StepFile, Whereabouts};
 
-use super::super::{
-    Bench, Scenario, oru,
-    report::{Figure, Row},
-    stand,
-};
+use super::super::{Bench, Scenario, oru, report::Row, stand};
 use crate::cli::Complaint;
 
 const SEGMENTS: usize = 30;
@@ -30,11 +26,12 @@ pub(in super::super) fn measure(bench: &Bench) -> Result<(), Complaint> {
     let mut times =
         (0..ROUNDS).map(|_| time_each(&program, &message, round)).collect::<Result<Vec<_>, _>>()?;
     times.sort_unstable();
-    let row = Row::of(Scenario::Script, "ten statements on a message of 30 segments, one thread");
-    let row = row.with("segments", Figure::Count(SEGMENTS as u64));
-    let row = row.with("size", Figure::Bytes(message.body.len() as u64));
-    let row = row.with("each", Figure::Time(times[times.len() / 2]));
-    bench.tell(row.with("fastest_round", Figure::Time(times[0])));
+    let mut row = Row::of(Scenario::Script, "ten statements on a message of 30 segments, one thread");
+    row.count("segments", SEGMENTS as u64);
+    row.bytes("size", message.body.len() as u64);
+    row.time("each", times[times.len() / 2]);
+    row.time("fastest_round", times[0]);
+    bench.tell(row);
     Ok(())
 }
 

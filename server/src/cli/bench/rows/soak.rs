@@ -40,13 +40,17 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let accepted = running.stop().await?;
     peer.delivered().wait_for(accepted, PATIENCE).await?;
     peer.require_order()?;
-    let row = Row::of(Scenario::Soak, "a steady pace, each message handed on in order");
-    let row = row.at(SENDERS).with("lasted", Figure::Time(lasts)).with("asked", Figure::Rate(pace));
-    let row = row.with("accepted", Figure::Count(accepted));
-    let row = row.with("delivered", Figure::Count(peer.delivered().count())).waits("wait", waits);
-    let row = row.with("memory_is", Figure::Words(verdict(&memory, FLAT.1).to_owned()));
-    let row = row.with("files_are", Figure::Words(verdict(&files, 2.0).to_owned()));
-    bench.tell(row.with("memory", Figure::Sizes(memory)).with("files", Figure::Counts(files)));
+    let mut row = Row::of(Scenario::Soak, "a steady pace, each message handed on in order");
+    row.time("lasted", lasts);
+    row.rate("asked", pace);
+    row.count("accepted", accepted);
+    row.count("delivered", peer.delivered().count());
+    row.waits("wait", waits);
+    row.add("memory_is", Figure::Words(verdict(&memory, FLAT.1).to_owned()));
+    row.add("files_are", Figure::Words(verdict(&files, 2.0).to_owned()));
+    row.add("memory", Figure::Sizes(memory));
+    row.add("files", Figure::Counts(files));
+    bench.tell(row.at(SENDERS));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::{
         delivered::Delivered,
         load::Load,
         peer::{Order, Peer},
-        report::{Figure, Row},
+        report::Row,
         stand::{Channel, Stand},
         window::{self, Pace},
     },
@@ -20,7 +20,7 @@ use crate::cli::Complaint;
 const STUCK: u64 = 0;
 
 pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
-    let peer = Peer::up(Order::Patient, Arc::new(Delivered::bounded(1, 2000))).await?;
+    let peer = Peer::up(Order::Patient, Arc::new(Delivered::ahead(SENDERS))).await?;
     let channel = Channel::measured(format!(
         "reply: processed\ndestinations:\n  - name: out\n    queue: always\n    order: {{ key: [PID-3.1] }}\n    \
          workers: 64\n    to:\n      mllp: {{ connect: \"{}\", timeout: 1h }}\n",
@@ -36,11 +36,14 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     peer.delivered().wait_for(first + second, PATIENCE).await?;
     peer.require_order()?;
     drop(stand);
-    let row = Row::of(Scenario::Stuck, "order by patient, 64 workers, one patient's messages unanswered");
-    let row = row.at(SENDERS).pace(&stuck).with("rate_with_none_stuck", Figure::Rate(free.median()));
-    let row = row.with("rate_of_none_stuck", Figure::Ratio(stuck.median() / free.median().max(1e-9)));
-    let row = row.with("undelivered_at_the_end", Figure::Count(waiting));
-    bench.tell(row.with("delivered", Figure::Count(peer.delivered().count())));
+    let mut row = Row::of(Scenario::Stuck, "order by patient, 64 workers, one patient's messages unanswered");
+    row.pace(&stuck);
+    row.rate("rate_with_none_stuck", free.median());
+    row.ratio("rate_of_none_stuck", stuck.median(), free.median());
+    row.count("undelivered_at_the_end", waiting);
+    row.count("accepted", first + second);
+    row.count("delivered", peer.delivered().count());
+    bench.tell(row.at(SENDERS));
     Ok(())
 }
 
