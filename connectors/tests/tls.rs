@@ -270,7 +270,7 @@ async fn reached(files: &Files, port: u16, tls: Value) -> Result<(), String> {
     let sides = timeout(PATIENCE, async { (to.reach(&opening).await, from.reach(&opening).await) });
     let (to, from) = sides.await.expect("it ends");
     let [to, from] = [to, from].map(|reached| reached.map_err(|error| error.to_string()));
-    assert_eq!(to, from);
+    assert_eq!(to.is_ok(), from.is_ok(), "{to:?} {from:?}");
     to
 }
 

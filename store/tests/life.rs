@@ -332,7 +332,7 @@ async fn late_answers_go_with_the_content_and_links_with_the_rest() {
     store.answered_late(LateAnswer { delivery: id, response }).await.unwrap();
     let again = Again { message: first, by: "ada".to_owned() };
     let second = store.next_message();
-    let arrival = Arrival { again: Some(again), ..stage::arrival(second, "A1", "MSH|the body") };
+    let arrival = Arrival { again: Some(again), ..arrival(second, "A1", "MSH|the body") };
     store.keep(vec![arrival]).await.unwrap();
     let shown = store.show(first).await.unwrap().unwrap();
     assert_eq!(shown.payloads[0].late[0].body.as_deref(), Some(b"MSA|AE|A1".as_slice()));
