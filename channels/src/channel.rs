@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use engine::{Ages, Hash, Plan};
 
-use crate::{trial::Trial, yaml::Node};
+use crate::{promises::Promises, trial::Trial, yaml::Node};
 
 /// What was found in one file of `channels/`.
 pub struct Channel {
@@ -20,6 +20,8 @@ pub struct Channel {
     pub ages: Ages,
     /// Names its file and every script, table and source it uses.
     pub version: Hash,
+    /// What it promises; `None` where a part could not be read.
+    pub promises: Option<Promises>,
     /// Errors in its file; the whole of them is in [`crate::Project::faults`].
     pub faults: usize,
     pub warnings: usize,
@@ -49,6 +51,7 @@ impl Channel {
             plan: None,
             ages: Ages { content: days(30), errors: days(90), metadata: days(365) },
             version: Hash::of(&[]),
+            promises: None,
             faults,
             warnings,
             tests: Vec::new(),

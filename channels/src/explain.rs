@@ -17,6 +17,7 @@ const PAGES: &[(&str, &str)] = &[
     ("certificate-expires", include_str!("../../docs/errors/certificate-expires.md")),
     ("certificate-key", include_str!("../../docs/errors/certificate-key.md")),
     ("certificate-usage", include_str!("../../docs/errors/certificate-usage.md")),
+    ("change-loses", include_str!("../../docs/errors/change-loses.md")),
     ("code-cut", include_str!("../../docs/errors/code-cut.md")),
     ("conflicting-fields", include_str!("../../docs/errors/conflicting-fields.md")),
     ("duplicate-key", include_str!("../../docs/errors/duplicate-key.md")),

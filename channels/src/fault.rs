@@ -28,6 +28,11 @@ impl Fault {
         self.diagnostic.severity == Severity::Error
     }
 
+    /// About a file that is not there any more.
+    pub(crate) fn without_source(file: PathBuf, diagnostic: Diagnostic) -> Self {
+        Self { file, line: 1, column: 1, end_line: 1, end_column: 1, diagnostic, source: None }
+    }
+
     /// `channels/lab.yaml:3:7`
     pub fn place(&self) -> String {
         format!("{}:{}:{}", self.file.display(), self.line, self.column)
@@ -64,6 +69,7 @@ fn render(fault: &Fault, renderer: &Renderer) -> String {
     let level = match fault.diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let title = level.primary_title(&fault.diagnostic.message).id(fault.diagnostic.code);
     let path = fault.file.display().to_string();
@@ -105,6 +111,14 @@ pub fn to_json(faults: &[Fault]) -> Value {
     Value::Array(faults.iter().map(one_to_json).collect())
 }
 
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
 fn one_to_json(fault: &Fault) -> Value {
     json!({
         "file": fault.file.display().to_string(),
@@ -112,7 +126,7 @@ fn one_to_json(fault: &Fault) -> Value {
         "column": fault.column,
         "end_line": fault.end_line,
         "end_column": fault.end_column,
-        "severity": if fault.is_error() { "error" } else { "warning" },
+        "severity": severity(fault.diagnostic.severity),
         "code": fault.diagnostic.code,
         "at": fault.diagnostic.at.to_string(),
         "message": fault.diagnostic.message,

@@ -203,6 +203,7 @@ fn taken(file: PathBuf, draft: Draft, (faults, warnings): (usize, usize)) -> Cha
         plan: draft.plan.filter(|_| faults == 0),
         ages: draft.ages,
         version: draft.version,
+        promises: draft.promises.filter(|_| faults == 0),
         faults,
         warnings,
         tests: draft.tests,

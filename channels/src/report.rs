@@ -88,18 +88,28 @@ impl Report {
 
     /// Adds a complaint whose path is in `tree`.
     pub(crate) fn add(&mut self, tree: &Node, diagnostic: Diagnostic) {
-        let span = span_of(&self.files, tree, &diagnostic);
-        self.add_at(span, diagnostic);
+        let fault = self.fault(tree, diagnostic);
+        self.faults.push(fault);
     }
 
-    pub(crate) fn add_at(&mut self, span: Span, mut diagnostic: Diagnostic) {
+    pub(crate) fn add_at(&mut self, span: Span, diagnostic: Diagnostic) {
+        let fault = self.fault_at(span, diagnostic);
+        self.faults.push(fault);
+    }
+
+    /// A complaint with its place, and not among the others.
+    pub(crate) fn fault(&self, tree: &Node, diagnostic: Diagnostic) -> Fault {
+        self.fault_at(span_of(&self.files, tree, &diagnostic), diagnostic)
+    }
+
+    fn fault_at(&self, span: Span, mut diagnostic: Diagnostic) -> Fault {
         let file = self.files.get(span.file);
         let (line, column) = file.position(span.start);
         let (end_line, end_column) = file.position(span.end.max(span.start));
         diagnostic.message = self.clean(&diagnostic.message);
         diagnostic.help = diagnostic.help.map(|help| self.clean(&help));
         let (path, source) = (file.path.clone(), Some(file.clone()));
-        self.faults.push(Fault { file: path, line, column, end_line, end_column, diagnostic, source });
+        Fault { file: path, line, column, end_line, end_column, diagnostic, source }
     }
 
     /// Words without the value of any variable, and with paths from the project's folder.

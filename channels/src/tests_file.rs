@@ -14,11 +14,12 @@ use crate::values::Instant;
 pub(crate) struct TestFile {
     /// What is shown by it, in a sentence.
     pub(crate) name: String,
-    /// The file with the message, from the project's folder.
+    /// The file with the message, from the project's folder. Where the source takes batches, each message of a batch
+    /// runs, in order.
     pub(crate) message: String,
     /// Pins the time, the ids and the random numbers.
     pub(crate) at: Option<Instant>,
-    /// The code that the sender hears: `AA`.
+    /// The code that the sender hears: `AA`; of a batch one for all, or each in order: `AA, AE`.
     pub(crate) reply: Option<String>,
     /// How the message fares, for any source.
     pub(crate) outcome: Option<OutcomeFile>,

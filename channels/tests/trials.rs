@@ -139,3 +139,37 @@ fn names_choose_channels_or_tests() {
     let count = |name: &str| run_tests(&project, &[name.to_owned()], Expected::Compare).len();
     assert_eq!((count("lab"), count("it"), count("other")), (1, 1, 0));
 }
+
+#[test]
+fn each_message_of_a_batch_runs_in_order() {
+    let folder = project(
+        "steps:\n  - require: [PID-3]",
+        FILE,
+        "    reply: AA, AE, AA\n    expect:\n      file: [{ same_as: message }, { paths: { MSH-10: B-3 } }]",
+    );
+    let single = |id: &str, patient: &str| {
+        format!("MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01|{id}|P|2.5\rPID|1||{patient}\r")
+    };
+    let batch = format!(
+        "FHS|^~\\&\rBHS|^~\\&\r{}{}{}BTS|3\rFTS|1\r",
+        single("B-1", "1"),
+        single("B-2", ""),
+        single("B-3", "3")
+    );
+    fs::write(folder.path().join("m.hl7"), batch).unwrap();
+    let ran = run(folder.path(), Expected::Compare);
+    assert!(ran.passed(), "{:?}", ran.problems);
+
+    let file = folder.path().join("channels/lab.yaml");
+    let wrong = fs::read_to_string(&file).unwrap().replace("AA, AE, AA", "AA");
+    fs::write(&file, wrong).unwrap();
+    let said: Vec<_> =
+        run(folder.path(), Expected::Compare).problems.into_iter().map(|problem| problem.what).collect();
+    assert_eq!(
+        said,
+        [
+            "the sender hears `AA, AE, AA`, not `AA`",
+            "the message 2 of the batch was refused: refused at PID-3: PID-3 is missing",
+        ]
+    );
+}

@@ -6,7 +6,7 @@ mod stage;
 
 use std::net::SocketAddr;
 
-use engine::{Destination, SendError};
+use engine::{DeliveryId, Destination, Outbound, SendError};
 use serde_json::{Value, json};
 use stage::{Peer, acknowledge, destination, free_address, hears, message, outbound};
 use tokio::net::TcpListener;
@@ -167,22 +167,29 @@ async fn an_answer_for_another_message_is_unknown_and_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_to_an_earlier_message_of_the_connection_is_passed_over() {
+async fn an_answer_to_an_earlier_message_of_the_connection_is_that_ones_and_passed_over() {
     let lab = Lab::new().await;
     let (sent, mut peer) = tokio::join!(lab.send("M-1"), async {
         let mut peer = lab.accept().await;
         peer.frame().await.unwrap();
-        peer.say(hears("AA", "M-1")).await;
-        peer.say(hears("AA", "M-1")).await;
+        peer.say(hears("CA", "M-1")).await;
+        peer.say(hears("AE", "M-1")).await;
         peer
     });
     sent.unwrap();
-    let (sent, ()) = tokio::join!(lab.send("M-2"), async {
+    let second = Outbound { id: DeliveryId(71), ..outbound(message("M-2")) };
+    let (sent, ()) = tokio::join!(lab.sender.send(&second), async {
         peer.frame().await.unwrap();
         peer.say(hears("AA", "M-1")).await;
         peer.say(hears("AE", "M-2")).await;
     });
     assert!(matches!(sent, Err(SendError::Refused { .. })));
+    let overheard = lab.sender.overheard();
+    let codes: Vec<_> =
+        overheard.iter().map(|late| (late.delivery.0, late.response.facts["code"].clone())).collect();
+    assert_eq!(codes, [(70, "AE".into()), (70, "AA".into())]);
+    assert_eq!(overheard[0].response.body.as_deref(), Some(hears("AE", "M-1").as_slice()));
+    assert!(lab.sender.overheard().is_empty(), "it is told once");
 }
 
 #[tokio::test]
@@ -208,6 +215,7 @@ async fn a_peer_that_never_answers_is_not_waited_for() {
     peer.say(hears("AE", "M-1")).await;
     lab.send("M-2").await.unwrap();
     assert_eq!(peer.frame().await.unwrap(), message("M-2").as_bytes());
+    assert_eq!(lab.sender.overheard().len(), 1, "what it says all the same is kept");
 }
 
 #[tokio::test]

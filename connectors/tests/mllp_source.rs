@@ -266,3 +266,19 @@ async fn a_source_may_connect_to_its_sender_and_does_so_again() {
     assert_eq!(stage.messages().len(), 2);
     tokio::time::timeout(Duration::from_secs(5), stage.stop()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_no_frame_is_counted_though_no_frame_follows() {
+    let (stage, address) = lab().await;
+    let mut peer = Peer::connect(address).await;
+    peer.write(b"garbage").await;
+    peer.say(message("M-1")).await;
+    assert_eq!(peer.acknowledgement().await, heard("AA", "M-1"));
+    peer.write(b"\r\n").await;
+    peer.say(message("M-2")).await;
+    assert_eq!(peer.acknowledgement().await, heard("AA", "M-2"));
+    peer.write(b"MSH|^~").await;
+    peer.stream.shutdown().await.unwrap();
+    stage.skipped(13).await;
+    stage.stop().await;
+}

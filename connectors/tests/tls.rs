@@ -190,14 +190,23 @@ async fn a_certificate_that_changes_is_taken_up() {
 }
 
 /// A peer that listens, with TLS or without.
-async fn listener(tls: Option<(&Tls, &Path)>) -> (u16, mpsc::Receiver<Received>, Stop) {
+async fn listener(tls: Option<(&Tls, &Path)>) -> (u16, mpsc::Receiver<Bytes>, Stop) {
     let manner: Manner = "AA".parse().unwrap();
-    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), manner, tls).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0", manner, tls).await.unwrap();
     let port = listener.address().unwrap().port();
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, mut came) = mpsc::channel(8);
     let stop = Stop::default();
     tokio::spawn(listener.run(sender, stop.clone()));
-    (port, receiver, stop)
+    let (tell, messages) = mpsc::channel(8);
+    tokio::spawn(async move {
+        while let Some(came) = came.recv().await {
+            if let Received::Message { message, safe, .. } = came {
+                tell.send(message).await.unwrap();
+                safe.send(()).unwrap();
+            }
+        }
+    });
+    (port, messages, stop)
 }
 
 async fn sender(files: &Files, port: u16, tls: Value) -> Box<dyn Destination> {
@@ -218,7 +227,7 @@ async fn a_destination_shows_its_certificate_and_looks_at_the_peers() {
     let trusting = json!({ "certificate": "client.pem", "key": "client.key", "authorities": "ca.pem" });
     let trusted = sender(&files, port, trusting).await;
     trusted.send(&outbound(message("M-1"))).await.unwrap();
-    assert_eq!(received.recv().await.unwrap().message, message("M-1").as_bytes());
+    assert_eq!(received.recv().await.unwrap(), message("M-1").as_bytes());
 
     fs::write(files.path("other.pem"), authority("Other CA").pem()).unwrap();
     let doubting = sender(&files, port, json!({ "authorities": "other.pem" })).await;
@@ -249,6 +258,64 @@ async fn a_peer_that_does_not_speak_tls_is_told_in_words() {
     });
     let Err(SendError::NotDelivered { why, .. }) = sent else { panic!("{sent:?}") };
     assert!(why.contains("does not speak TLS"), "{why}");
+}
+
+/// What `check --connect` hears of a peer, asked by a destination and by a source.
+async fn reached(files: &Files, port: u16, tls: Value) -> Result<(), String> {
+    let settings = json!({ "connect": format!("localhost:{port}"), "tls": tls });
+    let mllp = connectors::find("mllp").unwrap();
+    let to = (mllp.destination.as_ref().unwrap().parse)(settings.clone()).map_err(|misfit| misfit.message)?;
+    let from = (mllp.source.as_ref().unwrap().parse)(settings).map_err(|misfit| misfit.message)?;
+    let opening = stage::opening(files.root());
+    let sides = timeout(PATIENCE, async { (to.reach(&opening).await, from.reach(&opening).await) });
+    let (to, from) = sides.await.expect("it ends");
+    let [to, from] = [to, from].map(|reached| reached.map_err(|error| error.to_string()));
+    assert_eq!(to.is_ok(), from.is_ok(), "{to:?} {from:?}");
+    to
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_lets_us_in_is_reached_and_gets_nothing() {
+    let files = Files::new();
+    let (stage, port) = lab(files.server_for("ca.pem")).await;
+    let ours = json!({ "certificate": "client.pem", "key": "client.key", "authorities": "ca.pem" });
+    reached(&files, port, ours).await.unwrap();
+    stage.stop().await;
+    assert!(stage.messages().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_let_us_in_is_not_reached() {
+    let files = Files::new();
+    let (_stage, port) = lab(files.server_for("ca.pem")).await;
+    let anonymous = reached(&files, port, json!({ "authorities": "ca.pem" })).await.unwrap_err();
+    assert!(anonymous.contains("cannot connect to localhost:"), "{anonymous}");
+    files.sign_itself("stranger");
+    let stranger = json!({ "certificate": "stranger.pem", "key": "stranger.key", "authorities": "ca.pem" });
+    reached(&files, port, stranger).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_not_whom_we_trust_or_speaks_no_tls_is_not_reached() {
+    let files = Files::new();
+    let (_stage, port) = lab(files.server()).await;
+    fs::write(files.path("other.pem"), authority("Other CA").pem()).unwrap();
+    let doubted = reached(&files, port, json!({ "authorities": "other.pem" })).await.unwrap_err();
+    assert!(doubted.contains("certificate is not accepted"), "{doubted}");
+    let named = json!({ "authorities": "ca.pem", "server_name": "lab.example.org" });
+    assert!(reached(&files, port, named).await.unwrap_err().contains("certificate"));
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = plain.local_addr().unwrap().port();
+    let hanging_up = async {
+        loop {
+            drop(plain.accept().await.unwrap());
+        }
+    };
+    let asked = reached(&files, port, json!({ "authorities": "ca.pem" }));
+    tokio::select! {
+        reached = asked => assert!(reached.is_err()),
+        () = hanging_up => {}
+    }
 }
 
 /// The codes of what `examine` finds, with what they are about.

@@ -18,6 +18,19 @@ pub trait Destination: Send + Sync {
     }
 
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError>;
+
+    /// What came since it was asked last for deliveries whose attempts had ended. Asked after each `send`; kept with
+    /// those deliveries, and changes nothing of how they stand.
+    fn overheard(&self) -> Vec<LateAnswer> {
+        Vec::new()
+    }
+}
+
+/// An answer that came after its attempt had ended: a second one, or one that nobody waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LateAnswer {
+    pub delivery: DeliveryId,
+    pub response: Response,
 }
 
 /// The settings of a destination, as a channel writes them.

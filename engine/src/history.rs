@@ -23,6 +23,9 @@ pub trait History: Send + Sync {
     /// Destinations that have deliveries waiting, with how many: also those no file names any more.
     async fn depths(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
 
+    /// What a person must look at, counted: deliveries given up, set aside or in doubt, and messages that failed since then.
+    async fn unsettled(&self, since: SystemTime) -> Result<Vec<Unsettled>, StoreError>;
+
     /// The text of a channel's version.
     async fn version(&self, hash: &str) -> Result<Option<String>, StoreError>;
 
@@ -54,6 +57,17 @@ pub struct Query {
     /// Older than this id: the next page.
     pub before: Option<MessageId>,
     pub limit: usize,
+}
+
+/// So many deliveries of a destination, or messages of a channel, stand in this state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    pub channel: String,
+    /// `None`: messages.
+    pub destination: Option<String>,
+    /// `given_up`, `set_aside`, `unsure` or `failed`.
+    pub state: &'static str,
+    pub number: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -93,6 +107,10 @@ pub struct Shown {
     #[serde(flatten)]
     pub row: MessageRow,
     pub source: Facts,
+    /// What stands for this one, since a person ran it again or its sender sent it again.
+    pub superseded_by: Option<MessageId>,
+    /// What this one stands for.
+    pub supersedes: Vec<MessageId>,
     pub keys: Vec<(String, String)>,
     pub inputs: Option<Value>,
     pub halt: Option<Value>,
@@ -122,4 +140,15 @@ pub struct ShownPayload {
     #[serde(skip)]
     pub response: Option<Vec<u8>>,
     pub response_facts: Option<Facts>,
+    /// Answers that came after its attempts had ended.
+    pub late: Vec<ShownLate>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ShownLate {
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub facts: Facts,
+    #[serde(skip)]
+    pub body: Option<Vec<u8>>,
 }

@@ -85,6 +85,11 @@ impl Inlet {
         }
     }
 
+    /// Counts bytes of a sender that belonged to no message.
+    pub fn skipped(&self, bytes: u64) {
+        self.line().skipped(bytes);
+    }
+
     /// The name of the channel.
     pub fn channel(&self) -> &str {
         &self.0.channel

@@ -32,21 +32,26 @@ mod plan;
 mod ports;
 mod recovery;
 mod reply;
+pub mod routing;
 mod script;
 mod source;
 mod stop;
 mod store;
 
-pub use channel::{Channel, ChannelState, ChannelView, Past, Refusal, Surroundings};
+pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
 pub use content::{Content, Hash};
 pub use context::{Answered, Context, Input, Inputs};
-pub use destination::{Destination, DestinationSettings, Doubt, Note, Outbound, Response, SendError};
+pub use destination::{
+    Destination, DestinationSettings, Doubt, LateAnswer, Note, Outbound, Response, SendError,
+};
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
-pub use history::{Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownPart, ShownPayload};
+pub use history::{
+    Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownLate, ShownPart, ShownPayload, Unsettled,
+};
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
-pub use message::{Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
+pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
 pub use observer::{DeliveryOutcome, Observer, Unobserved};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;
@@ -57,11 +62,13 @@ pub use ports::Ports;
 pub use reply::{
     Outcome, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
 };
+pub use routing::{Goes, RoutedPiece};
 pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings};
 pub use stop::Stop;
 pub use store::{
     Act, AnswerState, Arrival, AttemptEnd, Closed, Delivery, DeliveryId, DeliveryState, Filling, Interrupted,
-    Intervention, Kept, MessageState, NewDelivery, Owed, Part, Position, Processed, RepeatPolicy, Repeats,
-    Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told, Waiting, left_to,
+    Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position, Processed,
+    RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told,
+    Waiting, left_to,
 };

@@ -6,6 +6,7 @@ mod people;
 mod repeats;
 mod rows;
 mod state;
+mod succession;
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -16,7 +17,8 @@ use async_trait::async_trait;
 
 use crate::{
     Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told, Waiting,
+    LateAnswer, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told,
+    Waiting,
 };
 
 pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
@@ -85,6 +87,10 @@ impl Store for Memory {
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.lock().settle(id, settlement)
+    }
+
+    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {
+        self.lock().answered_late(answer)
     }
 
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {

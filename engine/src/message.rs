@@ -18,6 +18,16 @@ pub struct Inbound {
     pub unreadable: Option<String>,
     /// Set by a sender that is one of our own channels: the same effect is never taken twice.
     pub effect: Option<Hash>,
+    /// Set where a person runs a message again that has ended: it stands for that one from here on.
+    pub again: Option<Again>,
+}
+
+/// Which message a person runs again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    pub message: MessageId,
+    /// Who did it, for the audit log.
+    pub by: String,
 }
 
 impl Inbound {

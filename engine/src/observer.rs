@@ -8,6 +8,9 @@ use crate::{MessageId, Outcome};
 pub trait Observer: Send + Sync {
     fn received(&self, _channel: &str) {}
 
+    /// So many bytes of a sender belonged to no message.
+    fn skipped(&self, _channel: &str, _bytes: u64) {}
+
     /// A message left its way, or its steps ended.
     fn ended(&self, _channel: &str, _message: Option<MessageId>, _outcome: Outcome) {}
 

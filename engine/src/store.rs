@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Content, Halt, Hash, Message, MessageId, Note, Outcome, Piece, Reading, Reply, Response, Texts};
+use crate::{
+    Again, Content, Halt, Hash, LateAnswer, Message, MessageId, Note, Outcome, Piece, Reading, Reply,
+    Response, Texts,
+};
 
 /// Keeps messages and their deliveries across a crash.
 #[async_trait]
@@ -24,7 +27,8 @@ pub trait Store: Send + Sync {
     /// Ends intake. From here on the messages are ours: all of them in one write, or none.
     ///
     /// Looks for earlier copies as [`Arrival::repeats`] asks. An arrival that is a repeat of one that stands
-    /// is not kept, and reported as [`Kept::Again`].
+    /// is not kept, and reported as [`Kept::Again`]. One that a person runs again closes the message it was, in the
+    /// same write, and is linked with it; a message is run again once, and what came of that stands for a second time.
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError>;
 
     /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
@@ -49,6 +53,10 @@ pub trait Store: Send + Sync {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError>;
+
+    /// Adds an answer that came after its attempt had ended. How the delivery stands does not change. Of those of one
+    /// delivery the first ten are kept.
+    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError>;
 
     /// Gives a delivery that waited for another one its payload.
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError>;
@@ -113,6 +121,8 @@ pub struct Arrival {
     pub repeats: Repeats,
     /// An open copy of the same message whose sender was told *unavailable*: closed in the same write.
     pub supersedes: Option<MessageId>,
+    /// An ended message that a person runs again: it becomes superseded by what stands for it, in the same write.
+    pub again: Option<Again>,
     /// Set where it is kept and closed in one write: unreadable.
     pub closed: Option<Closed>,
     pub answer: Owed,
@@ -150,8 +160,8 @@ pub enum Kept {
     /// One flagged `repeat` is kept under [`Message::identity_of_repeat`].
     New(Vec<String>),
     /// Not kept: this one stands for it. Reported by `AnswerAgain`, for an arrival that carries an effect identity
-    /// already kept, and, whatever the policy, where the first copy's sender was told *unavailable* and the first
-    /// is open or has ended since.
+    /// already kept, for a message that was run again before, and, whatever the policy, where the first copy's sender
+    /// was told *unavailable* and the first is open or has ended since.
     Again(MessageId),
 }
 
@@ -407,6 +417,9 @@ pub enum Act {
     /// Out of the lane, for a person.
     Park,
 }
+
+/// How many late answers are kept of one delivery: a peer that repeats itself fills no disk.
+pub const LATE_ANSWERS: usize = 10;
 
 /// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
 pub fn left_to(first: DeliveryId, of: MessageId) -> String {

@@ -6,8 +6,11 @@ mod stage;
 
 use std::sync::Arc;
 
-use engine::{Content, DeliveryId, DeliveryState, Outcome, Refusal, ReplyWhen};
-use stage::{Answer, News, Peer, Stage, marked, outlet, plan, replying};
+use engine::{
+    Again, Content, DeliveryId, DeliveryState, Hash, Inbound, MessageState, Outcome, Refusal, ReplyWhen,
+    memory::StoredMessage,
+};
+use stage::{Answer, News, Peer, Stage, When, answering_again, inbound, marked, outlet, plan, replying};
 
 async fn two(when: ReplyWhen) -> (Stage, Arc<Peer>, Arc<Peer>) {
     let news = News::default();
@@ -233,4 +236,85 @@ async fn waiting_payloads_are_made_again_when_asked() {
     assert_eq!((made, left.len()), (2, 0));
     stage.quiet().await;
     assert_eq!(archive.took(), ["A!", "B!"]);
+}
+
+/// What a person does to an ended message; the words of the reply are those of its steps.
+async fn run_again(stage: &Stage, of: &StoredMessage, text: &str) -> Outcome {
+    let again = Again { message: of.message.id, by: "anna".to_owned() };
+    let answer = stage.channel.inlet().receive(Inbound { again: Some(again), ..inbound(text) }).await;
+    let outcome = answer.reply.outcome;
+    answer.told();
+    outcome
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_message_that_is_run_again_is_closed_and_linked_with_what_stands_for_it() {
+    let (stage, archive, _record) = two(ReplyWhen::Processed).await;
+    stage.receive("A break").await;
+    let failed = stage.message("A");
+    assert_eq!(run_again(&stage, &failed, "A").await, Outcome::Accepted);
+    stage.quiet().await;
+    let [first, second] = stage.messages("A").try_into().unwrap();
+    assert_eq!((first.state, first.successor), (MessageState::Superseded, Some(second.message.id)));
+    assert_eq!((first.outcome, &first.why), (Some(Outcome::Failed), &failed.why), "why it failed stays");
+    assert_eq!(archive.took(), ["A"]);
+    let audit = stage.memory.snapshot().audit;
+    assert_eq!(audit[0].what, format!("resend message {}", failed.message.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_run_again_twice_has_one_effect() {
+    for again in [false, true] {
+        let news = News::default();
+        let peer = Peer::new("archive", &news);
+        let plan = plan(vec![outlet(&peer)]);
+        let stage = Stage::start(&news, if again { answering_again(plan) } else { plan }).await;
+        stage.receive("A break").await;
+        let failed = stage.message("A");
+        for _ in 0..2 {
+            assert_eq!(run_again(&stage, &failed, "A").await, Outcome::Accepted);
+            stage.quiet().await;
+        }
+        assert_eq!(peer.took(), ["A"]);
+        assert_eq!(stage.messages("A").len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_again_is_what_is_run_the_next_time() {
+    let (stage, archive, _record) = two(ReplyWhen::Processed).await;
+    stage.receive("A break").await;
+    let first = stage.message("A");
+    assert_eq!(run_again(&stage, &first, "A break").await, Outcome::Failed);
+    let second = stage.messages("A").remove(1);
+    assert_eq!(second.state, MessageState::Failed);
+    assert!(second.flags.is_empty(), "it is no repeat of what it stands for");
+    assert_eq!(run_again(&stage, &second, "A").await, Outcome::Accepted);
+    assert_eq!(run_again(&stage, &first, "A").await, Outcome::Accepted, "it hears what the last one did");
+    stage.quiet().await;
+    assert_eq!(archive.took(), ["A"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_stays_failed_where_running_it_again_could_not_be_written() {
+    let (stage, _archive, _record) = two(ReplyWhen::Processed).await;
+    stage.receive("A break").await;
+    let failed = stage.message("A");
+    stage.store.fail(When::Before);
+    assert_eq!(run_again(&stage, &failed, "A").await, Outcome::Unavailable);
+    assert_eq!(stage.message("A").state, MessageState::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_feeds_a_message_anew_hears_what_stands_for_it() {
+    let (stage, archive, _record) = two(ReplyWhen::Processed).await;
+    let effect = Hash::of(&[b"the feeder's"]);
+    let fed = || Inbound { effect: Some(effect), ..inbound("A break") };
+    stage.channel.inlet().receive(fed()).await.told();
+    run_again(&stage, &stage.message("A"), "A").await;
+    let answer = stage.channel.inlet().receive(fed()).await;
+    assert_eq!(answer.reply.outcome, Outcome::Accepted);
+    answer.told();
+    stage.quiet().await;
+    assert_eq!(archive.took(), ["A"]);
 }

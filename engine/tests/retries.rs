@@ -7,7 +7,8 @@ mod stage;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use engine::{
-    DeliveryState, Hours, OnNack, OnResponse, Outcome, OutletPlan, Rate, ReplyWhen, Retry, WhenUnsure,
+    DeliveryId, DeliveryState, Hours, LATE_ANSWERS, OnNack, OnResponse, Outcome, OutletPlan, Rate, ReplyWhen,
+    Retry, WhenUnsure,
 };
 use stage::{Answer, News, Peer, Stage, outlet, plan, replying};
 use tokio::time::Instant;
@@ -282,4 +283,27 @@ async fn what_came_back_may_be_judged_otherwise() {
     assert_eq!(now("C"), DeliveryState::GivenUp);
     assert_eq!(now("D"), DeliveryState::Sent);
     assert_eq!(peer.tried().iter().filter(|body| body.starts_with('C')).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_kept_with_its_delivery_and_changes_nothing_else() {
+    let (stage, peer) = one(|_| {}).await;
+    peer.answers([Answer::Nack("AE")]);
+    stage.receive("A").await;
+    stage.quiet().await;
+    let refused = stage.delivery("A", "record");
+    for _ in 0..=LATE_ANSWERS {
+        peer.answers_late(refused.id, "AA after all");
+    }
+    peer.answers_late(DeliveryId(99), "of nobody");
+    stage.receive("B").await;
+    stage.quiet().await;
+    stage.until("it is kept", |_| !stage.delivery("A", "record").late.is_empty()).await;
+    let after = stage.delivery("A", "record");
+    assert_eq!((after.state, &after.response), (DeliveryState::GivenUp, &refused.response));
+    assert_eq!(after.late[0].body.as_deref(), Some(b"AA after all".as_slice()));
+    assert_eq!(stage.delivery("B", "record").state, DeliveryState::Sent);
+    stage.receive("C").await;
+    stage.quiet().await;
+    assert_eq!(stage.delivery("A", "record").late.len(), LATE_ANSWERS, "one that babbles fills no disk");
 }

@@ -19,6 +19,9 @@ pub(crate) struct Client {
     key: String,
 }
 
+/// How long a command waits that can do without the server's answer.
+const NEAR: Duration = Duration::from_secs(5);
+
 type Query<'a> = [(&'a str, String)];
 
 impl Client {
@@ -39,6 +42,13 @@ impl Client {
         let http =
             builder.build().map_err(|error| Complaint::wrong(format!("cannot speak HTTP: {error}")))?;
         Ok(Self { http, address, key })
+    }
+
+    /// The server whose store is in this folder, if one says that it runs.
+    pub(crate) fn of_store(folder: &Path) -> Option<Self> {
+        let (address, key) = (key::read_address(folder).ok()?, key::read_key(folder).ok()?);
+        let http = reqwest::Client::builder().timeout(NEAR).no_proxy().build().ok()?;
+        Some(Self { http, address: Url::parse(&address).ok()?, key })
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -61,6 +61,10 @@ impl Observer for Events {
         self.metrics.received(channel);
     }
 
+    fn skipped(&self, channel: &str, bytes: u64) {
+        self.metrics.skipped(channel, bytes);
+    }
+
     fn ended(&self, channel: &str, message: Option<MessageId>, outcome: Outcome) {
         self.metrics.ended(channel, outcome);
         self.tell(|| Event::Message { channel: channel.to_owned(), id: message, outcome: outcome.name() });

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use channels::{Fault, Options, Project};
+use channels::{Fault, InForce, Options, Project, ServerSettings};
 use engine::{
     Ages, Channel, ChannelState, Claim, Hash, History, Past, Plan, Store, StoreError, Surroundings,
 };
@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use store::Sqlite;
 use tokio::net::TcpListener;
 
-use crate::metrics::Metrics;
+use crate::{in_force, metrics::Metrics};
 
 /// How long a start waits for a source to open; it goes on opening behind that.
 const OPENING: Duration = Duration::from_millis(500);
@@ -24,12 +24,16 @@ const OPENING: Duration = Duration::from_millis(500);
 pub(crate) struct Fleet {
     pub(crate) root: PathBuf,
     options: Options,
+    /// As they were at the start: some take effect then and not later.
+    settings: ServerSettings,
     pub(crate) store: Arc<Sqlite>,
     around: Surroundings,
     metrics: Arc<Metrics>,
     members: RwLock<BTreeMap<String, Member>>,
     /// What is wrong with the files as they are now, where they are not in force.
     edit: RwLock<Vec<Fault>>,
+    /// What its channels promise, as it is written beside the store.
+    in_force: RwLock<InForce>,
     /// One change of files at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -69,14 +73,25 @@ impl Member {
 
 /// What came of bringing the files into force.
 pub(crate) enum Deployment {
-    InForce(Vec<String>),
+    InForce(Changes),
     /// The version before goes on.
     Refused(Vec<Fault>),
 }
 
+/// What another version of the files has changed.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Each in words.
+    pub(crate) made: Vec<String>,
+    /// What is promised no more.
+    pub(crate) losses: Vec<Fault>,
+    /// Settings of `relais.yaml` that wait for a restart.
+    pub(crate) wait_for_restart: Vec<&'static str>,
+}
+
 impl Fleet {
     pub(crate) fn new(
-        options: Options,
+        (options, settings): (Options, ServerSettings),
         store: Arc<Sqlite>,
         around: Surroundings,
         metrics: Arc<Metrics>,
@@ -84,11 +99,13 @@ impl Fleet {
         Self {
             root: around.root.clone(),
             options,
+            settings,
             store,
             around,
             metrics,
             members: RwLock::default(),
             edit: RwLock::default(),
+            in_force: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -97,6 +114,7 @@ impl Fleet {
     pub(crate) async fn start(&self, project: Project) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
         let pasts = self.pasts().await?;
+        self.compare_with_last_run(&project, &pasts);
         let mut members = BTreeMap::new();
         let mut starting = Vec::new();
         for read in &project.channels {
@@ -158,7 +176,43 @@ impl Fleet {
         if !in_the_way.is_empty() {
             return Ok(Deployment::Refused(in_the_way));
         }
-        self.apply(&project, only).await.map(Deployment::InForce)
+        let before = self.promised().await?;
+        let made = self.apply(&project, only).await?;
+        let losses = channels::losses(&project, &restricted(before, only));
+        self.promise(&project, only);
+        let wait_for_restart = needs_restart(&self.settings, &project.settings);
+        Ok(Deployment::InForce(Changes { made, losses, wait_for_restart }))
+    }
+
+    /// What is promised, and how many deliveries wait.
+    pub(crate) async fn promised(&self) -> Result<InForce, StoreError> {
+        let waiting = Some(self.store.depths().await?);
+        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(InForce { waiting, ..in_force })
+    }
+
+    /// Says in the log what was lost while no server ran.
+    fn compare_with_last_run(&self, project: &Project, pasts: &Pasts) {
+        let last = in_force::read(&self.store_folder());
+        let last = last.filter(|last| last.environment == self.options.environment).unwrap_or_default();
+        let before = InForce { waiting: Some(pasts.depths.clone()), ..last };
+        in_force::log(&channels::losses(project, &before));
+        let environment = self.options.environment.clone();
+        let kept = InForce { environment, waiting: None, ..before };
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = kept;
+        self.promise(project, None);
+    }
+
+    fn promise(&self, project: &Project, only: Option<&str>) {
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        in_force::renew(&mut in_force, project, only);
+        if let Err(error) = in_force::write(&self.store_folder(), &in_force) {
+            tracing::warn!(%error, "cannot write down what is in force; a later change is not told by what it loses");
+        }
+    }
+
+    fn store_folder(&self) -> PathBuf {
+        self.root.join(&self.settings.store.path)
     }
 
     async fn read(&self) -> Project {
@@ -278,6 +332,24 @@ async fn await_opening(channel: &Channel, sockets: &[std::io::Result<Arc<TcpList
     while began.elapsed() < OPENING && channel.view().trouble.is_none() && !sockets.iter().all(taken) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// One channel alone, where only one comes into force.
+fn restricted(mut before: InForce, only: Option<&str>) -> InForce {
+    before.channels.retain(|name, _| only.is_none_or(|only| only == name));
+    before
+}
+
+/// What of `relais.yaml` takes effect at a start alone.
+fn needs_restart(then: &ServerSettings, now: &ServerSettings) -> Vec<&'static str> {
+    let settings = [
+        ("listen", then.listen != now.listen),
+        ("allow_remote", then.allow_remote != now.allow_remote),
+        ("store", then.store != now.store),
+        ("log", then.log != now.log),
+        ("reload", then.reload != now.reload),
+    ];
+    settings.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }
 
 /// Variables change a plan and not its text.

@@ -68,7 +68,7 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Written beside and put in place: a reader never sees half of it.
-fn write_for_owner(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_for_owner(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("tmp");
     let _ = fs::remove_file(&beside);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;

@@ -26,6 +26,7 @@ const ARRIVAL_SECONDS: [f64; 13] =
 pub(crate) struct Metrics {
     registry: Registry,
     received: IntCounterVec,
+    skipped: IntCounterVec,
     messages: IntCounterVec,
     deliveries: IntCounterVec,
     reply: HistogramVec,
@@ -43,6 +44,7 @@ pub(crate) struct Metrics {
 /// One channel's series, looked up once.
 struct Handles {
     received: IntCounter,
+    skipped: IntCounter,
     messages: [IntCounter; OUTCOMES.len()],
     reply: Histogram,
     arrival: Histogram,
@@ -54,6 +56,11 @@ impl Metrics {
         let registry = Registry::new();
         let metrics = Self {
             received: counter("relais_received_total", "Messages received", &["channel"])?,
+            skipped: counter(
+                "relais_skipped_bytes_total",
+                "Bytes of senders that belonged to no message",
+                &["channel"],
+            )?,
             messages: counter("relais_messages_total", "Messages by outcome", &["channel", "outcome"])?,
             deliveries: counter(
                 "relais_deliveries_total",
@@ -94,7 +101,7 @@ impl Metrics {
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
-        for counters in [&self.received, &self.messages, &self.deliveries] {
+        for counters in [&self.received, &self.skipped, &self.messages, &self.deliveries] {
             self.registry.register(Box::new(counters.clone()))?;
         }
         for histograms in [&self.reply, &self.arrival] {
@@ -111,6 +118,7 @@ impl Metrics {
     pub(crate) fn expect(&self, channel: &str, destinations: impl IntoIterator<Item = String>) {
         let handles = Handles {
             received: self.received.with_label_values(&[channel]),
+            skipped: self.skipped.with_label_values(&[channel]),
             messages: OUTCOMES.map(|outcome| self.messages.with_label_values(&[channel, outcome])),
             reply: self.reply.with_label_values(&[channel]),
             arrival: self.arrival.with_label_values(&[channel]),
@@ -140,6 +148,12 @@ impl Metrics {
     pub(crate) fn received(&self, channel: &str) {
         if let Some(handles) = self.handles(channel) {
             handles.received.inc();
+        }
+    }
+
+    pub(crate) fn skipped(&self, channel: &str, bytes: u64) {
+        if let Some(handles) = self.handles(channel) {
+            handles.skipped.inc_by(bytes);
         }
     }
 
@@ -236,6 +250,7 @@ mod tests {
         let page = metrics.page(&[], &["broken-one".to_owned()], 7);
         for line in [
             "relais_received_total{channel=\"lab\"} 0",
+            "relais_skipped_bytes_total{channel=\"lab\"} 0",
             "relais_messages_total{channel=\"lab\",outcome=\"unavailable\"} 0",
             "relais_deliveries_total{channel=\"lab\",destination=\"record\",outcome=\"given_up\"} 0",
             "relais_reply_seconds_count{channel=\"lab\"} 0",

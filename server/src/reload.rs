@@ -9,7 +9,10 @@ use std::{
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-use crate::fleet::{Deployment, Fleet};
+use crate::{
+    fleet::{Changes, Deployment, Fleet},
+    in_force,
+};
 
 /// How long the files must have been still: an editor or a copy may still be writing.
 const STILL: Duration = Duration::from_secs(1);
@@ -47,11 +50,7 @@ impl Watch {
 /// Brings the files into force and says in the log what came of it.
 pub(crate) async fn deploy_all(fleet: &Fleet) {
     match fleet.deploy(None).await {
-        Ok(Deployment::InForce(changes)) => {
-            for change in changes {
-                tracing::info!("{change}");
-            }
-        }
+        Ok(Deployment::InForce(changes)) => say(&changes),
         Ok(Deployment::Refused(faults)) => {
             for fault in &faults {
                 let place = format!("{}:{}:{}", fault.file.display(), fault.line, fault.column);
@@ -63,6 +62,16 @@ pub(crate) async fn deploy_all(fleet: &Fleet) {
             );
         }
         Err(error) => tracing::warn!(%error, "cannot bring the files into force"),
+    }
+}
+
+fn say(changes: &Changes) {
+    for change in &changes.made {
+        tracing::info!("{change}");
+    }
+    in_force::log(&changes.losses);
+    for setting in &changes.wait_for_restart {
+        tracing::warn!(setting, "changed in relais.yaml, and takes effect when the server is restarted");
     }
 }
 

@@ -6,13 +6,11 @@ use engine::History as _;
 
 use crate::fleet::Fleet;
 
-/// Not at once: a start has other things to do.
-const FIRST: Duration = Duration::from_mins(1);
 const EVERY: Duration = Duration::from_hours(24);
 
-/// Runs until the task is dropped.
-pub(crate) async fn daily(fleet: Arc<Fleet>) {
-    let mut days = tokio::time::interval_at(tokio::time::Instant::now() + FIRST, EVERY);
+/// Runs until the task is dropped. Begins after `first`, not at once: a start has other things to do.
+pub(crate) async fn daily(fleet: Arc<Fleet>, first: Duration) {
+    let mut days = tokio::time::interval_at(tokio::time::Instant::now() + first, EVERY);
     loop {
         days.tick().await;
         for (channel, member) in fleet.members() {

@@ -28,6 +28,7 @@ impl Station {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let root = project.root.clone();
         let folder = root.join(&project.settings.store.path);
+        let settings = project.settings.clone();
         let reach =
             if project.settings.listen.ip().is_loopback() { Reach::Loopback } else { Reach::Everywhere };
         if reach == Reach::Everywhere && !project.settings.allow_remote {
@@ -42,7 +43,7 @@ impl Station {
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let events = Arc::new(Events::new(Arc::clone(&metrics)));
         let around = surroundings(root, Arc::clone(&store), Arc::clone(&events));
-        let fleet = Arc::new(Fleet::new(options, store, around, Arc::clone(&metrics)));
+        let fleet = Arc::new(Fleet::new((options, settings), store, around, Arc::clone(&metrics)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
             fleet,
@@ -65,7 +66,7 @@ impl Station {
     pub(crate) fn channels(&self) -> Vec<ChannelStatus> {
         let edit = self.context.fleet.edit();
         let members = self.context.fleet.members();
-        members.iter().map(|(name, member)| ChannelStatus::of(name, member, 0, &edit)).collect()
+        members.iter().map(|(name, member)| ChannelStatus::of(name, member, (0, &[]), &edit)).collect()
     }
 }
 

@@ -130,6 +130,7 @@ fn arrival(store: &Sqlite, body: &Content) -> Arrival {
         version: Hash::of(&[b"version"]),
         repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_hours(24) },
         supersedes: None,
+        again: None,
         closed: None,
         answer: Owed::Owed,
         effect: None,

@@ -6,8 +6,8 @@ mod stage;
 use std::time::Duration;
 
 use engine::{
-    Act, Ages, AnswerState, Closed, Content, DeliveryState, Filling, History, Intervention, Kept,
-    MessageState, Outcome, Query, Reply, ReplyBody, Store, Texts, Told,
+    Act, Again, Ages, AnswerState, Arrival, Closed, Content, DeliveryState, Filling, History, Intervention,
+    Kept, LateAnswer, MessageState, Outcome, Query, Reply, ReplyBody, Response, Store, Texts, Told,
 };
 use stage::{CHANNEL, arrival, delivery, given_up, keep, processed, queue, sent};
 use store::Sqlite;
@@ -320,4 +320,30 @@ async fn a_filled_delivery_has_its_own_payload() {
     store.fill(id, filling).await.unwrap();
     let filled = store.delivery(id).await.unwrap().unwrap();
     assert_eq!((filled.body, filled.texts), (Some(Content::from("own")), texts));
+}
+
+#[tokio::test]
+async fn late_answers_go_with_the_content_and_links_with_the_rest() {
+    let folder = new_folder();
+    let store = open(&folder);
+    let (first, id) = queue(&store, "A1", "record").await;
+    store.settle(id, sent("CA")).await.unwrap();
+    let response = Response { body: Some("MSA|AE|A1".into()), ..Response::default() };
+    store.answered_late(LateAnswer { delivery: id, response }).await.unwrap();
+    let again = Again { message: first, by: "ada".to_owned() };
+    let second = store.next_message();
+    let arrival = Arrival { again: Some(again), ..arrival(second, "A1", "MSH|the body") };
+    store.keep(vec![arrival]).await.unwrap();
+    let shown = store.show(first).await.unwrap().unwrap();
+    assert_eq!(shown.payloads[0].late[0].body.as_deref(), Some(b"MSA|AE|A1".as_slice()));
+    assert_eq!((shown.row.state, shown.superseded_by), (MessageState::Superseded, Some(second)));
+    assert_eq!(store.show(second).await.unwrap().unwrap().supersedes, [first]);
+
+    let (now, later) = (Duration::ZERO, Duration::from_hours(1));
+    store.forget(CHANNEL, Ages { content: now, errors: now, metadata: later }).await.unwrap();
+    let shown = store.show(first).await.unwrap().unwrap();
+    assert!(shown.payloads[0].late.is_empty(), "an answer may hold a patient");
+    assert_eq!(shown.superseded_by, Some(second));
+    store.forget(CHANNEL, Ages { content: now, errors: now, metadata: now }).await.unwrap();
+    assert!(store.show(second).await.unwrap().unwrap().supersedes.is_empty());
 }

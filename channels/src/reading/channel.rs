@@ -29,13 +29,13 @@ pub(crate) struct ChannelRead {
     pub(crate) tests: Vec<TestFile>,
     pub(crate) reply: ReplyRead,
     pub(crate) destinations: Vec<DestinationRead>,
+    pub(crate) repeats: Repeats,
+    pub(crate) index: Vec<(String, At<String>)>,
     source: Option<SourceRead>,
     format: scripts::Format,
     charset: Option<String>,
     zone: TimeZone,
-    repeats: Repeats,
     steps: Vec<At<scripts::StepFile>>,
-    index: Vec<(String, At<String>)>,
 }
 
 impl ChannelRead {
@@ -90,6 +90,12 @@ impl ChannelRead {
     pub(crate) fn claims(&self) -> Vec<(Claim, Path)> {
         let source = self.source.iter().flat_map(|source| source.claims.iter());
         source.chain(self.destinations.iter().flat_map(|destination| &destination.claims)).cloned().collect()
+    }
+
+    /// What its source takes for itself.
+    pub(crate) fn source_claims(&self) -> Vec<Claim> {
+        let claims = self.source.iter().flat_map(|source| source.claims.iter());
+        claims.map(|(claim, _)| claim.clone()).collect()
     }
 
     /// The plan of a channel in which nothing is wrong.

@@ -16,16 +16,18 @@ use jiff::tz::TimeZone;
 use scripts::{Library, Limits, Program, Whereabouts};
 
 pub(crate) use reader::Reader;
-pub(crate) use source::{Shared, take_shared};
+pub(crate) use source::{Shared, protocol, take_shared};
 
 use crate::{
     files::Files,
+    promises::Promises,
     report::{Report, span_of},
     shape::Shape,
-    trial::Trial,
+    trial::{Batches, Trial},
     yaml::{Kind, Node},
 };
 pub(crate) use channel::ChannelRead;
+pub(crate) use destination::DestinationRead;
 
 /// What all channels of a project share.
 pub(crate) struct Around<'a> {
@@ -47,6 +49,7 @@ pub(crate) struct Draft {
     pub(crate) version: Hash,
     pub(crate) plan: Option<Plan>,
     pub(crate) trial: Option<Trial>,
+    pub(crate) promises: Option<Promises>,
     pub(crate) claims: Vec<(Claim, Path)>,
     pub(crate) tests: Vec<String>,
 }
@@ -80,10 +83,16 @@ pub(crate) fn channel(
     let version = Hash::of(&[text.as_bytes()]);
     let is_ready = report.count_from(first).0 == 0 && !holds_unknown(&tree);
     let plan = program.clone().filter(|_| is_ready).and_then(|script| read.plan(script, version, &text));
-    let trial = program.map(|script| Trial::new(&read, script));
+    let promises = Promises::of(&read, &tree, report.files.get(file).path.clone());
+    let batches = match protocol(&tree, &Path::parse("source")).as_deref() {
+        Some("mllp") => Batches::Split,
+        _ => Batches::Whole,
+    };
+    let trial = program.map(|script| Trial::new(&read, script, batches));
     Draft {
         plan,
         trial,
+        promises,
         version,
         claims: read.claims(),
         tests: read.tests.iter().map(|test| test.name.clone()).collect(),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Expected, Problem, Trial,
     diff::diff,
-    run::{Ran, run},
+    run::{Left, Ran, run},
 };
 use crate::tests_file::{ExpectFile, ExpectedPayload, OutcomeFile, TestFile};
 
@@ -24,18 +24,18 @@ pub(super) fn check(
     root: &Path,
     expected: Expected,
 ) -> (Vec<Problem>, Vec<PathBuf>) {
-    let ran = match run(trial, test, root) {
+    let rans = match run(trial, test, root) {
         Ok(ran) => ran,
         Err(why) => return (vec![Problem::new(why)], Vec::new()),
     };
     let mut comparison = Comparison { test, root, expected, problems: Vec::new(), rewritten: Vec::new() };
-    comparison.whole(&ran);
+    comparison.whole(&rans);
     for (destination, expectation) in &test.expect {
-        let left = ran.left.iter().filter(|left| left.destination == *destination);
-        comparison.destination(destination, expectation, &left.map(|left| &left.body).collect::<Vec<_>>());
+        let left = rans.iter().flat_map(|ran| &ran.left).filter(|left| left.destination == *destination);
+        comparison.destination(destination, expectation, &left.collect::<Vec<_>>());
     }
-    if let (false, Some(why)) = (comparison.problems.is_empty(), &ran.why) {
-        comparison.problems.push(Problem::new(format!("the message was {}: {why}", ran.outcome.name())));
+    if !comparison.problems.is_empty() {
+        comparison.say_why(&rans);
     }
     (comparison.problems, comparison.rewritten)
 }
@@ -49,17 +49,34 @@ struct Comparison<'t> {
 }
 
 impl Comparison<'_> {
-    fn whole(&mut self, ran: &Ran) {
-        if let Some(reply) = self.test.reply.as_ref().filter(|reply| **reply != ran.code) {
-            self.say(format!("the sender hears `{}`, not `{reply}`", ran.code));
+    /// One code, or one outcome, stands for every message of a batch.
+    fn whole(&mut self, rans: &[Ran]) {
+        let codes: Vec<_> = rans.iter().map(|ran| ran.code.as_str()).collect();
+        if let Some(reply) = &self.test.reply {
+            let wanted: Vec<_> = reply.split(',').map(str::trim).collect();
+            let fits = wanted == codes || codes.iter().all(|code| code == reply);
+            if !fits {
+                self.say(format!("the sender hears `{}`, not `{reply}`", codes.join(", ")));
+            }
         }
-        if let Some(outcome) = self.test.outcome.map(name_of).filter(|outcome| *outcome != ran.outcome.name())
+        let outcomes: Vec<_> = rans.iter().map(|ran| ran.outcome.name()).collect();
+        if let Some(outcome) = self.test.outcome.map(name_of)
+            && outcomes.iter().any(|came| *came != outcome)
         {
-            self.say(format!("the outcome is `{}`, not `{outcome}`", ran.outcome.name()));
+            self.say(format!("the outcome is `{}`, not `{outcome}`", outcomes.join(", ")));
         }
     }
 
-    fn destination(&mut self, name: &str, expectation: &ExpectFile, got: &[&Content]) {
+    /// What the steps said of a message that was not accepted.
+    fn say_why(&mut self, rans: &[Ran]) {
+        for (place, ran) in rans.iter().enumerate() {
+            let Some(why) = &ran.why else { continue };
+            let which = if rans.len() == 1 { String::new() } else { format!(" {} of the batch", place + 1) };
+            self.say(format!("the message{which} was {}: {why}", ran.outcome.name()));
+        }
+    }
+
+    fn destination(&mut self, name: &str, expectation: &ExpectFile, got: &[&Left]) {
         let wanted: &[ExpectedPayload] = match expectation {
             ExpectFile::Nothing(_) => &[],
             ExpectFile::One(one) => std::slice::from_ref(one),
@@ -74,13 +91,13 @@ impl Comparison<'_> {
         }
     }
 
-    fn payload(&mut self, name: &str, wanted: &ExpectedPayload, got: &Content) {
+    fn payload(&mut self, name: &str, wanted: &ExpectedPayload, left: &Left) {
+        let got = &left.body;
         if let Some(file) = &wanted.file {
             self.file(name, file, got);
         }
         if wanted.same_as.is_some() {
-            let message = fs::read(self.root.join(&self.test.message)).unwrap_or_default();
-            self.bytes(name, &self.test.message, &message, got.bytes());
+            self.bytes(name, &self.test.message, left.of.bytes(), got.bytes());
         }
         for (path, text) in &wanted.paths {
             match at(got.bytes(), path) {

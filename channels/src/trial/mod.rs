@@ -66,9 +66,19 @@ pub(crate) struct Trial {
     script: Arc<dyn Script>,
     reply: ReplyPolicy,
     words: ReplyWords,
+    batches: Batches,
     /// In the order of the file.
     outlets: Vec<TrialOutlet>,
     tests: Vec<TestFile>,
+}
+
+/// What becomes of a batch before the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Batches {
+    /// Each of its messages goes its own way.
+    Split,
+    /// It is one message, as any other.
+    Whole,
 }
 
 struct TrialOutlet {
@@ -78,7 +88,7 @@ struct TrialOutlet {
 }
 
 impl Trial {
-    pub(crate) fn new(read: &ChannelRead, script: Arc<dyn Script>) -> Self {
+    pub(crate) fn new(read: &ChannelRead, script: Arc<dyn Script>, batches: Batches) -> Self {
         let outlets = read.destinations.iter().map(|destination| TrialOutlet {
             name: destination.name.clone(),
             after: destination.outlet.after.clone(),
@@ -89,6 +99,7 @@ impl Trial {
             script,
             reply: read.reply.policy.clone(),
             words: read.reply.words.clone(),
+            batches,
             outlets: outlets.collect(),
             tests: read.tests.clone(),
         }

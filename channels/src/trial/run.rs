@@ -4,11 +4,12 @@ use std::{path::Path, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use engine::{
-    Answered, Bond, CameBack, Content, Context, Ended, Facts, Halt, Hash, Inbound, Inputs, Judged, Message,
-    MessageId, OnResponse, Outcome, Piece, Reply, ReplyWhen, Response, Route, SendError,
+    Answered, CameBack, Content, Context, Ended, Facts, Goes, Halt, Hash, Inbound, Inputs, Judged, Message,
+    MessageId, OnResponse, Outcome, Reply, ReplyWhen, Response, Route, RoutedPiece, SendError, routing,
 };
+use formats::hl7::batch;
 
-use super::{Trial, TrialOutlet, code};
+use super::{Batches, Trial, TrialOutlet, code};
 use crate::tests_file::{ResponseFile, ResponseState, TestFile};
 
 /// What became of a message.
@@ -25,6 +26,8 @@ pub(super) struct Ran {
 pub(super) struct Left {
     pub(super) destination: String,
     pub(super) body: Content,
+    /// The message it was made of, as it came.
+    pub(super) of: Content,
     end: End,
 }
 
@@ -35,9 +38,24 @@ enum End {
     GivenUp { code: Option<String>, response: Option<Response> },
 }
 
-/// Runs a test's message. An error says why the test cannot run at all.
-pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, String> {
-    let body = Content::from(read(root, &test.message)?);
+/// Runs a test's message, or each message of its batch, in order. An error says why the test cannot run at all.
+pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Vec<Ran>, String> {
+    let bytes = Bytes::from(read(root, &test.message)?);
+    let of_batch = match trial.batches {
+        Batches::Whole => None,
+        Batches::Split => batch::split(&bytes)
+            .map_err(|error| format!("the batch in `{}` cannot be read: {error}", test.message))?,
+    };
+    let Some(batch) = of_batch else { return Ok(vec![run_one(trial, test, root, (0, bytes))?]) };
+    if batch.messages.is_empty() {
+        return Err(format!("the batch in `{}` holds no message", test.message));
+    }
+    let each = batch.messages.into_iter().map(|place| bytes.slice(place));
+    (0..).zip(each).map(|one| run_one(trial, test, root, one)).collect()
+}
+
+fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, Bytes)) -> Result<Ran, String> {
+    let body = Content::from(bytes);
     let inbound = Inbound { body: body.clone(), facts: test.source.clone(), ..Inbound::default() };
     let reading = match trial.script.read(&inbound) {
         Ok(reading) => reading,
@@ -49,14 +67,14 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, St
         }
     };
     let message = Message {
-        id: MessageId(1),
+        id: MessageId(place + 1),
         identity: Hash::of(&[body.bytes()]),
         body,
         facts: Arc::new(test.source.clone()),
         control_id: reading.control_id,
         received: test.at.map_or_else(SystemTime::now, |at| at.0.into()),
     };
-    let way = Way { trial, test, root, message, context: None };
+    let way = Way { trial, test, root, message, place, context: None };
     way.go()
 }
 
@@ -66,14 +84,9 @@ struct Way<'t> {
     test: &'t TestFile,
     root: &'t Path,
     message: Message,
+    /// In its batch, from 0: no two messages have the same ids and random numbers.
+    place: u64,
     context: Option<Context>,
-}
-
-/// A piece, and the outlets that want it.
-struct Routed {
-    piece: Piece,
-    goes: Vec<(usize, Option<Content>)>,
-    filtered: usize,
 }
 
 impl Way<'_> {
@@ -118,67 +131,36 @@ impl Way<'_> {
     /// With `at` everything a step may ask is pinned.
     fn new_context(&self) -> Context {
         let inputs = match self.test.at {
-            Some(at) => Inputs::Pinned { at: at.0.into(), seed: 0 },
+            Some(at) => Inputs::Pinned { at: at.0.into(), seed: self.place },
             None => Inputs::Live,
         };
         let facts = Arc::clone(&self.message.facts);
         Context::new(Arc::clone(&self.trial.channel), self.message.id, facts, inputs)
     }
 
-    fn route(&self, context: &Context) -> Result<Vec<Routed>, Halt> {
-        let pieces = self.trial.script.transform(&self.message, context)?;
-        pieces.into_iter().map(|piece| self.route_piece(piece, context)).collect()
+    fn route(&self, context: &Context) -> Result<Vec<RoutedPiece>, Halt> {
+        let (script, outlets) = (self.trial.script.as_ref(), self.trial.outlets.len());
+        let pieces = script.transform(&self.message, context)?;
+        pieces.into_iter().map(|piece| routing::route(script, piece, outlets, context)).collect()
     }
 
-    fn route_piece(&self, mut piece: Piece, context: &Context) -> Result<Routed, Halt> {
-        let mut routed = Routed { piece: piece.clone(), goes: Vec::new(), filtered: 0 };
-        if piece.halt.is_some() {
-            return Ok(routed);
-        }
-        for outlet in 0..self.trial.outlets.len() {
-            match self.trial.script.route(&piece, outlet, context) {
-                Ok(Route::Left) => {}
-                Ok(Route::Filtered) => routed.filtered += 1,
-                Ok(Route::Goes(leaving)) => {
-                    routed.goes.push((outlet, Some(leaving.body.unwrap_or_else(|| piece.body.clone()))));
-                }
-                Ok(Route::Later(_)) => routed.goes.push((outlet, None)),
-                Err(halt) if piece.bond == Bond::Apart => {
-                    piece.halt = Some(halt);
-                    return Ok(Routed { piece, goes: Vec::new(), filtered: 0 });
-                }
-                Err(halt) => return Err(halt),
-            }
-        }
-        Ok(routed)
-    }
-
-    /// One outcome for the whole message: accepted if anything goes, else why nothing does.
-    fn outcome(&self, routed: &[Routed]) -> (Outcome, Option<String>) {
-        let halts: Vec<&Halt> = routed.iter().filter_map(|part| part.piece.halt.as_ref()).collect();
-        let halted = !routed.is_empty() && halts.len() == routed.len();
-        let worst = halts.iter().find(|halt| !matches!(halt, Halt::Filtered { .. }));
-        if let Some(halt) = worst.filter(|_| halted) {
-            return (halt.outcome(), Some(halt.to_string()));
-        }
-        let goes = routed.iter().any(|part| !part.goes.is_empty());
-        if goes || (self.trial.outlets.is_empty() && !halted) {
-            return (Outcome::Accepted, None);
-        }
-        let filtered = routed.iter().any(|part| part.filtered > 0);
-        if filtered || halted || routed.is_empty() {
-            return (Outcome::Filtered, halts.first().map(ToString::to_string));
-        }
-        (Outcome::Unrouted, None)
+    fn outcome(&self, routed: &[RoutedPiece]) -> (Outcome, Option<String>) {
+        let outcome = routing::outcome(routed, self.trial.outlets.len());
+        let halts = routed.iter().filter_map(|part| part.piece.halt.as_ref());
+        let why = halts.into_iter().find(|halt| halt.outcome() == outcome).map(ToString::to_string);
+        (outcome, why)
     }
 
     /// Sends what goes at once, then what waited for it, for as long as something follows.
-    fn send(&self, part: &Routed, left: &mut Vec<Left>) -> Result<(), String> {
+    fn send(&self, part: &RoutedPiece, left: &mut Vec<Left>) -> Result<(), String> {
         let first = left.len();
         let mut waiting = Vec::new();
-        for (outlet, body) in &part.goes {
-            match body {
-                Some(body) => left.push(self.deliver(*outlet, body.clone())?),
+        for Goes { outlet, leaving, .. } in &part.goes {
+            match leaving {
+                Some(leaving) => {
+                    let body = leaving.body.as_ref().unwrap_or(&part.piece.body);
+                    left.push(self.deliver(*outlet, body.clone())?);
+                }
                 None => waiting.push(*outlet),
             }
         }
@@ -198,9 +180,9 @@ impl Way<'_> {
     }
 
     /// What an outlet that waited sends; nothing if the other one was not sent, or its steps filter.
-    fn complete(&self, part: &Routed, outlet: usize, left: &[Left]) -> Result<Option<Content>, String> {
+    fn complete(&self, part: &RoutedPiece, outlet: usize, left: &[Left]) -> Result<Option<Content>, String> {
         let after = self.trial.outlets[outlet].after.clone().unwrap_or_default();
-        let chosen = part.goes.iter().any(|(other, _)| self.trial.outlets[*other].name == after);
+        let chosen = part.goes.iter().any(|goes| self.trial.outlets[goes.outlet].name == after);
         let mut context = self.new_context();
         match left.iter().find(|left| left.destination == after).map(|left| &left.end) {
             Some(End::Sent(response)) => {
@@ -234,7 +216,7 @@ impl Way<'_> {
         } else {
             end
         };
-        Ok(Left { destination: name.clone(), body, end })
+        Ok(Left { destination: name.clone(), body, of: self.message.body.clone(), end })
     }
 
     fn reply(&self, outcome: Outcome, left: &[Left]) -> Result<Reply, String> {

@@ -63,28 +63,8 @@ impl Wording {
         self.build(message, reply, speaker)
     }
 
-    /// The code an outcome is told by.
     pub(super) fn code(&self, reply: &Reply, speaker: Speaker) -> Code {
-        let wanted = self.words.codes.iter().find(|(outcome, _)| *outcome == reply.outcome);
-        let written = wanted.map(|(_, code)| code.as_str()).or(reply.code.as_deref()).and_then(Code::parse);
-        let code = written.unwrap_or_else(|| self.usual(reply.outcome, speaker));
-        match speaker {
-            Speaker::Application => code,
-            Speaker::Commit => code.enhanced(),
-        }
-    }
-
-    fn usual(&self, outcome: Outcome, speaker: Speaker) -> Code {
-        let mirth = self.words.filtered == WhenFiltered::Refuse;
-        match outcome {
-            Outcome::Filtered if mirth => Code::AR,
-            Outcome::Unrouted if mirth => Code::AE,
-            Outcome::Accepted | Outcome::Filtered | Outcome::Unrouted => Code::AA,
-            Outcome::Unreadable => Code::AR,
-            // AR may be sent again; a commit answer says that by CE.
-            Outcome::Unavailable if speaker == Speaker::Application => Code::AR,
-            Outcome::Refused | Outcome::Failed | Outcome::Unavailable => Code::AE,
-        }
+        code(&self.words, reply, speaker)
     }
 
     fn build(&self, message: &[u8], reply: &Reply, speaker: Speaker) -> Vec<u8> {
@@ -110,6 +90,30 @@ impl Wording {
     /// Unique: 16 characters, short enough for every version's MSH-10.
     fn next_control_id(&self) -> String {
         format!("{:08X}{:08X}", self.run, self.count.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// The code an outcome is told by.
+pub(super) fn code(words: &ReplyWords, reply: &Reply, speaker: Speaker) -> Code {
+    let wanted = words.codes.iter().find(|(outcome, _)| *outcome == reply.outcome);
+    let written = wanted.map(|(_, code)| code.as_str()).or(reply.code.as_deref()).and_then(Code::parse);
+    let code = written.unwrap_or_else(|| usual(words, reply.outcome, speaker));
+    match speaker {
+        Speaker::Application => code,
+        Speaker::Commit => code.enhanced(),
+    }
+}
+
+fn usual(words: &ReplyWords, outcome: Outcome, speaker: Speaker) -> Code {
+    let mirth = words.filtered == WhenFiltered::Refuse;
+    match outcome {
+        Outcome::Filtered if mirth => Code::AR,
+        Outcome::Unrouted if mirth => Code::AE,
+        Outcome::Accepted | Outcome::Filtered | Outcome::Unrouted => Code::AA,
+        Outcome::Unreadable => Code::AR,
+        // AR may be sent again; a commit answer says that by CE.
+        Outcome::Unavailable if speaker == Speaker::Application => Code::AR,
+        Outcome::Refused | Outcome::Failed | Outcome::Unavailable => Code::AE,
     }
 }
 
@@ -160,8 +164,8 @@ mod tests {
     fn each_outcome_has_its_code_in_both_modes() {
         let codes = |outcome| {
             let reply = Reply::of(outcome);
-            let wording = wording();
-            (wording.code(&reply, Speaker::Application), wording.code(&reply, Speaker::Commit))
+            let words = ReplyWords::default();
+            (code(&words, &reply, Speaker::Application), code(&words, &reply, Speaker::Commit))
         };
         for outcome in [Outcome::Accepted, Outcome::Filtered, Outcome::Unrouted] {
             assert_eq!(codes(outcome), (Code::AA, Code::CA));
@@ -179,8 +183,7 @@ mod tests {
             filtered: WhenFiltered::Refuse,
             ..ReplyWords::default()
         };
-        let wording = Wording::new(words, None);
-        let code = |outcome| wording.code(&Reply::of(outcome), Speaker::Application);
+        let code = |outcome| code(&words, &Reply::of(outcome), Speaker::Application);
         assert_eq!(code(Outcome::Failed), Code::AR);
         assert_eq!(code(Outcome::Filtered), Code::AR);
         assert_eq!(code(Outcome::Unrouted), Code::AE);

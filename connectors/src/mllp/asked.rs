@@ -21,8 +21,8 @@ pub(super) struct Asked {
 pub(super) enum Heard {
     /// The answer to what was asked.
     Answer(Result<Response, SendError>),
-    /// One to something else: its control id.
-    Other(String),
+    /// One to something else.
+    Other,
     /// None that can be understood.
     Unclear(String),
 }
@@ -46,11 +46,18 @@ impl Asked {
         };
         let named = acknowledgements.iter().map(|one| &one.control_id);
         if self.expected == Expected::Required && !named.eq(&self.control_ids) {
-            let first = acknowledgements.into_iter().next().map(|one| one.control_id);
-            return Heard::Other(first.unwrap_or_default());
+            return Heard::Other;
         }
         Heard::Answer(judge(&acknowledgements, answer))
     }
+}
+
+/// An answer as one to an earlier message: whom it names first, and what is kept of it.
+pub(super) fn read_late(answer: &Bytes) -> Option<(String, Response)> {
+    let first = acknowledgement::read(places(answer)?.first()?).ok()?;
+    let mut facts = Facts::new();
+    facts.insert("code".to_owned(), first.code.as_str().into());
+    Some((first.control_id, Response { body: Some(answer.clone()), facts }))
 }
 
 /// The messages of a batch, or the one that is none.

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use super::{
     answer::{Speaker, Wording},
     crowd::Seat,
-    frame::{Found, Marks, Reader},
+    frame::{Found, Marks, Reader, Stray},
     manners::{Manners, Wanted},
 };
 use crate::wire::{Stream, Wire};
@@ -78,6 +78,7 @@ impl Connection {
             let next = match self.read().await {
                 Ok(found) => self.take(found).await,
                 Err(End::Gone(why)) => {
+                    self.count(self.reader.stray());
                     self.keep_part(why).await;
                     Next::Ends
                 }
@@ -123,10 +124,20 @@ impl Connection {
         let stray = self.reader.stray();
         if stray.is_tls() || stray.count > self.host.max_size as u64 {
             let cause = stray.cause();
+            self.host.inlet.skipped(stray.count);
             warn!(channel = self.host.inlet.channel(), peer = %self.peer, cause, "closed a connection without a frame");
             return Err(End::Asked);
         }
         Ok(())
+    }
+
+    /// Counts what belongs to no frame, and tells an operator where it stood and what it may be.
+    fn count(&self, stray: &Stray) {
+        if stray.is_noise() {
+            let (count, position, cause) = (stray.count, stray.position, stray.cause());
+            self.host.inlet.skipped(count);
+            warn!(channel = self.host.inlet.channel(), peer = %self.peer, count, position, cause, "skipped bytes");
+        }
     }
 
     async fn take(&mut self, found: Found) -> Next {
@@ -136,8 +147,7 @@ impl Connection {
             Found::Part { bytes, ended } => self.take_part(bytes, ended).await,
             Found::TooLong(beginning) => self.refuse_length(beginning).await,
             Found::Stray(stray) => {
-                let (count, position, cause) = (stray.count, stray.position, stray.cause());
-                warn!(channel = self.host.inlet.channel(), peer = %self.peer, count, position, cause, "skipped bytes");
+                self.count(&stray);
                 Next::Goes
             }
         };

@@ -1,6 +1,6 @@
 //! Sends HL7 messages to a peer and reads its acknowledgements.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use engine::{Checks, Claim, Destination, DestinationSettings, Doubt, OpenError, Opening};
@@ -142,6 +142,7 @@ impl DestinationSettings for Settings {
             idle: self.idle.0,
             keep_alive: self.keep_alive.0,
             kept: Mutex::default(),
+            overheard: Arc::default(),
         }))
     }
 

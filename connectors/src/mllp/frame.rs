@@ -135,6 +135,11 @@ impl Stray {
         matches!(self.beginning.as_slice(), [0x15 | 0x16, 0x03, 0..=4, ..])
     }
 
+    /// Whether they are more than the line ends that some senders put between frames.
+    pub fn is_noise(&self) -> bool {
+        self.count > 0 && !self.blank
+    }
+
     fn add(&mut self, bytes: &[u8], position: u64) {
         if self.count == 0 {
             (self.position, self.blank) = (position, true);
@@ -195,7 +200,7 @@ impl Reader {
                 return None;
             }
             let stray = std::mem::take(&mut self.stray);
-            if stray.count > 0 && !stray.blank {
+            if stray.is_noise() {
                 return Some(Found::Stray(stray));
             }
         }

@@ -1,15 +1,23 @@
 //! One connection to a peer that answers: frames go out, answers come back.
 
-use std::{collections::VecDeque, io, time::Duration};
-
-use bytes::{Buf, Bytes};
-use futures_util::FutureExt;
-use tokio::{
-    io::AsyncWriteExt,
-    time::{Instant, timeout_at},
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use super::frame::{Found, Marks, Reader};
+use bytes::{Buf, Bytes};
+use engine::{DeliveryId, LateAnswer};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    asked::read_late,
+    frame::{Found, Marks, Reader},
+};
 use crate::{
     tls,
     wire::{self, Peer, Wire},
@@ -18,14 +26,36 @@ use crate::{
 /// How many earlier messages of a connection are remembered, so that their late answers are known.
 const REMEMBERED: usize = 64;
 
+/// How long what the socket is known to hold may take to come out of it.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// An open connection.
 pub(super) struct Link {
     wire: Wire,
     marks: Marks,
     reader: Reader,
-    /// The control ids of messages that were answered here.
-    earlier: VecDeque<String>,
+    /// Whose attempts ended here, by their messages' control ids.
+    earlier: VecDeque<(String, DeliveryId)>,
+    overheard: Arc<Overheard>,
     used: Instant,
+}
+
+/// Answers to earlier messages, until the engine asks for them.
+#[derive(Default)]
+pub(super) struct Overheard(Mutex<Vec<LateAnswer>>);
+
+impl Overheard {
+    pub(super) fn take(&self) -> Vec<LateAnswer> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is more than anybody would look at is let go.
+    fn add(&self, answer: LateAnswer) {
+        let mut overheard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if overheard.len() < REMEMBERED {
+            overheard.push(answer);
+        }
+    }
 }
 
 /// How a write failed, by what the peer may have got.
@@ -48,21 +78,19 @@ pub(super) enum Unheard {
 }
 
 impl Link {
-    pub(super) fn new(wire: Wire, marks: Marks, max_size: usize) -> Self {
+    pub(super) fn new(wire: Wire, marks: Marks, max_size: usize, overheard: Arc<Overheard>) -> Self {
         let reader = Reader::new(marks.clone(), max_size);
-        Self { wire, marks, reader, earlier: VecDeque::new(), used: Instant::now() }
+        Self { wire, marks, reader, earlier: VecDeque::new(), overheard, used: Instant::now() }
     }
 
     /// Whether it may be used again: the peer has not hung up, and it was used lately.
-    pub(super) fn is_usable(&mut self, idle: Option<Duration>) -> bool {
-        if idle.is_some_and(|idle| self.used.elapsed() > idle) {
-            return false;
-        }
-        match wire::look(self.wire.as_ref()) {
+    pub(super) async fn is_usable(&mut self, idle: Option<Duration>) -> bool {
+        let is_there = match wire::look(self.wire.as_ref()) {
             Peer::Silent => true,
             Peer::Gone => false,
-            Peer::Speaking => self.forget_what_is_there(),
-        }
+            Peer::Speaking => self.read_what_is_there().await,
+        };
+        is_there && idle.is_none_or(|idle| self.used.elapsed() <= idle)
     }
 
     /// Writes a message. What is still unread of earlier answers is read before its own.
@@ -110,31 +138,43 @@ impl Link {
         }
     }
 
-    /// Notes that these messages have their answers.
-    pub(super) fn answered(&mut self, control_ids: &[String]) {
-        self.earlier.extend(control_ids.iter().cloned());
+    /// Notes that the attempt at these messages has ended.
+    pub(super) fn ended(&mut self, control_ids: &[String], delivery: DeliveryId) {
+        self.earlier.extend(control_ids.iter().map(|control_id| (control_id.clone(), delivery)));
         let surplus = self.earlier.len().saturating_sub(REMEMBERED);
         self.earlier.drain(..surplus);
         self.used = Instant::now();
     }
 
-    pub(super) fn was_earlier(&self, control_id: &str) -> bool {
-        !control_id.is_empty() && self.earlier.iter().any(|earlier| earlier == control_id)
+    /// Whether this answers an earlier message of the connection: then it is left for the engine to keep.
+    pub(super) fn overhears(&mut self, answer: &Bytes) -> bool {
+        let Some((control_id, response)) = read_late(answer) else { return false };
+        let named = |(earlier, _): &&(String, DeliveryId)| !earlier.is_empty() && *earlier == control_id;
+        let Some((_, delivery)) = self.earlier.iter().rev().find(named) else { return false };
+        self.overheard.add(LateAnswer { delivery: *delivery, response });
+        true
     }
 
-    /// Reads what waits in the socket and forgets it: it answers nothing that is still to be written. False where
-    /// the stream has ended, or holds what no peer should send.
-    fn forget_what_is_there(&mut self) -> bool {
-        while let Some(read) = self.reader.read_from(&mut self.wire).now_or_never() {
-            if !matches!(read, Ok(count) if count > 0) {
-                return false;
+    /// Reads what waits in the socket: it answers nothing that is still to be written. False where the stream has
+    /// ended, or holds what no peer should send.
+    async fn read_what_is_there(&mut self) -> bool {
+        while wire::look(self.wire.as_ref()) == Peer::Speaking {
+            match timeout(MOMENT, self.reader.read_from(&mut self.wire)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                // A part of what is encrypted says nothing yet.
+                Err(_) => return true,
+                Ok(_) => return false,
             }
             while let Some(found) = self.reader.find() {
-                if matches!(found, Found::TooLong(_)) {
-                    return false;
+                match found {
+                    Found::TooLong(_) => return false,
+                    Found::Frame(answer) => {
+                        self.overhears(&answer);
+                    }
+                    Found::Stray(_) | Found::Part { .. } => {}
                 }
             }
         }
-        true
+        wire::look(self.wire.as_ref()) != Peer::Gone
     }
 }

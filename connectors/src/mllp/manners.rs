@@ -60,6 +60,15 @@ impl Manners {
             }
         }
     }
+
+    /// Who has the last word to the sender.
+    pub(super) fn last(self) -> Speaker {
+        match self {
+            Self::One(speaker) => speaker,
+            Self::Two { commit, application: Wanted::Never } if commit != Wanted::Never => Speaker::Commit,
+            Self::Two { .. } => Speaker::Application,
+        }
+    }
 }
 
 fn auto(accept: &[u8], application: &[u8]) -> Speaker {

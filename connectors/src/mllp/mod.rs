@@ -17,6 +17,9 @@ mod source;
 
 pub use settings::Framing;
 
+use engine::{Reply, ReplyWords};
+use formats::hl7::acknowledgement::Code;
+
 use crate::{Connector, DestinationKind, SourceKind};
 
 pub(crate) const CONNECTOR: Connector = Connector {
@@ -25,3 +28,8 @@ pub(crate) const CONNECTOR: Connector = Connector {
     source: Some(SourceKind::of::<source::Settings>()),
     destination: Some(DestinationKind::of::<destination::Settings>()),
 };
+
+/// The code in the last answer that the sender of a message hears.
+pub fn code(words: &ReplyWords, reply: &Reply, message: &[u8]) -> Code {
+    answer::code(words, reply, manners::Manners::of(message, words.mode).last())
+}

@@ -3,7 +3,7 @@
 //! For the command line and for tests; channels have their own source and destination.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     path::Path,
     str::FromStr,
@@ -20,8 +20,8 @@ use formats::hl7::{
 use jiff::Zoned;
 use tokio::{
     io::AsyncWriteExt,
-    net::TcpListener,
-    sync::mpsc,
+    net::{TcpListener, ToSocketAddrs},
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -118,11 +118,17 @@ impl FromStr for Manner {
     }
 }
 
-/// A message that came, and from whom.
-#[derive(Debug, Clone)]
-pub struct Received {
-    pub peer: SocketAddr,
-    pub message: Bytes,
+/// What came to a listener, and from whom.
+#[derive(Debug)]
+pub enum Received {
+    Message {
+        peer: SocketAddr,
+        message: Bytes,
+        /// Told when the message is safe: it is answered then. Dropped untold, the connection is closed unanswered.
+        safe: oneshot::Sender<()>,
+    },
+    /// Something that is no message, in words without what it holds.
+    Odd { peer: SocketAddr, what: String },
 }
 
 /// A peer that receives.
@@ -136,13 +142,13 @@ pub struct Listener {
 impl Listener {
     /// Takes the port. Relative files of `tls` start at `root`.
     pub async fn bind(
-        address: SocketAddr,
+        address: impl ToSocketAddrs + fmt::Display,
         manner: Manner,
         tls: Option<(&Tls, &Path)>,
     ) -> Result<Self, String> {
         let failed = |why: String| format!("cannot listen on {address}: {why}");
         let tls = tls.map(|(tls, root)| tls::Acceptor::new(tls, root)).transpose().map_err(failed)?;
-        let socket = TcpListener::bind(address).await.map_err(|error| failed(error.to_string()))?;
+        let socket = TcpListener::bind(&address).await.map_err(|error| failed(error.to_string()))?;
         Ok(Self { socket, tls, manner, answers: AtomicU64::new(0) })
     }
 
@@ -166,8 +172,14 @@ impl Listener {
                 let (shared, received) = (std::sync::Arc::clone(&shared), received.clone());
                 connections.spawn(async move {
                     let greeting = timeout(GREETING, shared.greet(stream)).await;
-                    if let Ok(Ok(wire)) = greeting {
-                        shared.serve(wire, peer, received).await;
+                    let what = match greeting {
+                        Ok(Ok(wire)) => shared.serve(wire, peer, &received).await.err(),
+                        Ok(Err(why)) => Some(why),
+                        Err(_) => Some("no greeting came".to_owned()),
+                    };
+                    if let Some(what) = what {
+                        // Whoever listens no more needs no word of it.
+                        let _ = received.send(Received::Odd { peer, what }).await;
                     }
                 });
             }
@@ -183,24 +195,36 @@ impl Listener {
         }
     }
 
-    async fn serve(&self, mut wire: Wire, peer: SocketAddr, received: mpsc::Sender<Received>) {
+    /// Serves one connection until its peer goes; the error says why it was closed before.
+    async fn serve(
+        &self,
+        mut wire: Wire,
+        peer: SocketAddr,
+        received: &mpsc::Sender<Received>,
+    ) -> Result<(), String> {
         let mut reader = Reader::new(Marks::default(), LONGEST);
         loop {
-            match reader.find() {
+            let odd = match reader.find() {
                 Some(Found::Frame(message)) => {
-                    if received.send(Received { peer, message: message.clone() }).await.is_err() {
-                        return;
+                    let (safe, is_safe) = oneshot::channel();
+                    let handed_on = Received::Message { peer, message: message.clone(), safe };
+                    if received.send(handed_on).await.is_err() || is_safe.await.is_err() {
+                        return Ok(());
                     }
-                    if self.answer(&mut wire, &message).await.is_err() {
-                        return;
-                    }
+                    let answered = self.answer(&mut wire, &message).await;
+                    answered.map_err(|error| format!("cannot answer: {error}"))?;
+                    continue;
                 }
-                Some(Found::Stray(_) | Found::Part { .. }) => {}
-                Some(Found::TooLong(_)) => return,
+                Some(Found::Stray(stray)) => format!("{} bytes skipped: {}", stray.count, stray.cause()),
+                Some(Found::Part { bytes, .. }) => format!("part of a message, {} bytes", bytes.len()),
+                Some(Found::TooLong(_)) => return Err(format!("a message longer than {LONGEST} bytes")),
                 None => match reader.read_from(&mut wire).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => {}
+                    Ok(0) | Err(_) => return Ok(()),
+                    Ok(_) => continue,
                 },
+            };
+            if received.send(Received::Odd { peer, what: odd }).await.is_err() {
+                return Ok(());
             }
         }
     }

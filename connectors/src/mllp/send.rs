@@ -7,20 +7,19 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Destination, Outbound, Response, SendError};
+use engine::{Destination, LateAnswer, Outbound, Response, SendError};
 use futures_util::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, timeout_at},
 };
-use tracing::debug;
 
 use super::{
     asked::{Asked, Heard},
     call::call,
     destination::Expected,
     frame::Marks,
-    link::{Link, Unheard, Unwritten},
+    link::{Link, Overheard, Unheard, Unwritten},
 };
 use crate::{
     setting::Address,
@@ -50,6 +49,7 @@ pub(super) struct Sender {
     pub(super) keep_alive: Duration,
     /// Connections that nobody uses now, the one used last at the end.
     pub(super) kept: Mutex<Vec<Link>>,
+    pub(super) overheard: Arc<Overheard>,
 }
 
 #[async_trait]
@@ -72,16 +72,20 @@ impl Destination for Sender {
         let Some(result) = result else {
             return Err(SendError::unknown("the peer answered for another message"));
         };
-        link.answered(&asked.control_ids);
+        link.ended(&asked.control_ids, outbound.id);
         self.keep(link);
         result
+    }
+
+    fn overheard(&self) -> Vec<LateAnswer> {
+        self.overheard.take()
     }
 }
 
 impl Sender {
     /// Writes to a kept connection, else to a new one. A kept one that took nothing is opened anew within the attempt.
     async fn write(&self, body: &Bytes, deadline: Instant) -> Result<Link, SendError> {
-        if let Some(mut link) = self.take() {
+        if let Some(mut link) = self.take().await {
             match link.write(body.clone(), deadline).await {
                 Ok(()) => return Ok(link),
                 Err(Unwritten::Part(why)) => return Err(SendError::unknown(why)),
@@ -109,10 +113,8 @@ impl Sender {
             let answer = link.hear(deadline).await.map_err(|unheard| self.explain(unheard))?;
             match asked.hear(&answer) {
                 Heard::Answer(result) => return Ok(Some(result)),
-                Heard::Other(control_id) if link.was_earlier(&control_id) => {
-                    debug!("passed over an answer to an earlier message");
-                }
-                Heard::Other(_) => return Ok(None),
+                Heard::Other if link.overhears(&answer) => {}
+                Heard::Other => return Ok(None),
                 Heard::Unclear(why) => return Err(SendError::unknown(why)),
             }
         }
@@ -128,11 +130,11 @@ impl Sender {
     }
 
     /// A kept connection whose peer is still there.
-    fn take(&self) -> Option<Link> {
+    async fn take(&self) -> Option<Link> {
         self.welcome();
         loop {
             let mut link = self.lock().pop()?;
-            if link.is_usable(self.longest_idle()) {
+            if link.is_usable(self.longest_idle()).await {
                 return Some(link);
             }
         }
@@ -209,7 +211,7 @@ impl Sender {
     }
 
     fn link(&self, wire: Wire) -> Link {
-        Link::new(wire, self.marks.clone(), self.max_size)
+        Link::new(wire, self.marks.clone(), self.max_size, Arc::clone(&self.overheard))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {

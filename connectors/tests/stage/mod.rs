@@ -9,7 +9,10 @@ mod steps;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,9 +43,14 @@ pub struct Stage {
 
 /// Wakes the test when something ended.
 #[derive(Default)]
-struct Heard(Notify);
+struct Heard(Notify, AtomicU64);
 
 impl Observer for Heard {
+    fn skipped(&self, _channel: &str, bytes: u64) {
+        self.1.fetch_add(bytes, Ordering::SeqCst);
+        self.0.notify_waiters();
+    }
+
     fn ended(&self, _channel: &str, _message: Option<MessageId>, _outcome: Outcome) {
         self.0.notify_waiters();
     }
@@ -99,6 +107,23 @@ impl Stage {
             }
         };
         timeout(PATIENCE, watch).await.expect("so many messages end")
+    }
+
+    /// Waits until so many bytes were skipped.
+    pub async fn skipped(&self, count: u64) {
+        let watch = async {
+            loop {
+                let news = self.heard.0.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                if self.heard.1.load(Ordering::SeqCst) >= count {
+                    return;
+                }
+                news.await;
+            }
+        };
+        timeout(PATIENCE, watch).await.expect("so many bytes are skipped");
+        assert_eq!(self.heard.1.load(Ordering::SeqCst), count);
     }
 
     pub fn messages(&self) -> Vec<StoredMessage> {

@@ -14,7 +14,7 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-pub use person::Refusal;
+pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Channel, hold_switch};
-use crate::{Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, Route, StoreError};
+use crate::{
+    Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, MessageId, Route, StoreError,
+};
 
 /// Why a person's wish could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,15 @@ pub enum Refusal {
     UnderWay,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A waiting delivery that was not made again, and why. The words may be those of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAsItWas {
+    pub delivery: DeliveryId,
+    pub message: Option<MessageId>,
+    pub destination: String,
+    pub why: String,
 }
 
 impl Channel {
@@ -113,37 +124,50 @@ impl Channel {
     }
 
     /// Makes the payloads of waiting deliveries again from the raw messages, with the steps now in force.
-    /// Returns how many were made, and the deliveries whose steps said no: those are left as they are.
-    pub async fn rerun_waiting(&self) -> Result<(u64, Vec<DeliveryId>), Refusal> {
+    /// Returns how many were made, and those that are left as they are.
+    pub async fn rerun_waiting(&self) -> Result<(u64, Vec<LeftAsItWas>), Refusal> {
         let mut made = 0;
         let mut left = Vec::new();
         for outlet in self.all_outlets() {
             for delivery in outlet.waiting_now() {
                 if !outlet.withdraw(delivery) {
+                    left.push(self.left(delivery, outlet.name(), "it is being sent").await?);
                     continue;
                 }
                 outlet.forget_fresh(delivery);
                 let again = self.rerun(delivery, outlet.name()).await;
                 outlet.restore(delivery);
-                if again? {
-                    made += 1;
-                } else {
-                    left.push(delivery);
+                match again? {
+                    Ok(()) => made += 1,
+                    Err(why) => left.push(self.left(delivery, outlet.name(), &why).await?),
                 }
             }
         }
         Ok((made, left))
     }
 
-    async fn rerun(&self, id: DeliveryId, destination: &str) -> Result<bool, Refusal> {
-        let Some(delivery) = self.around.store.delivery(id).await? else { return Ok(false) };
+    async fn left(
+        &self,
+        delivery: DeliveryId,
+        destination: &str,
+        why: &str,
+    ) -> Result<LeftAsItWas, StoreError> {
+        let message = self.around.store.delivery(delivery).await?.map(|found| found.message.id);
+        Ok(LeftAsItWas { delivery, message, destination: destination.to_owned(), why: why.to_owned() })
+    }
+
+    /// Makes one payload again; else says why it is left as it was.
+    async fn rerun(&self, id: DeliveryId, destination: &str) -> Result<Result<(), String>, Refusal> {
+        let left = |why: &str| Ok(Err(why.to_owned()));
+        let Some(delivery) = self.around.store.delivery(id).await? else {
+            return left("it is not kept any more");
+        };
         if delivery.body.is_none() {
-            // It waits for another destination: its steps run then, with what is in force then.
-            return Ok(true);
+            return left("it waits for another destination: its steps run when that one is sent");
         }
         let plan = self.plan();
         let Some(index) = plan.outlets.iter().position(|outlet| outlet.name == destination) else {
-            return Ok(false);
+            return left("the file no longer names its destination");
         };
         let message = delivery.message;
         let context =
@@ -151,17 +175,28 @@ impl Channel {
         let place = delivery.piece.place;
         let line = self.line();
         let leaving = line.pace.run(|| {
-            let pieces = plan.script.transform(&message, &context).ok()?;
-            let piece = pieces.into_iter().find(|piece| piece.place == place && piece.halt.is_none())?;
+            let pieces = plan.script.transform(&message, &context).map_err(|halt| halt.to_string())?;
+            let piece = pieces.into_iter().find(|piece| piece.place == place);
+            let piece = piece.ok_or("the steps no longer make this part")?;
+            if let Some(halt) = &piece.halt {
+                return Err(halt.to_string());
+            }
             match plan.script.route(&piece, index, &context) {
-                Ok(Route::Goes(leaving)) => Some((piece, leaving)),
-                _ => None,
+                Ok(Route::Goes(leaving)) => Ok((piece, leaving)),
+                Ok(Route::Left) => Err("its `when` is false now".to_owned()),
+                Ok(Route::Filtered) => Err("the destination's steps filter it now".to_owned()),
+                Ok(Route::Later(_)) => Err("it waits for another destination now".to_owned()),
+                Err(halt) => Err(halt.to_string()),
             }
         });
-        let Ok(Some((piece, Leaving { body, texts, .. }))) = leaving else { return Ok(false) };
+        let (piece, Leaving { body, texts, .. }) = match leaving {
+            Ok(Ok(leaving)) => leaving,
+            Ok(Err(why)) => return Ok(Err(why)),
+            Err(_) => return left("its steps broke"),
+        };
         let inputs = (!context.is_untouched()).then(|| context.recorded());
         let filling = Filling { body: Some(body.unwrap_or(piece.body)), texts, inputs };
         self.around.store.fill(id, filling).await?;
-        Ok(true)
+        Ok(Ok(()))
     }
 }

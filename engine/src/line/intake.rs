@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{Exit, Line, Seat};
 use crate::{
-    Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome, Owed,
-    Reading, Reply, ReplyBody, ReplyWhen, Silence, Standing,
+    Again, Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome,
+    Owed, Reading, Reply, ReplyBody, ReplyWhen, Silence, Standing,
     caller::Caller,
     recovery::{IsKept, Stranded},
 };
@@ -17,6 +17,7 @@ pub(super) struct Received {
     body: Content,
     facts: Arc<Facts>,
     effect: Option<Hash>,
+    again: Option<Again>,
     reading: Reading,
     unreadable: Option<String>,
 }
@@ -39,6 +40,7 @@ impl Line {
             body: inbound.body,
             facts: Arc::new(inbound.facts),
             effect: inbound.effect,
+            again: inbound.again,
             reading,
             unreadable,
         }
@@ -156,7 +158,7 @@ impl Line {
     }
 
     fn arrival(&self, id: MessageId, received: Received, seat: Option<&Seat>) -> Arrival {
-        let Received { body, facts, effect, reading, unreadable } = received;
+        let Received { body, facts, effect, again, reading, unreadable } = received;
         let identity = effect.unwrap_or_else(|| identity(id, &reading, &body));
         let control_id = reading.control_id.clone();
         let received = SystemTime::now();
@@ -176,6 +178,7 @@ impl Line {
             version: self.version,
             repeats: self.repeats,
             supersedes: None,
+            again,
             closed,
             answer,
             batch: seat.map(|seat| seat.batch),

@@ -129,6 +129,10 @@ impl Line {
         self.observer.ended(&self.channel, None, Outcome::Unavailable);
     }
 
+    pub(crate) fn skipped(&self, bytes: u64) {
+        self.observer.skipped(&self.channel, bytes);
+    }
+
     pub(crate) fn observe_reply(&self, since: Instant) {
         self.observer.replied(&self.channel, since.elapsed());
     }

@@ -6,11 +6,12 @@ use tokio::sync::oneshot;
 
 use super::{Exit, Halted, Line};
 use crate::{
-    Bond, Context, DeliveryId, DeliveryState, Halt, Inputs, Leaving, Message, MessageState, NewDelivery,
-    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, Route, Tally, Waiting,
+    Context, DeliveryId, DeliveryState, Goes, Halt, Inputs, Leaving, Message, MessageState, NewDelivery,
+    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, RoutedPiece, Tally, Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
     recovery::IsKept,
+    routing,
 };
 
 /// A message after the channel's steps.
@@ -79,7 +80,7 @@ impl Line {
             .pace
             .run(|| pieces.into_iter().map(|piece| self.route_piece(&message, piece, &context)).collect())
             .unwrap_or_else(|panicked| Err(broke("the destinations' steps", panicked.0)));
-        let parts: Vec<RoutedPart> = match routed {
+        let parts: Vec<RoutedPiece> = match routed {
             Ok(parts) => parts,
             Err(halt) => return Err(halted(message, halt, &context)),
         };
@@ -126,41 +127,20 @@ impl Line {
         }
     }
 
-    fn route_piece(
-        &self,
-        message: &Message,
-        mut piece: Piece,
-        context: &Context,
-    ) -> Result<RoutedPart, Halt> {
-        let mut part = RoutedPart { piece: piece.clone(), goes: Vec::new(), filtered: 0 };
-        if piece.halt.is_some() {
-            return Ok(part);
-        }
-        for index in 0..self.outlets.len() {
-            match self.script.route(&piece, index, context) {
-                Ok(Route::Left) => {}
-                Ok(Route::Filtered) => part.filtered += 1,
-                Ok(Route::Goes(leaving)) => part.goes.push((index, Some(leaving), Vec::new())),
-                Ok(Route::Later(keys)) => part.goes.push((index, None, keys)),
-                Err(halt) if piece.bond == Bond::Apart => {
-                    piece.halt = Some(halt);
-                    return Ok(RoutedPart { piece, goes: Vec::new(), filtered: 0 });
-                }
-                Err(halt) => return Err(halt),
-            }
-        }
-        tracing::trace!(message = message.id.0, deliveries = part.goes.len(), "routed");
-        Ok(part)
+    fn route_piece(&self, message: &Message, piece: Piece, context: &Context) -> Result<RoutedPiece, Halt> {
+        let routed = routing::route(self.script.as_ref(), piece, self.outlets.len(), context)?;
+        tracing::trace!(message = message.id.0, deliveries = routed.goes.len(), "routed");
+        Ok(routed)
     }
 
-    fn gather(&self, message: Message, parts: Vec<RoutedPart>, context: &Context) -> Routed {
-        let (state, outcome) = self.outcome(&parts);
+    fn gather(&self, message: Message, parts: Vec<RoutedPiece>, context: &Context) -> Routed {
+        let outcome = routing::outcome(&parts, self.outlets.len());
         let mut fresh = Vec::new();
         let mut stored = Vec::with_capacity(parts.len());
         for (output, part) in (0..).zip(parts) {
-            let RoutedPart { piece, goes, .. } = part;
+            let RoutedPiece { piece, goes, .. } = part;
             let mut deliveries = Vec::with_capacity(goes.len());
-            for (index, leaving, keys) in goes {
+            for Goes { outlet: index, leaving, keys } in goes {
                 let delivery = self.delivery(&message, index, (leaving, keys), output);
                 fresh.push((
                     index,
@@ -183,32 +163,12 @@ impl Line {
             channel: Arc::clone(&self.channel),
             message: message.id,
             version: self.version,
-            state,
+            state: state(outcome),
             outcome,
             inputs,
             parts: stored,
         };
         Routed { message, processed, fresh }
-    }
-
-    /// One outcome for the whole message: accepted if anything goes, else why nothing does.
-    fn outcome(&self, parts: &[RoutedPart]) -> (MessageState, Outcome) {
-        let goes = parts.iter().any(|part| !part.goes.is_empty());
-        let filtered = parts.iter().any(|part| part.filtered > 0);
-        let halted = !parts.is_empty() && parts.iter().all(|part| part.piece.halt.is_some());
-        let failed = parts
-            .iter()
-            .filter_map(|part| part.piece.halt.as_ref())
-            .find(|halt| matches!(halt, Halt::Failed { .. } | Halt::Refused { .. }));
-        match failed {
-            Some(halt) if halted && halt.outcome() == Outcome::Refused => {
-                (MessageState::Refused, Outcome::Refused)
-            }
-            Some(_) if halted => (MessageState::Failed, Outcome::Failed),
-            _ if goes || (self.outlets.is_empty() && !halted) => (MessageState::Queued, Outcome::Accepted),
-            _ if filtered || halted || parts.is_empty() => (MessageState::Filtered, Outcome::Filtered),
-            _ => (MessageState::Unrouted, Outcome::Unrouted),
-        }
     }
 
     fn delivery(
@@ -260,11 +220,15 @@ fn fresh_of(message: &Message, piece: &Piece, delivery: &NewDelivery) -> Fresh {
     }
 }
 
-/// A piece, the outlets it goes to, and how many filtered it by their own steps.
-struct RoutedPart {
-    piece: Piece,
-    goes: Vec<(usize, Option<Leaving>, Vec<String>)>,
-    filtered: usize,
+/// The state of a message whose steps have ended so.
+fn state(outcome: Outcome) -> MessageState {
+    match outcome {
+        Outcome::Accepted => MessageState::Queued,
+        Outcome::Filtered => MessageState::Filtered,
+        Outcome::Unrouted => MessageState::Unrouted,
+        Outcome::Refused => MessageState::Refused,
+        Outcome::Failed | Outcome::Unreadable | Outcome::Unavailable => MessageState::Failed,
+    }
 }
 
 /// Whether a delivery was left out for one of the first copy that may never arrive: one that a person has to look at,

@@ -5,8 +5,8 @@ use super::{
     state::State,
 };
 use crate::{
-    AttemptEnd, Delivery, DeliveryId, DeliveryState, Filling, Note, Position, Settlement, Sibling,
-    StoreError, Tally, Waiting,
+    AttemptEnd, Delivery, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, Note, Position,
+    Settlement, Sibling, StoreError, Tally, Waiting,
 };
 
 impl State {
@@ -46,6 +46,14 @@ impl State {
             (true, true) => Ok(self.unfilled(&leader, &followers)),
             (false, _) => Ok(Vec::new()),
         }
+    }
+
+    pub(super) fn answered_late(&mut self, answer: LateAnswer) -> Result<(), StoreError> {
+        let late = &mut self.stored(answer.delivery)?.late;
+        if late.len() < LATE_ANSWERS {
+            late.push(answer.response);
+        }
+        Ok(())
     }
 
     pub(super) fn fill(&mut self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {

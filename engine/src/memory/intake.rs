@@ -18,7 +18,19 @@ impl State {
         Ok(arrivals.into_iter().map(|arrival| self.keep_one(arrival)).collect())
     }
 
-    fn keep_one(&mut self, mut arrival: Arrival) -> Kept {
+    fn keep_one(&mut self, arrival: Arrival) -> Kept {
+        let Some(again) = arrival.again.clone() else { return self.keep_judged(arrival) };
+        if let Some(standing) = self.stands_instead(again.message) {
+            return Kept::Again(standing);
+        }
+        let id = arrival.message.id;
+        let kept = self.keep_judged(arrival);
+        let stands = if let Kept::Again(first) = &kept { *first } else { id };
+        self.run_again(&again, stands);
+        kept
+    }
+
+    fn keep_judged(&mut self, mut arrival: Arrival) -> Kept {
         let kept = self.judge(&arrival);
         let Kept::New(flags) = &kept else { return kept };
         let is_anew = self.is_anew(&arrival);
@@ -43,6 +55,7 @@ impl State {
                 halt: None,
                 inputs: None,
             });
+            first.successor = Some(arrival.message.id);
         }
     }
 

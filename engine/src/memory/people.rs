@@ -82,6 +82,7 @@ impl State {
             tally: Tally::default(),
             why: None,
             response: None,
+            late: Vec::new(),
             is_parked: false,
             ..old.clone()
         };

@@ -42,10 +42,12 @@ impl State {
     }
 
     fn same_effect(&self, arrival: &Arrival) -> Option<MessageId> {
-        let effect = arrival.effect?;
+        let effect = arrival.effect.filter(|_| arrival.again.is_none())?;
         let same =
             |stored: &&StoredMessage| stored.channel == arrival.channel && stored.effect == Some(effect);
-        self.messages.values().filter(|stored| stored.state != MessageState::Superseded).find(same).map(id_of)
+        let by_standing = |stored: &&StoredMessage| (stored.state == MessageState::Superseded, id_of(stored));
+        let first = self.messages.values().filter(same).min_by_key(by_standing)?;
+        if first.state == MessageState::Superseded { self.latest(id_of(first)) } else { Some(id_of(first)) }
     }
 
     /// What the same sender called by the same name within the window, oldest first.
@@ -65,7 +67,9 @@ impl State {
 
 /// Whether this very write closes it.
 fn is_superseded_by(stored: &StoredMessage, arrival: &Arrival) -> bool {
-    stored.state == MessageState::Kept && arrival.supersedes == Some(stored.message.id)
+    let id = Some(stored.message.id);
+    let is_run_again = arrival.again.as_ref().map(|again| again.message) == id;
+    is_run_again || (stored.state == MessageState::Kept && arrival.supersedes == id)
 }
 
 fn is_open(copy: &StoredMessage) -> bool {

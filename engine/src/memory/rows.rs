@@ -52,6 +52,8 @@ pub struct StoredMessage {
     pub marks: u32,
     /// An earlier copy failed, and this one has the same effects.
     pub(super) is_anew: bool,
+    /// Stands for this one since it is superseded.
+    pub successor: Option<MessageId>,
 }
 
 /// One piece as the channel's steps left it.
@@ -82,6 +84,8 @@ pub struct StoredDelivery {
     /// Why it ended as it did.
     pub why: Option<String>,
     pub response: Option<Response>,
+    /// What came after its attempts had ended.
+    pub late: Vec<Response>,
     /// A person took it out of its lane: only a person puts it back.
     pub is_parked: bool,
 }
@@ -122,6 +126,7 @@ impl StoredMessage {
             starts: 0,
             marks: 0,
             is_anew: false,
+            successor: None,
         };
         if let Some(closed) = closed {
             stored.close(closed);
@@ -186,6 +191,7 @@ impl StoredDelivery {
             tally: Tally::default(),
             why: None,
             response: None,
+            late: Vec::new(),
             is_parked: false,
         }
     }

@@ -14,8 +14,8 @@ use super::{
     verdict::{RETRY, TOO_LATE, Verdict, verdict},
 };
 use crate::{
-    AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Inputs, Judged,
-    OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, pace,
+    AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Destination, Inputs,
+    Judged, OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, pace,
 };
 
 impl Outlet {
@@ -32,7 +32,11 @@ impl Outlet {
             return self.lanes().end(position, Tried::Dropped);
         };
         match self.send(outbound, delivery.tally.doubts, conduct).await {
-            Ok(result) => self.conclude(position, (&delivery, &body), result, (conduct, stop)).await,
+            Ok(result) => {
+                let concluded = self.conclude(position, (&delivery, &body), result, (conduct, stop));
+                // Together, so that one commit takes both.
+                tokio::join!(concluded, self.keep_late(conduct));
+            }
             Err(NotBegun) => self.rest_for(position, STORE_PAUSE),
         }
     }
@@ -61,6 +65,18 @@ impl Outlet {
         }
         let sent = AssertUnwindSafe(destination.send(&outbound)).catch_unwind().await;
         Ok(sent.unwrap_or_else(|panic| Err(SendError::unknown(pace::words(panic.as_ref())))))
+    }
+
+    /// Keeps what came for deliveries whose attempts had ended, each with its own. A store that cannot write costs
+    /// the note, and nothing else.
+    async fn keep_late(&self, conduct: &Conduct) {
+        for answer in conduct.opened().map(Destination::overheard).unwrap_or_default() {
+            let delivery = answer.delivery.0;
+            tracing::info!(channel = %self.channel, destination = %self.name, delivery, "a late answer came");
+            if let Err(error) = self.store.answered_late(answer).await {
+                tracing::warn!(channel = %self.channel, destination = %self.name, delivery, %error, "cannot keep a late answer");
+            }
+        }
     }
 
     /// Reads what came back, lets the channel's `on_response` look at it, and settles.

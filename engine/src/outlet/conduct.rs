@@ -48,6 +48,11 @@ impl Conduct {
         opened.map(AsRef::as_ref).map_err(|error| SendError::not_delivered(error.to_string()))
     }
 
+    /// The connector, where it was opened.
+    pub(crate) fn opened(&self) -> Option<&dyn Destination> {
+        self.destination.get().map(AsRef::as_ref)
+    }
+
     /// How many send at once: one where there is one lane.
     pub(crate) fn workers(&self) -> usize {
         if self.plan.order == Order::Arrival { 1 } else { self.plan.workers.max(1) }

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use engine::{
     Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    Memory, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told,
-    Waiting,
+    LateAnswer, Memory, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store,
+    StoreError, Told, Waiting,
 };
 use tokio::sync::watch;
 
@@ -183,6 +183,10 @@ impl Store for Flaky {
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.write("settle", self.memory.settle(id, settlement)).await
+    }
+
+    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {
+        self.write("answered_late", self.memory.answered_late(answer)).await
     }
 
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {

@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Content, Destination, DestinationSettings, Doubt, Hash, Note, OpenError, Opening, Outbound, Response,
-    SendError,
+    Content, DeliveryId, Destination, DestinationSettings, Doubt, Hash, LateAnswer, Note, OpenError, Opening,
+    Outbound, Response, SendError,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -62,6 +62,7 @@ struct State {
     usual: Option<Answer>,
     underway: usize,
     most_at_once: usize,
+    late: Vec<LateAnswer>,
 }
 
 impl Peer {
@@ -90,6 +91,12 @@ impl Peer {
 
     pub fn open(&self) {
         self.shut.send_replace(false);
+    }
+
+    /// This comes for a delivery whose attempt has ended, and is told after the next send.
+    pub fn answers_late(&self, delivery: DeliveryId, body: &str) {
+        let response = Response { body: Some(body.to_owned().into()), ..Response::default() };
+        self.state.lock().unwrap().late.push(LateAnswer { delivery, response });
     }
 
     /// Every attempt, in order.
@@ -191,6 +198,10 @@ impl Destination for Link {
             }),
             Answer::Panic | Answer::PanicEarly => panic!("told to panic"),
         }
+    }
+
+    fn overheard(&self) -> Vec<LateAnswer> {
+        std::mem::take(&mut self.0.state.lock().unwrap().late)
     }
 }
 

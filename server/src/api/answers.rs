@@ -1,6 +1,8 @@
 //! The forms of the API's answers: what the server writes and the commands read.
 
-use engine::{ChannelView, DeliveryRow, HeadView, MessageRow, OutletView};
+use engine::{ChannelView, DeliveryRow, HeadView, MessageRow, OutletView, Unsettled};
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +41,9 @@ pub(crate) struct ChannelStatus {
     pub(crate) connections: i64,
     /// Since the server started.
     pub(crate) received: u64,
+    /// Messages whose steps broke within the last day.
+    #[serde(default)]
+    pub(crate) failed: u64,
     pub(crate) destinations: Vec<DestinationStatus>,
     /// Why it is broken, or why its edited file is not in force.
     pub(crate) faults: Vec<Value>,
@@ -54,6 +59,9 @@ pub(crate) struct DestinationStatus {
     pub(crate) state: String,
     pub(crate) depth: u64,
     pub(crate) oldest_seconds: Option<f64>,
+    /// Deliveries that a person must look at, by their state: `given_up`, `set_aside`, `unsure`.
+    #[serde(default)]
+    pub(crate) unsettled: BTreeMap<String, u64>,
     pub(crate) head: Option<Head>,
 }
 
@@ -107,6 +115,12 @@ pub(crate) struct DeliveryStatus {
 pub(crate) struct Deployed {
     pub(crate) in_force: bool,
     pub(crate) changes: Vec<String>,
+    /// What is promised no more: a line each, with its place.
+    #[serde(default)]
+    pub(crate) losses: Vec<String>,
+    /// Settings that take effect at a restart.
+    #[serde(default)]
+    pub(crate) wait_for_restart: Vec<String>,
     pub(crate) faults: u64,
     /// The faults, for people.
     pub(crate) report: String,
@@ -125,7 +139,14 @@ pub(crate) struct Picked {
 }
 
 impl ChannelStatus {
-    pub(crate) fn of(name: &str, member: &Member, received: u64, edit: &[channels::Fault]) -> Self {
+    /// `counted`: messages received, and all that is unsettled.
+    pub(crate) fn of(
+        name: &str,
+        member: &Member,
+        (received, unsettled): (u64, &[Unsettled]),
+        edit: &[channels::Fault],
+    ) -> Self {
+        let ours_unsettled: Vec<_> = unsettled.iter().filter(|one| one.channel == name).collect();
         let view = member.running().map(|channel| channel.view());
         let plan = member.running().map(|channel| channel.plan());
         let ours: Vec<_> = edit.iter().filter(|fault| fault.file == member.file).cloned().collect();
@@ -144,10 +165,11 @@ impl ChannelStatus {
             trouble: view.as_ref().and_then(|view| view.trouble.clone()),
             connections: view.as_ref().map_or(0, |view| view.connections),
             received,
+            failed: ours_unsettled.iter().filter(|one| one.destination.is_none()).map(|one| one.number).sum(),
             destinations: view
                 .iter()
                 .flat_map(|view| &view.destinations)
-                .map(DestinationStatus::of)
+                .map(|view| DestinationStatus::of(view, &ours_unsettled))
                 .collect(),
             faults: faults_json(faults),
             in_force: ours.is_empty(),
@@ -156,6 +178,14 @@ impl ChannelStatus {
 
     /// What a person needs to know beside the state, in one line.
     pub(crate) fn words(&self) -> String {
+        let words = self.standing();
+        match self.failed {
+            0 => words,
+            failed => format!("{words}  {} failed within a day", terminal::counted(failed, "message")),
+        }
+    }
+
+    fn standing(&self) -> String {
         if let Some(trouble) = &self.trouble {
             return format!("not taking: {trouble}");
         }
@@ -166,7 +196,8 @@ impl ChannelStatus {
                     1 => String::new(),
                     faults => format!(" (and {} more)", faults - 1),
                 };
-                format!("{}{more}", fault["message"].as_str().unwrap_or("see `relais check`"))
+                let first = fault["message"].as_str().unwrap_or("its file has faults");
+                format!("{first}{more}; see `relais check`")
             }
             (Some(_), _) => format!("{listens} (its edited file is not in force, see `relais check`)"),
             (None, _) if self.received > 0 => {
@@ -180,18 +211,29 @@ impl ChannelStatus {
 }
 
 impl DestinationStatus {
-    pub(crate) fn of(view: &OutletView) -> Self {
+    fn of(view: &OutletView, unsettled: &[&Unsettled]) -> Self {
+        let ours = unsettled.iter().filter(|one| one.destination.as_deref() == Some(&view.name));
         Self {
             name: view.name.clone(),
             state: view.state.to_owned(),
             depth: view.depth,
             oldest_seconds: view.oldest_seconds,
+            unsettled: ours.map(|one| (one.state.to_owned(), one.number)).collect(),
             head: view.head.as_ref().map(Head::of),
         }
     }
 
-    /// Why the head waits and when it is tried next.
+    /// Why the head waits and when it is tried next, and what needs a person.
     pub(crate) fn words(&self) -> String {
+        let unsettled = ["given_up", "set_aside", "unsure"].into_iter().filter_map(|state| {
+            let number = self.unsettled.get(state)?;
+            Some(format!("{number} {}", state.replace('_', " ")))
+        });
+        let head = Some(self.head_words()).filter(|words| !words.is_empty());
+        head.into_iter().chain(unsettled).collect::<Vec<_>>().join("; ")
+    }
+
+    pub(crate) fn head_words(&self) -> String {
         let Some(head) = &self.head else { return String::new() };
         let mut words = head.why.clone().unwrap_or_default();
         if let Some(seconds) = head.next_try_seconds {
@@ -231,6 +273,30 @@ impl MessageStatus {
             version: row.version,
             deliveries: row.deliveries.into_iter().map(DeliveryStatus::of).collect(),
         }
+    }
+}
+
+impl MessageStatus {
+    /// How it stands, in one word: once its steps are done its deliveries say it, the worst of the latest of each.
+    pub(crate) fn word(&self) -> &str {
+        const WORST_FIRST: [&str; 7] =
+            ["given_up", "set_aside", "unsure", "begun", "waiting", "dropped", "sent"];
+        if self.state != "queued" {
+            return &self.state;
+        }
+        if self.latest().any(|one| one.stopped) {
+            return "stopped";
+        }
+        let stands = |state: &&&str| self.latest().any(|one| one.state == **state);
+        WORST_FIRST.iter().find(stands).copied().unwrap_or("accepted")
+    }
+
+    /// Of each part and destination the latest delivery.
+    fn latest(&self) -> impl Iterator<Item = &DeliveryStatus> {
+        let newer = |one: &DeliveryStatus, other: &DeliveryStatus| {
+            other.id > one.id && other.destination == one.destination && other.part == one.part
+        };
+        self.deliveries.iter().filter(move |one| !self.deliveries.iter().any(|other| newer(one, other)))
     }
 }
 
@@ -287,5 +353,38 @@ pub(super) fn faults_json(faults: &[channels::Fault]) -> Vec<Value> {
             _ => Vec::new(),
         },
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn word_of(deliveries: &[(u64, &str, &str)]) -> String {
+        let deliveries: Vec<_> = deliveries
+            .iter()
+            .map(|(id, destination, state)| {
+                json!({ "id": id, "message": 1, "channel": "lab", "destination": destination, "part": null,
+                    "state": state, "effect": "", "attempts": 1, "why": null, "next_try": null, "stopped": false })
+            })
+            .collect();
+        let message = json!({ "id": 1, "channel": "lab", "received": "", "state": "queued", "answer": "told",
+            "flags": [], "size": 0, "version": "", "deliveries": deliveries });
+        serde_json::from_value::<MessageStatus>(message).unwrap().word().to_owned()
+    }
+
+    #[test]
+    fn a_message_stands_as_the_worst_of_its_deliveries() {
+        assert_eq!(word_of(&[(1, "record", "sent"), (2, "archive", "sent")]), "sent");
+        assert_eq!(word_of(&[(1, "record", "sent"), (2, "archive", "waiting")]), "waiting");
+        assert_eq!(word_of(&[(1, "record", "given_up"), (2, "archive", "waiting")]), "given_up");
+        assert_eq!(word_of(&[]), "accepted");
+    }
+
+    #[test]
+    fn what_was_sent_again_counts_by_its_latest_delivery() {
+        assert_eq!(word_of(&[(1, "record", "given_up"), (7, "record", "sent")]), "sent");
     }
 }

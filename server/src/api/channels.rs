@@ -1,13 +1,16 @@
 //! Channels and their destinations.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Json,
     extract::{Path, State},
     http::HeaderMap,
 };
-use engine::Channel;
+use engine::{Channel, History as _, Unsettled};
 use serde_json::{Value, json};
 
 use super::{ChannelStatus, Context, DestinationStatus, problem::Problem};
@@ -16,44 +19,49 @@ type Shared = State<Arc<Context>>;
 type Answer = Result<Json<ChannelStatus>, Problem>;
 type DestinationAnswer = Result<Json<DestinationStatus>, Problem>;
 
-pub(super) async fn list(State(context): Shared) -> Json<Vec<ChannelStatus>> {
+pub(super) async fn list(State(context): Shared) -> Result<Json<Vec<ChannelStatus>>, Problem> {
+    let unsettled = unsettled(&context).await?;
     let edit = context.fleet.edit();
     let members = context.fleet.members();
-    let status = members
-        .iter()
-        .map(|(name, member)| ChannelStatus::of(name, member, context.metrics.received_by(name), &edit));
-    Json(status.collect())
+    let status = members.iter().map(|(name, member)| {
+        let counted = (context.metrics.received_by(name), unsettled.as_slice());
+        ChannelStatus::of(name, member, counted, &edit)
+    });
+    Ok(Json(status.collect()))
 }
 
 pub(super) async fn show(State(context): Shared, Path(name): Path<String>) -> Answer {
-    status(&context, &name)
+    status(&context, &name).await
 }
 
 pub(super) async fn start(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
     running(&context, &name)?.resume(&who(&headers)).await?;
-    status(&context, &name)
+    status(&context, &name).await
 }
 
 pub(super) async fn stop(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
     running(&context, &name)?.halt(&who(&headers)).await?;
-    status(&context, &name)
+    status(&context, &name).await
 }
 
 pub(super) async fn pause(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
     running(&context, &name)?.pause(&who(&headers)).await?;
-    status(&context, &name)
+    status(&context, &name).await
 }
 
 pub(super) async fn rerun(State(context): Shared, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let (made, left) = running(&context, &name)?.rerun_waiting().await?;
-    Ok(Json(json!({ "made": made, "left": left })))
+    let left = left.into_iter().map(|one| {
+        json!({ "delivery": one.delivery, "message": one.message, "destination": one.destination, "why": one.why })
+    });
+    Ok(Json(json!({ "made": made, "left": left.collect::<Vec<_>>() })))
 }
 
 type Both = Path<(String, String)>;
 
 pub(super) async fn hold(State(context): Shared, Path(both): Both, headers: HeaderMap) -> DestinationAnswer {
     running(&context, &both.0)?.hold(&both.1, &who(&headers)).await?;
-    destination(&context, &both.0, &both.1)
+    destination(&context, &both.0, &both.1).await
 }
 
 pub(super) async fn release(
@@ -62,12 +70,12 @@ pub(super) async fn release(
     headers: HeaderMap,
 ) -> DestinationAnswer {
     running(&context, &both.0)?.release(&both.1, &who(&headers)).await?;
-    destination(&context, &both.0, &both.1)
+    destination(&context, &both.0, &both.1).await
 }
 
 pub(super) async fn park(State(context): Shared, Path(both): Both, headers: HeaderMap) -> DestinationAnswer {
     match running(&context, &both.0)?.park(&both.1, &who(&headers)).await? {
-        Some(_) => destination(&context, &both.0, &both.1),
+        Some(_) => destination(&context, &both.0, &both.1).await,
         None => Err(Problem::conflict(format!("nothing waits for {}/{}", both.0, both.1))),
     }
 }
@@ -81,14 +89,21 @@ pub(super) fn running(context: &Context, name: &str) -> Result<Arc<Channel>, Pro
     })
 }
 
-fn status(context: &Context, name: &str) -> Answer {
+async fn status(context: &Context, name: &str) -> Answer {
+    let unsettled = unsettled(context).await?;
     let member = context.fleet.member(name).ok_or_else(|| unknown(name))?;
     let received = context.metrics.received_by(name);
-    Ok(Json(ChannelStatus::of(name, &member, received, &context.fleet.edit())))
+    Ok(Json(ChannelStatus::of(name, &member, (received, &unsettled), &context.fleet.edit())))
 }
 
-fn destination(context: &Context, channel: &str, name: &str) -> DestinationAnswer {
-    let Json(status) = status(context, channel)?;
+/// What needs a person; messages that failed longer ago have been seen.
+async fn unsettled(context: &Context) -> Result<Vec<Unsettled>, Problem> {
+    let day = SystemTime::now().checked_sub(Duration::from_hours(24)).unwrap_or(SystemTime::UNIX_EPOCH);
+    Ok(context.fleet.store.unsettled(day).await?)
+}
+
+async fn destination(context: &Context, channel: &str, name: &str) -> DestinationAnswer {
+    let Json(status) = status(context, channel).await?;
     let found = status.destinations.into_iter().find(|destination| destination.name == name);
     found.map(Json).ok_or_else(|| Problem::missing(format!("there is no destination {channel}/{name}")))
 }

@@ -9,8 +9,8 @@ use axum::{
     http::HeaderMap,
 };
 use engine::{
-    Act, Content, DeliveryId, DeliveryRow, DeliveryState, Inbound, Intervention, MessageId, MessageState,
-    Shown, Store as _,
+    Act, Again, Content, DeliveryId, DeliveryRow, DeliveryState, Inbound, Intervention, MessageId,
+    MessageState, Shown, Store as _,
 };
 use serde::Deserialize;
 
@@ -69,16 +69,16 @@ pub(super) async fn resend_message(
 ) -> PickedAll {
     let wish = Wish::read(&body)?;
     let shown = shown(&context, &id).await?;
-    let picked = to_resend(&shown, wish.to.as_deref())?;
+    let mut picked = to_resend(&shown, wish.to.as_deref())?;
     if !wish.plan {
-        for one in &picked {
+        for one in &mut picked {
             match one.delivery {
                 Some(delivery) => {
                     let channel = running(&context, &shown.row.channel)?;
                     let to = moved_to(&shown, delivery, wish.to.as_deref());
                     channel.resend(DeliveryId(delivery), to, wish.content(), &who(&headers)).await?;
                 }
-                None => run_again(&context, &shown, wish.content()).await?,
+                None => one.what = run_again(&context, &shown, (wish.content(), who(&headers))).await?,
             }
         }
     }
@@ -141,22 +141,29 @@ async fn drop_one(context: &Context, channel: &str, delivery: DeliveryId, by: &s
     Ok(())
 }
 
-/// Carries the bytes as they came, or as they were edited, through the channel's steps as they are now.
-async fn run_again(context: &Context, shown: &Shown, edited: Option<Content>) -> Result<(), Problem> {
+/// Carries the bytes as they came, or as they were edited, through the channel's steps as they are now. The new
+/// message stands for the old one from here on; says under which number.
+async fn run_again(
+    context: &Context,
+    shown: &Shown,
+    (edited, by): (Option<Content>, String),
+) -> Result<String, Problem> {
     let channel = running(context, &shown.row.channel)?;
     let body = edited.or_else(|| shown.body.clone().map(Content::from));
     let body = body.ok_or_else(|| Problem::conflict("its content is no longer kept (`keep.content`)"))?;
-    let mut inbound = Inbound::new(body);
-    inbound.facts = shown.source.clone();
-    inbound.facts.insert("again".to_owned(), shown.row.id.0.into());
+    let again = Again { message: shown.row.id, by };
+    let inbound = Inbound { facts: shown.source.clone(), again: Some(again), ..Inbound::new(body) };
     let answer = channel.inlet().receive(inbound).await;
     let reply = answer.reply.clone();
     answer.told();
+    let now = context.fleet.store.show(shown.row.id).await?;
+    let number = now.and_then(|now| now.superseded_by).map(|id| format!(" as message {id}"));
+    let number = number.unwrap_or_default();
     if reply.outcome.is_positive() {
-        return Ok(());
+        return Ok(format!("run again whole{number}"));
     }
-    let why = reply.why.unwrap_or_default();
-    Err(Problem::conflict(format!("run again, it was {}: {why}", reply.outcome.name())))
+    let why = reply.why.map(|why| format!(": {why}")).unwrap_or_default();
+    Err(Problem::conflict(format!("run again{number}, it was {}{why}", reply.outcome.name())))
 }
 
 /// What `resend` means for one message.
@@ -165,7 +172,7 @@ fn to_resend(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
     let latest = latest(&row.deliveries, to);
     if latest.is_empty() {
         return match to {
-            _ if row.deliveries.is_empty() => whole(row.id, row.state, to),
+            _ if row.deliveries.is_empty() => whole(shown, to),
             Some(to) => moved(row.id, &row.deliveries, to),
             None => Err(Problem::conflict(format!("nothing of message {} can be sent again", row.id))),
         };
@@ -190,8 +197,12 @@ fn to_resend(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
     Ok(picked)
 }
 
-/// A message that queued nothing is run again from its bytes.
-fn whole(id: MessageId, state: MessageState, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
+/// A message that queued nothing is run again from its bytes, once.
+fn whole(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
+    let (id, state) = (shown.row.id, shown.row.state);
+    if let Some(successor) = shown.superseded_by {
+        return Err(Problem::conflict(format!("message {successor} stands for message {id}: see that one")));
+    }
     match (state, to) {
         (_, Some(to)) => {
             Err(Problem::conflict(format!("message {id} has no delivery that could go to {to}")))
@@ -309,6 +320,8 @@ mod tests {
                 deliveries,
             },
             source: Facts::new(),
+            superseded_by: None,
+            supersedes: Vec::new(),
             keys: Vec::new(),
             inputs: None,
             halt: None,
@@ -351,6 +364,14 @@ mod tests {
         let picked = to_resend(&message(MessageState::Failed, Vec::new()), None).unwrap();
         assert_eq!(ids(&picked), [None]);
         assert!(to_resend(&message(MessageState::Kept, Vec::new()), None).is_err());
+    }
+
+    #[test]
+    fn a_message_that_was_run_again_is_not_run_a_second_time() {
+        let mut shown = message(MessageState::Superseded, Vec::new());
+        shown.superseded_by = Some(MessageId(12));
+        let refused = to_resend(&shown, None).unwrap_err();
+        assert!(format!("{refused:?}").contains("message 12 stands for message 1: see that one"));
     }
 
     #[test]

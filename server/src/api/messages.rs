@@ -146,6 +146,10 @@ fn as_json(shown: Shown) -> Value {
         })
     });
     let payloads = shown.payloads.iter().map(|payload| {
+        let late = payload.late.iter().map(
+            |late| json!({ "at": late.at, "facts": late.facts, "body": late.body.as_deref().map(body_json) }),
+        );
+        let late: Vec<Value> = late.collect();
         json!({
             "delivery": payload.delivery,
             "texts": payload.texts,
@@ -153,11 +157,14 @@ fn as_json(shown: Shown) -> Value {
             "body": payload.body.as_deref().map(body_json),
             "response": payload.response.as_deref().map(body_json),
             "response_facts": payload.response_facts,
+            "late": late,
         })
     });
     let (parts, payloads): (Vec<_>, Vec<_>) = (parts.collect(), payloads.collect());
     let mut all = serde_json::to_value(MessageStatus::of(shown.row)).unwrap_or_default();
     all["source"] = Value::Object(shown.source);
+    all["superseded_by"] = json!(shown.superseded_by);
+    all["supersedes"] = json!(shown.supersedes);
     let keys = shown.keys.iter().map(|(name, value)| json!({ "name": name, "value": value }));
     all["keys"] = Value::Array(keys.collect());
     all["inputs"] = shown.inputs.unwrap_or_default();

@@ -22,7 +22,7 @@ use axum::{
 use engine::Stop;
 
 pub(crate) use answers::{
-    ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, MessageStatus, Picked, ServerStatus,
+    ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
 pub(crate) use guard::Reach;
 
@@ -48,6 +48,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
     let api = Router::new()
         .route("/server", get(server::show))
         .route("/deploy", post(server::deploy))
+        .route("/promises", get(server::promises))
         .route("/channels", get(channels::list))
         .route("/channels/{name}", get(channels::show))
         .route("/channels/{name}/start", post(channels::start))

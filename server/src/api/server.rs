@@ -6,12 +6,15 @@ use axum::{
     Json,
     extract::{Query, State},
 };
-use channels::Colour;
+use channels::{Colour, InForce};
 use engine::{History as _, Store as _};
 use serde::Deserialize;
 
 use super::{Context, Deployed, ServerStatus, answers::faults_json, problem::Problem};
-use crate::fleet::Deployment;
+use crate::{
+    fleet::{Changes, Deployment},
+    in_force::line,
+};
 
 pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStatus> {
     let root = &context.fleet.root;
@@ -25,6 +28,11 @@ pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStat
     })
 }
 
+/// What the channels promise: what `relais check` compares the files with.
+pub(super) async fn promises(State(context): State<Arc<Context>>) -> Result<Json<InForce>, Problem> {
+    Ok(Json(context.fleet.promised().await?))
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
     channel: Option<String>,
@@ -36,12 +44,12 @@ pub(super) async fn deploy(
 ) -> Result<Json<Deployed>, Problem> {
     let known_before = which.channel.as_ref().and_then(|name| context.fleet.member(name)).is_some();
     let deployed = match context.fleet.deploy(which.channel.as_deref()).await? {
-        Deployment::InForce(changes) => {
-            Deployed { in_force: true, changes, faults: 0, report: String::new() }
-        }
+        Deployment::InForce(changes) => in_force(&changes),
         Deployment::Refused(faults) => Deployed {
             in_force: false,
             changes: Vec::new(),
+            losses: Vec::new(),
+            wait_for_restart: Vec::new(),
             faults: faults.len() as u64,
             report: channels::render_text(&faults, Colour::Plain),
         },
@@ -51,5 +59,16 @@ pub(super) async fn deploy(
             Err(Problem::missing(format!("there is no channel `{name}`")))
         }
         _ => Ok(Json(deployed)),
+    }
+}
+
+fn in_force(changes: &Changes) -> Deployed {
+    Deployed {
+        in_force: true,
+        changes: changes.made.clone(),
+        losses: changes.losses.iter().map(line).collect(),
+        wait_for_restart: changes.wait_for_restart.iter().map(|name| (*name).to_owned()).collect(),
+        faults: 0,
+        report: String::new(),
     }
 }

@@ -11,7 +11,11 @@ use engine::{Feeds, OpenError, Opening, Plan, Ports};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::timeout;
 
-use super::{Complaint, Ending, Exit, Format, Place, promises, say, say_json};
+use super::{
+    Complaint, Ending, Exit, Format, Place,
+    change::{self, Change},
+    promises, say, say_json,
+};
 use crate::terminal::{Tone, colour, counted, tinted};
 
 /// The longest that one source or destination is tried: a disk may hang.
@@ -54,9 +58,14 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     if arguments.connect {
         connect(&mut project).await;
     }
+    let change = if project.is_sound() {
+        change::against(&project, options.environment.as_deref(), place).await?
+    } else {
+        Change::default()
+    };
     match arguments.format {
-        Format::Json => say_json(&channels::to_json(&project.faults)),
-        Format::Text => say(report(&project)),
+        Format::Json => say_json(&channels::to_json(&[project.faults.as_slice(), &change.notes].concat())),
+        Format::Text => say(format_args!("{}{}", report(&project), change.told())),
     }
     Ok(if project.is_sound() { Exit::Done } else { Exit::Wrong })
 }

@@ -17,7 +17,7 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     let deployed: Deployed = Client::reach(place)?.post_with(&["deploy"], &query, &()).await?;
     if !deployed.in_force {
         say(&deployed.report);
-        say(format_args!("not in force: {}\n", counted(deployed.faults, "fault")));
+        say(format_args!("\n\nnot in force: {}\n", counted(deployed.faults, "fault")));
         return Ok(Exit::Wrong);
     }
     for change in &deployed.changes {
@@ -25,6 +25,15 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     }
     if deployed.changes.is_empty() {
         say("in force already: nothing changed\n");
+    }
+    if !deployed.losses.is_empty() {
+        say("the change loses:\n");
+    }
+    for loss in &deployed.losses {
+        say(format_args!("  {loss}\n"));
+    }
+    for setting in &deployed.wait_for_restart {
+        say(format_args!("relais.yaml: `{setting}` takes effect when the server is restarted\n"));
     }
     Ok(Exit::Done)
 }

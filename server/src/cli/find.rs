@@ -53,7 +53,7 @@ fn table(found: &[MessageStatus], limit: usize) -> String {
     for message in found {
         table.row([
             message.id.to_string(),
-            message.state.clone(),
+            message.word().to_owned(),
             shortened(&message.received),
             message.channel.clone(),
             message.kind.clone().unwrap_or_default(),

@@ -1,7 +1,11 @@
 //! `relais hold`: hold a destination: its messages wait until it is released.
 
 use super::{Ending, Exit, OutletName, Place, say};
-use crate::{api::DestinationStatus, client::Client, terminal::counted};
+use crate::{
+    api::{DestinationStatus, Head},
+    client::Client,
+    terminal::counted,
+};
 
 /// Hold a destination: its messages wait until it is released.
 #[derive(Debug, clap::Args)]
@@ -20,5 +24,18 @@ pub(super) async fn tell_destination(place: &Place, name: &OutletName, what: &st
     let status: DestinationStatus = Client::reach(place)?.post(&path, &()).await?;
     let waiting = counted(status.depth, "delivery");
     say(format_args!("{name} is {}, {waiting} waiting\n", status.state));
+    if let (Some(head), "stopped") = (&status.head, status.state.as_str()) {
+        say(stopped(name, head));
+    }
     Ok(Exit::Done)
+}
+
+/// Nobody held it: one delivery waits for a person's decision, and the others behind it.
+fn stopped(name: &OutletName, head: &Head) -> String {
+    let why = head.why.as_deref().unwrap_or("its lane is stopped");
+    let message = head.message;
+    format!(
+        "  message {message} stops it: {why}\n  `relais resend {message} --to {}` tries it again, `relais park {name}` goes on without it\n",
+        name.destination
+    )
 }

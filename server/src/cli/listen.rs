@@ -4,34 +4,21 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
 };
 
-use bytes::Bytes;
-use connectors::mllp::{
-    frame::{Found, Marks, Reader},
-    peer::Manner,
+use connectors::{
+    mllp::peer::{Listener, Manner, Received},
+    tls::Tls,
 };
-use formats::hl7::{
-    acknowledgement::{self, Code},
-    header::Header,
-};
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::{TcpListener, TcpStream},
-};
+use engine::Stop;
+use formats::hl7::header::Header;
+use tokio::sync::mpsc;
 
 use super::{Complaint, Ending, Exit, say};
 use crate::{
     signals::Signals,
     terminal::{lasting, sized, tinted, tone_of},
 };
-
-/// As long a message as is taken.
-const LARGEST: usize = 64 << 20;
 
 /// Receive messages over MLLP and answer them, until Ctrl-C.
 ///
@@ -47,13 +34,25 @@ pub(crate) struct Arguments {
     /// Keeps each message there, byte for byte, in the order they come
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Speak TLS
+    #[arg(long, requires = "certificate")]
+    tls: bool,
+    /// Our certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// Only peers with a certificate of these authorities get in
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    clients: Option<PathBuf>,
 }
 
-/// What all connections share.
+/// What is done with each message.
 struct Desk {
     answer: Manner,
     save: Option<PathBuf>,
-    taken: AtomicU64,
+    taken: u64,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Ending {
@@ -61,70 +60,51 @@ pub(crate) async fn run(arguments: Arguments) -> Ending {
         std::fs::create_dir_all(folder)
             .map_err(|error| Complaint::misused(format!("cannot save in {}: {error}", folder.display())))?;
     }
-    let listener = TcpListener::bind(&arguments.address)
-        .await
-        .map_err(|error| Complaint::wrong(format!("cannot listen on {}: {error}", arguments.address)))?;
+    let tls = arguments.tls.then(|| Tls {
+        certificate: arguments.certificate.clone(),
+        key: arguments.key.clone(),
+        clients: arguments.clients.clone(),
+        ..Tls::default()
+    });
+    let tls = tls.as_ref().map(|tls| (tls, Path::new(".")));
+    let listener = Listener::bind(arguments.address.as_str(), arguments.answer, tls).await;
+    let listener = listener.map_err(Complaint::wrong)?;
     let mut signals = Signals::take().map_err(Complaint::wrong)?;
-    let at = listener.local_addr().map_err(Complaint::wrong)?;
-    say(format_args!("listening on {at}, answers {}\n", described(arguments.answer)));
-    let desk = Arc::new(Desk { answer: arguments.answer, save: arguments.save, taken: AtomicU64::new(0) });
+    let at = listener.address().map_err(Complaint::wrong)?;
+    let secured = if arguments.tls { " over TLS" } else { "" };
+    say(format_args!("listening on {at}{secured}, answers {}\n", described(arguments.answer)));
+    let (hand_on, mut received) = mpsc::channel(1);
+    let mut desk = Desk { answer: arguments.answer, save: arguments.save, taken: 0 };
+    let stop = Stop::default();
+    let running = listener.run(hand_on, stop.clone());
+    tokio::pin!(running);
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                if let Ok((stream, peer)) = accepted {
-                    tokio::spawn(attend(Arc::clone(&desk), stream, peer));
-                }
-            }
-            _ = signals.next() => return Ok(Exit::Done),
-        }
-    }
-}
-
-/// One connection, until its peer goes.
-async fn attend(desk: Arc<Desk>, mut stream: TcpStream, peer: SocketAddr) {
-    let mut reader = Reader::new(Marks::default(), LARGEST);
-    loop {
-        let answered = match reader.find() {
-            Some(Found::Frame(message)) => desk.take(&message, peer, &mut stream).await,
-            Some(Found::Stray(stray)) => {
-                say(format_args!("{peer}  {} bytes skipped: {}\n", stray.count, stray.cause()));
-                Ok(())
-            }
-            Some(Found::Part { bytes, .. }) => {
-                say(format_args!("{peer}  part of a message, {}\n", sized(bytes.len() as u64)));
-                Ok(())
-            }
-            Some(Found::TooLong(_)) => {
-                say(format_args!("{peer}  a message longer than {}; closed\n", sized(LARGEST as u64)));
-                return;
-            }
-            None => match reader.read_from(&mut stream).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => Ok(()),
-            },
-        };
-        if let Err(why) = answered {
-            say(format_args!("{peer}  {why}\n"));
-            return;
+            Some(came) = received.recv() => desk.take(came),
+            () = &mut running => return Ok(Exit::Done),
+            _ = signals.next() => stop.request(),
         }
     }
 }
 
 impl Desk {
-    async fn take(&self, message: &Bytes, peer: SocketAddr, stream: &mut TcpStream) -> Result<(), String> {
-        let number = self.taken.fetch_add(1, Ordering::SeqCst) + 1;
-        if let Some(folder) = &self.save {
-            save(folder, number, message)
-                .map_err(|error| format!("cannot save: {error}; closed unanswered"))?;
-        }
-        let Manner::Answers(code, pause) = self.answer else {
-            say(line(number, peer, message, "none"));
-            return Ok(());
+    fn take(&mut self, came: Received) {
+        let (peer, message, safe) = match came {
+            Received::Message { peer, message, safe } => (peer, message, safe),
+            Received::Odd { peer, what } => return say(format_args!("{peer}  {what}\n")),
         };
-        tokio::time::sleep(pause).await;
-        say(line(number, peer, message, code.as_str()));
-        let mut frame = Marks::default().wrap(acknowledge(message, code, number).into());
-        stream.write_all_buf(&mut frame).await.map_err(|error| format!("cannot answer: {error}"))
+        self.taken += 1;
+        let saved = self.save.as_ref().map(|folder| save(folder, self.taken, &message));
+        if let Some(Err(error)) = saved {
+            return say(format_args!("{peer}  cannot save: {error}; closed unanswered\n"));
+        }
+        let answer = match self.answer {
+            Manner::Silent => "none",
+            Manner::Answers(code, _) => code.as_str(),
+        };
+        say(line(self.taken, peer, &message, answer));
+        // Its peer may have gone meanwhile.
+        let _ = safe.send(());
     }
 }
 
@@ -141,28 +121,6 @@ fn save(folder: &Path, number: u64, message: &[u8]) -> std::io::Result<()> {
                 return file.sync_all();
             }
         }
-    }
-}
-
-fn acknowledge(message: &[u8], code: Code, number: u64) -> Vec<u8> {
-    let single = |message: &[u8]| {
-        let (when, control_id) = (jiff::Zoned::now(), format!("L{number}"));
-        let answer = acknowledgement::Answer {
-            code,
-            text: None,
-            error: None,
-            when: &when,
-            control_id: &control_id,
-            charset: None,
-        };
-        acknowledgement::build(message, &answer)
-    };
-    match formats::hl7::batch::split(message) {
-        Ok(Some(batch)) => {
-            let answers: Vec<_> = batch.messages.into_iter().map(|place| single(&message[place])).collect();
-            acknowledgement::batch(message, &answers)
-        }
-        _ => single(message),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file for each verb.
 
 mod bench;
+mod change;
 mod check;
 mod deploy;
 mod drop;
@@ -27,7 +28,7 @@ mod test;
 
 use std::{fmt, io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 /// An integration engine for healthcare: channels in YAML, steps in Rhai, no message lost.
 #[derive(Debug, Parser)]
@@ -84,6 +85,8 @@ enum Verb {
     Schema(schema::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
+    #[command(hide = true)]
+    BenchFloor(bench::floor::Arguments),
 }
 
 /// How a command writes its result.
@@ -133,13 +136,25 @@ impl Complaint {
     pub(crate) fn misused(words: impl fmt::Display) -> Self {
         Self { exit: Exit::Misused, words: words.to_string() }
     }
+
+    /// Says what was being done as well.
+    pub(crate) fn within(self, what: &str) -> Self {
+        Self { words: format!("{what}: {}", self.words), ..self }
+    }
 }
 
 pub(crate) type Ending = Result<Exit, Complaint>;
 
 /// Runs the command of this process.
 pub(crate) fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
+    let matches = command().get_matches();
+    let verb = matches.subcommand_name().unwrap_or_default();
+    let command_line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if command_line.place.server.is_some() && !REMOTE.contains(&verb) {
+        return complain(&Complaint::misused(format!(
+            "`relais {verb}` speaks with no server: leave out --server"
+        )));
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Complaint::wrong(format!("cannot start: {error}"))),
@@ -162,6 +177,29 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .thread_stack_size(16 << 20)
         .enable_all()
         .build()
+}
+
+/// The verbs that speak with a server, and so take `--server` and `--token`.
+const REMOTE: [&str; 14] = [
+    "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "rerun", "resend", "show",
+    "start", "status", "stop",
+];
+
+/// The verbs that read a project here.
+const LOCAL: [&str; 2] = ["run", "test"];
+
+/// The whole command line. The help of a verb shows where it looks only if it looks anywhere.
+fn command() -> Command {
+    let hidden = |name: &'static str| Arg::new(name).long(name).hide(true);
+    CommandLine::command().mut_subcommands(|verb| {
+        let name = verb.get_name().to_owned();
+        let is_remote = REMOTE.contains(&name.as_str());
+        let verb = if is_remote { verb } else { verb.arg(hidden("server")).arg(hidden("token")) };
+        if is_remote || LOCAL.contains(&name.as_str()) {
+            return verb;
+        }
+        verb.arg(hidden("project").value_parser(clap::value_parser!(PathBuf)))
+    })
 }
 
 fn complain(complaint: &Complaint) -> ExitCode {
@@ -192,7 +230,8 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
         Verb::Schema(arguments) => Ok(schema::run(&arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
-        Verb::Bench(arguments) => bench::run(&arguments).await,
+        Verb::Bench(arguments) => bench::run(arguments).await,
+        Verb::BenchFloor(arguments) => bench::floor::run(arguments).await,
     }
 }
 
@@ -236,13 +275,28 @@ impl fmt::Display for OutletName {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        CommandLine::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_verb_shows_server_and_token_only_if_it_speaks_with_one() {
+        for name in ["status", "check", "find"] {
+            assert!(help(name).contains("--server"), "{name}");
+        }
+        for name in ["run", "test", "new", "send", "listen", "schema", "explain", "bench"] {
+            assert!(!help(name).contains("--server"), "{name}");
+            assert!(!help(name).contains("--token"), "{name}");
+        }
+        assert!(help("run").contains("--project") && !help("send").contains("--project"));
+    }
+
+    fn help(name: &str) -> String {
+        let shown = command().try_get_matches_from(["relais", name, "--help"]);
+        shown.expect_err("help ends the command").to_string()
     }
 
     #[test]
@@ -257,7 +311,8 @@ mod tests {
     #[test]
     fn the_place_may_stand_before_or_behind_the_verb() {
         for words in [["relais", "--project", "x", "status"], ["relais", "status", "--project", "x"]] {
-            let parsed = CommandLine::try_parse_from(words).unwrap();
+            let matches = command().try_get_matches_from(words).unwrap();
+            let parsed = CommandLine::from_arg_matches(&matches).unwrap();
             assert_eq!(parsed.place.project, Some(PathBuf::from("x")));
         }
     }

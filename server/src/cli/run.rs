@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// The variables of `environments/NAME.yaml`
     #[arg(long, value_name = "NAME")]
     environment: Option<String>,
+    /// When to forget for the first time what `keep` says is old enough, in seconds; for the benchmark
+    #[arg(long, value_name = "N", hide = true, default_value_t = 60)]
+    forget_after: u64,
 }
 
 pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
@@ -51,7 +54,8 @@ pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
     let ending = if station.is_empty() {
         Err(nothing_runs(&station))
     } else {
-        serve(&station, watch, &mut signals).await;
+        let forget_after = Duration::from_secs(arguments.forget_after);
+        serve(&station, watch, forget_after, &mut signals).await;
         Ok(Exit::Done)
     };
     tokio::select! {
@@ -97,10 +101,10 @@ fn wanted(watch: notify::Result<Watch>, reload: Reload) -> Option<Watch> {
 }
 
 /// Waits for the end, and reloads meanwhile.
-async fn serve(station: &Station, watch: Option<Watch>, signals: &mut Signals) {
+async fn serve(station: &Station, watch: Option<Watch>, forget_after: Duration, signals: &mut Signals) {
     let fleet = &station.context.fleet;
     let watching = watch.map(|watch| tokio::spawn(watch.reload(Arc::clone(fleet))));
-    let forgetting = tokio::spawn(crate::retention::daily(Arc::clone(fleet)));
+    let forgetting = tokio::spawn(crate::retention::daily(Arc::clone(fleet), forget_after));
     while signals.next().await == Asked::Reload {
         reload::deploy_all(fleet).await;
     }
@@ -131,7 +135,7 @@ fn opening(station: &Station, settings: &ServerSettings, serving: &Serving) -> S
         Some(address) => address,
         None => format!("http://{} ({})", settings.listen, tinted("in use; tried again", Tone::Warning)),
     };
-    let _ = writeln!(text, "  console, API and metrics   {at}");
+    let _ = writeln!(text, "  first page, API, metrics   {at}");
     let _ = writeln!(text, "  the API's key              {}\n", shown(&station.folder.join("key")));
     let mut table = Table::headed(&["CHANNEL", "STATE", "WHAT"]);
     for status in station.channels() {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Ending, Exit, Format, Place, find::shortened, say, say_json};
 use crate::{
+    api::MessageStatus,
     client::Client,
     terminal::{Tone, sized, tinted, tone_of},
 };
@@ -40,7 +41,8 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
 
 fn told(message: &Value) -> String {
     let mut text = String::new();
-    let state = word(message, "state");
+    let status: Option<MessageStatus> = serde_json::from_value(message.clone()).ok();
+    let state = status.as_ref().map_or(word(message, "state"), MessageStatus::word);
     let _ = writeln!(text, "message {}  {}", message["id"], tinted(state, tone_of(state)));
     for (name, value) in facts(message) {
         if !value.is_empty() {
@@ -68,6 +70,9 @@ fn told(message: &Value) -> String {
                 body(&mut text, "left", &payload["body"]);
             }
             body(&mut text, "answered", &payload["response"]);
+            for late in listed(payload, "late") {
+                body(&mut text, &format!("answered late, {}", shortened(word(late, "at"))), &late["body"]);
+            }
         }
     }
     text
@@ -78,6 +83,7 @@ fn facts(message: &Value) -> Vec<(&'static str, String)> {
         .iter()
         .map(|key| format!("{} {}", word(key, "name"), word(key, "value")))
         .collect();
+    let supersedes: Vec<_> = listed(message, "supersedes").iter().map(plain).collect();
     let flags: Vec<_> = listed(message, "flags").iter().filter_map(Value::as_str).collect();
     let source = message["source"].as_object().map(|facts| {
         let facts = facts.iter().map(|(name, value)| format!("{name} {}", plain(value)));
@@ -92,6 +98,8 @@ fn facts(message: &Value) -> Vec<(&'static str, String)> {
         ("found by", keys.join(", ")),
         ("flags", flags.join(", ")),
         ("sender heard", heard(message)),
+        ("superseded by", plain_unless_null(&message["superseded_by"])),
+        ("supersedes", supersedes.join(", ")),
         ("why", word(message, "why").to_owned()),
         ("step", message["halt"]["step"].as_str().unwrap_or_default().to_owned()),
     ]
@@ -128,6 +136,10 @@ fn word<'a>(message: &'a Value, name: &str) -> &'a str {
     message[name].as_str().unwrap_or_default()
 }
 
+fn plain_unless_null(value: &Value) -> String {
+    if value.is_null() { String::new() } else { plain(value) }
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -142,18 +154,25 @@ mod tests {
     fn a_message_is_told_with_what_came_and_what_left() {
         let message = json!({
             "id": 7, "state": "queued", "channel": "lab", "received": "?", "answer": "told", "outcome": "accepted",
-            "control_id": "M1", "flags": ["repeat"], "keys": [{ "name": "patient", "value": "123" }],
+            "size": 12, "version": "",
+            "control_id": "M1", "flags": ["repeat"], "superseded_by": 12, "supersedes": [3, 5], "keys": [{ "name": "patient", "value": "123" }],
             "body": { "size": 12, "text": "MSH|^~\\&\rPID|\u{1b}[2J" },
-            "deliveries": [{ "id": 1, "destination": "record", "state": "sent", "attempts": 2, "why": null }],
-            "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" }, "response": null }],
+            "deliveries": [{ "id": 1, "message": 7, "channel": "lab", "destination": "record", "state": "sent",
+                "effect": "", "attempts": 2, "why": null, "stopped": false }],
+            "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" }, "response": null,
+                "late": [{ "at": "2026-03-01T08:00:00.000Z", "facts": {}, "body": { "size": 6, "text": "MSA|AE" } }] }],
         });
         let text = told(&message);
         for line in [
-            "message 7  queued",
+            "message 7  sent",
             "found by      patient 123",
             "sender heard  accepted",
+            "superseded by 12",
+            "supersedes    3, 5",
             "  PID|·[2J",
             "  OUT",
+            "answered late, ",
+            "  MSA|AE",
         ] {
             assert!(text.contains(line), "`{line}` is missing in\n{text}");
         }

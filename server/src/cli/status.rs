@@ -78,5 +78,30 @@ fn table(channels: &[ChannelStatus]) -> String {
             ]);
         }
     }
-    table.render(Some(1))
+    let mut text = table.render(Some(1));
+    let destinations = || channels.iter().flat_map(|channel| &channel.destinations);
+    let unsettled = |state: &str| destinations().any(|one| one.unsettled.contains_key(state));
+    for (state, advice) in ADVICE {
+        if unsettled(state) || (state == "failed" && channels.iter().any(|channel| channel.failed > 0)) {
+            let _ = writeln!(text, "{advice}");
+        }
+    }
+    text
 }
+
+/// What to do about each state that needs a person.
+const ADVICE: [(&str, &str); 4] = [
+    (
+        "given_up",
+        "given up: `relais find --state given_up` lists them, `relais resend --state given_up` sends them again",
+    ),
+    (
+        "set_aside",
+        "set aside: `relais find --state set_aside` lists them, `relais resend ID` sends one, `relais drop ID` does not",
+    ),
+    (
+        "unsure",
+        "unsure, it may have arrived: `relais find --state unsure` lists them, `relais show ID` says why",
+    ),
+    ("failed", "failed: `relais find --state failed` lists them, `relais show ID` says at which step"),
+];

@@ -1,7 +1,10 @@
 //! Searches: a query becomes conditions, each with what it compares with.
 
+use std::time::SystemTime;
+
 use engine::{
     AnswerState, DeliveryId, DeliveryRow, DeliveryState, Hash, MessageId, MessageRow, MessageState, Query,
+    Unsettled,
 };
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
@@ -95,7 +98,7 @@ pub(super) fn deliveries_of(connection: &Connection, id: MessageId) -> rusqlite:
     found.collect()
 }
 
-pub(super) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
+pub(crate) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, String, u64)>> {
     let mut statement = connection.prepare_cached(
         "SELECT c.name, o.name, count(*) FROM deliveries d JOIN outlets o ON o.id = d.lane
          JOIN channels c ON c.id = o.channel WHERE d.lane IS NOT NULL GROUP BY d.lane ORDER BY c.name, o.name",
@@ -103,6 +106,38 @@ pub(super) fn depths(connection: &Connection) -> rusqlite::Result<Vec<(String, S
     let found =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
     found.collect()
+}
+
+/// Few stand so: their indexes hold nothing else.
+pub(super) fn unsettled(connection: &Connection, since: SystemTime) -> rusqlite::Result<Vec<Unsettled>> {
+    let mut found = Vec::new();
+    for (state, name) in [
+        (DeliveryState::GivenUp, "given_up"),
+        (DeliveryState::SetAside, "set_aside"),
+        (DeliveryState::Unsure, "unsure"),
+    ] {
+        let sql = format!(
+            "SELECT c.name, o.name, count(*) FROM deliveries d JOIN outlets o ON o.id = d.outlet
+             JOIN channels c ON c.id = o.channel WHERE {} GROUP BY d.outlet",
+            in_state(state)
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let counted = statement.query_map([], |row| counted(row, name))?;
+        found.extend(counted.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT c.name, NULL, count(*) FROM messages m JOIN channels c ON c.id = m.channel
+         WHERE m.state = ?1 AND m.state > 3 AND m.received >= ?2 GROUP BY m.channel",
+    )?;
+    let failed = (MessageState::Failed.code(), nanoseconds(since));
+    let counted = statement.query_map(failed, |row| counted(row, "failed"))?;
+    found.extend(counted.collect::<rusqlite::Result<Vec<_>>>()?);
+    Ok(found)
+}
+
+fn counted(row: &Row<'_>, state: &'static str) -> rusqlite::Result<Unsettled> {
+    let number = row.get::<_, i64>(2)? as u64;
+    Ok(Unsettled { channel: row.get(0)?, destination: row.get(1)?, state, number })
 }
 
 impl Conditions {

@@ -172,6 +172,7 @@ fn forget_content(tables: &Tables, id: i64) -> rusqlite::Result<()> {
         "UPDATE parts SET body = NULL, halt = NULL WHERE message = ?1",
         "DELETE FROM payloads WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "DELETE FROM responses WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
+        "DELETE FROM late_answers WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "UPDATE deliveries SET keys = NULL, note = NULL, why = NULL, ending = NULL WHERE message = ?1",
         "UPDATE messages SET content = NULL, why = NULL, halt = NULL, inputs = NULL, reply = NULL WHERE id = ?1",
     ] {
@@ -208,8 +209,10 @@ fn forget_all(tables: &Tables, id: i64) -> rusqlite::Result<()> {
         "DELETE FROM keys WHERE message = ?1 AND value = (SELECT control_id FROM messages WHERE id = ?1)",
         "DELETE FROM payloads WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "DELETE FROM responses WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
+        "DELETE FROM late_answers WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "DELETE FROM parts WHERE message = ?1",
         "DELETE FROM deliveries WHERE message = ?1",
+        "DELETE FROM successions WHERE message = ?1 OR successor = ?1",
         "DELETE FROM messages WHERE id = ?1",
     ] {
         tables.run(sql, [id])?;

@@ -1,11 +1,13 @@
 //! What people look at and forget.
 
-mod find;
+pub(crate) mod find;
 mod forget;
 mod show;
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
-use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError};
+use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Unsettled};
 
 use crate::{Sqlite, tables};
 
@@ -27,6 +29,10 @@ impl History for Sqlite {
 
     async fn depths(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
         self.readers.read(|connection| Ok(find::depths(connection)?)).await
+    }
+
+    async fn unsettled(&self, since: SystemTime) -> Result<Vec<Unsettled>, StoreError> {
+        self.readers.read(move |connection| Ok(find::unsettled(connection, since)?)).await
     }
 
     async fn version(&self, hash: &str) -> Result<Option<String>, StoreError> {

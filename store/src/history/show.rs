@@ -8,6 +8,8 @@ use super::find::{MESSAGE_ROW, MESSAGES, deliveries_of, read_message_row};
 use crate::{
     codes::{parsed, parsed_or_default},
     deliveries::delivery,
+    late,
+    succession::{predecessors, successor},
     tables::first,
 };
 
@@ -35,6 +37,8 @@ fn whole(
         .query_row([row.id.0 as i64], |columns| {
             Ok(Shown {
                 source: parsed_or_default(columns.get(0)?)?,
+                superseded_by: successor(connection, row.id)?,
+                supersedes: predecessors(connection, row.id)?,
                 keys: parsed_or_default(columns.get(1)?)?,
                 inputs: value(columns.get(2)?)?,
                 halt: value(columns.get(3)?)?,
@@ -64,6 +68,7 @@ fn parts(connection: &Connection, id: MessageId) -> rusqlite::Result<Vec<ShownPa
 
 /// What left for one destination, whether it had bytes of its own or those of its part, and what came back.
 fn payload(connection: &Connection, id: engine::DeliveryId) -> rusqlite::Result<ShownPayload> {
+    let late = late::of(connection, id)?;
     let body = delivery(connection, id)?.and_then(|delivery| delivery.body);
     connection
         .prepare_cached(
@@ -79,6 +84,7 @@ fn payload(connection: &Connection, id: engine::DeliveryId) -> rusqlite::Result<
                 inputs: value(row.get(1)?)?,
                 body: body.map(|body| body.bytes().to_vec()),
                 response: row.get(2)?,
+                late,
                 response_facts: if is_answered { Some(parsed_or_default(row.get(3)?)?) } else { None },
             })
         })

@@ -42,6 +42,11 @@ async fn compare_message(pair: &Pair, message: &StoredMessage, after: &Operation
     assert_eq!((&*message.channel, &message.version.to_string()), (&*row.channel, &row.version));
     assert_eq!((&message.inputs, &message.reading.keys), (&shown.inputs, &shown.keys));
     assert_eq!(message.halt.as_ref().map(|halt| serde_json::to_value(halt).unwrap()), shown.halt);
+    assert_eq!(message.successor, shown.superseded_by, "after {after:?}");
+    if let Some(successor) = message.successor {
+        let successor = pair.disk.show(successor).await.unwrap().expect("what stands for a message is kept");
+        assert!(successor.supersedes.contains(&id), "after {after:?}");
+    }
     assert_eq!(shown.body.as_deref(), Some(&message.message.body.bytes()[..]));
 }
 
@@ -67,4 +72,6 @@ async fn compare_delivery(pair: &Pair, stored: &StoredDelivery, after: &Operatio
     assert_eq!(why, row.tally.why.as_ref(), "after {after:?}");
     let payload = shown.payloads.iter().find(|payload| payload.delivery == id).unwrap();
     assert_eq!(stored.inputs, payload.inputs, "after {after:?}");
+    let late: Vec<_> = stored.late.iter().map(|late| late.body.as_deref()).collect();
+    assert_eq!(late, payload.late.iter().map(|late| late.body.as_deref()).collect::<Vec<_>>());
 }

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    Act, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash, Intervention,
-    Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed, RepeatPolicy, Repeats, Reply,
-    ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
+    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash,
+    Intervention, LateAnswer, Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed,
+    RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -28,6 +28,7 @@ pub(crate) enum Operation {
     Close { message: u64 },
     Begin { delivery: u64, noted: bool },
     Settle { delivery: u64, end: u8 },
+    AnsweredLate { delivery: u64 },
     Fill { delivery: u64, filled: bool },
     Told { message: u64, answer: u8 },
     Interrupted { channel: usize },
@@ -47,6 +48,7 @@ pub(crate) struct Coming {
     again: bool,
     second: u64,
     supersedes: Option<u64>,
+    run_again: Option<u64>,
     effect: Option<u8>,
     unreadable: bool,
 }
@@ -64,6 +66,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => message().prop_map(|message| Operation::Close { message }),
         4 => (delivery(), any::<bool>()).prop_map(|(delivery, noted)| Operation::Begin { delivery, noted }),
         7 => (delivery(), 0..9_u8).prop_map(|(delivery, end)| Operation::Settle { delivery, end }),
+        2 => delivery().prop_map(|delivery| Operation::AnsweredLate { delivery }),
         2 => (delivery(), any::<bool>()).prop_map(|(delivery, filled)| Operation::Fill { delivery, filled }),
         3 => (message(), 0..5_u8).prop_map(|(message, answer)| Operation::Told { message, answer }),
         1 => (0..2_usize).prop_map(|channel| Operation::Interrupted { channel }),
@@ -81,17 +84,19 @@ fn coming() -> impl Strategy<Value = Coming> {
     let place = (0..2_usize, 0..3_u8, 0..2_u8, any::<bool>(), 0..100_u64);
     let rest = (
         prop::option::weighted(0.2, 0..4_u64),
+        prop::option::weighted(0.2, 0..4_u64),
         prop::option::weighted(0.1, 0..2_u8),
         prop::bool::weighted(0.1),
     );
     (place, rest).prop_map(
-        |((channel, control_id, body, again, second), (supersedes, effect, unreadable))| Coming {
+        |((channel, control_id, body, again, second), (supersedes, run_again, effect, unreadable))| Coming {
             channel,
             control_id,
             body,
             again,
             second,
             supersedes,
+            run_again,
             effect,
             unreadable,
         },
@@ -109,6 +114,7 @@ impl Coming {
             window: Duration::from_mins(1),
         };
         arrival.supersedes = self.supersedes.map(MessageId);
+        arrival.again = self.run_again.map(|id| Again { message: MessageId(id), by: "ada".to_owned() });
         arrival.reading.flags = if self.body == 0 { vec!["charset".to_owned()] } else { Vec::new() };
         arrival.batch = self.again.then(|| (Hash::of(&[b"batch"]), 1));
         if self.control_id == 0 {
@@ -179,15 +185,15 @@ impl Pair {
             | Operation::Mark { message } => pick(message, &messages),
             Operation::Begin { delivery, .. }
             | Operation::Settle { delivery, .. }
+            | Operation::AnsweredLate { delivery }
             | Operation::Fill { delivery, .. }
             | Operation::Resend { delivery, .. }
             | Operation::Drop { delivery }
             | Operation::Park { delivery } => pick(delivery, &deliveries),
             Operation::Keep(coming) => {
-                coming
-                    .iter_mut()
-                    .filter_map(|one| one.supersedes.as_mut())
-                    .for_each(|id| pick(id, &messages));
+                for one in coming {
+                    one.supersedes.iter_mut().chain(&mut one.run_again).for_each(|id| pick(id, &messages));
+                }
             }
             Operation::Interrupted { .. } | Operation::Switch { .. } | Operation::Restart => {}
         }
@@ -245,6 +251,10 @@ async fn ask(store: &dyn Store, operation: &Operation) -> Answer {
         ),
         Operation::Settle { delivery, end } => {
             told(store.settle(DeliveryId(*delivery), settlement(*end)).await)
+        }
+        Operation::AnsweredLate { delivery } => {
+            let response = Response { body: Some("MSA|AE".into()), ..Response::default() };
+            told(store.answered_late(LateAnswer { delivery: DeliveryId(*delivery), response }).await)
         }
         Operation::Fill { delivery, filled } => {
             told(store.fill(DeliveryId(*delivery), filling(*filled)).await)

@@ -46,6 +46,7 @@ pub(crate) fn arrival(id: MessageId, control_id: &str, body: &str) -> Arrival {
         version: Hash::of(&[b"version"]),
         repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_hours(1) },
         supersedes: None,
+        again: None,
         closed: None,
         answer: Owed::Owed,
         effect: None,

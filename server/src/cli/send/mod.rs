@@ -92,7 +92,7 @@ async fn one_by_one(letters: &[Letter], wire: &Wire, format: Format) -> Ending {
         all_accepted &= came.as_ref().is_ok_and(Came::is_positive);
         match format {
             Format::Json => listed.push(as_json(letter, &came, began.elapsed())),
-            Format::Text => say(format_args!("{:<width$}  {}\n", letter.name, told(&came, began.elapsed()))),
+            Format::Text => say(lines(letter, width, &came, began.elapsed())),
         }
     }
     if format == Format::Json {
@@ -101,10 +101,28 @@ async fn one_by_one(letters: &[Letter], wire: &Wire, format: Format) -> Ending {
     Ok(if all_accepted { Exit::Done } else { Exit::Wrong })
 }
 
+/// The answer in a line; those of a batch in a line each.
+fn lines(letter: &Letter, width: usize, came: &Result<Came, String>, took: Duration) -> String {
+    let mut text = format!("{:<width$}  {}\n", letter.name, told(came, took));
+    if let Ok(came) = came {
+        for (number, one) in came.each.iter().enumerate() {
+            let code = tinted(&one.code, tone_of(&one.code));
+            let line = format!("  {:>3}  {code}  {}  {}", number + 1, one.control_id, one.words);
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
 fn told(came: &Result<Came, String>, took: Duration) -> String {
     match came {
         Ok(came) => {
             let code = tinted(&came.code, tone_of(&came.code));
+            if !came.each.is_empty() {
+                let accepted = came.each.iter().filter(|one| one.is_positive()).count();
+                return format!("{code}  {accepted} of {} accepted  {}", came.each.len(), lasting(took));
+            }
             format!("{code}  {}  {}  {}", came.control_id, lasting(took), came.words).trim_end().to_owned()
         }
         Err(why) => tinted(why, Tone::Bad),
@@ -116,10 +134,15 @@ fn as_json(letter: &Letter, came: &Result<Came, String>, took: Duration) -> Valu
     match came {
         Ok(came) => json!({
             "message": letter.name, "code": came.code, "control_id": came.control_id, "text": came.words,
-            "seconds": seconds,
+            "seconds": seconds, "answers": came.each.iter().map(answer_json).collect::<Vec<_>>(),
         }),
         Err(why) => json!({ "message": letter.name, "error": why, "seconds": seconds }),
     }
+}
+
+/// One answer of a batch.
+fn answer_json(one: &Came) -> Value {
+    json!({ "code": one.code, "control_id": one.control_id, "text": one.words })
 }
 
 /// What of TLS was asked for.

@@ -30,6 +30,8 @@ pub(crate) struct Came {
     pub(crate) control_id: String,
     /// MSA-3 and what ERR says.
     pub(crate) words: String,
+    /// Of a batch, every answer.
+    pub(crate) each: Vec<Came>,
 }
 
 impl Came {
@@ -37,32 +39,44 @@ impl Came {
         self.code == "AA" || self.code == "CA"
     }
 
-    /// A batch answers with several; the first that is not positive speaks for it.
+    /// A batch answers with several; the first that is not positive speaks for it, and all are kept.
     fn read(answer: &[u8]) -> Self {
-        let each = match formats::hl7::batch::split(answer) {
-            Ok(Some(batch)) => batch.messages.into_iter().map(|place| Self::single(&answer[place])).collect(),
-            _ => vec![Self::single(answer)],
+        let (is_batch, each) = match formats::hl7::batch::split(answer) {
+            Ok(Some(batch)) => {
+                (true, batch.messages.into_iter().map(|place| Self::single(&answer[place])).collect())
+            }
+            _ => (false, vec![Self::single(answer)]),
         };
         let worst = each.iter().find(|came| !came.is_positive()).or(each.first());
-        worst.cloned().unwrap_or_else(|| Self::odd("the answer is an empty batch"))
+        let worst = worst.cloned().unwrap_or_else(|| Self::odd("the answer is an empty batch"));
+        Self { each: if is_batch { each } else { Vec::new() }, ..worst }
     }
 
     fn single(answer: &[u8]) -> Self {
         match acknowledgement::read(answer) {
-            Ok(read) => {
-                let words = [read.text, read.error_text].into_iter().filter(|words| !words.is_empty());
-                Self {
-                    code: read.code.as_str().to_owned(),
-                    control_id: read.control_id,
-                    words: words.collect::<Vec<_>>().join("; "),
-                }
-            }
+            Ok(read) => Self {
+                code: read.code.as_str().to_owned(),
+                words: once(&read.text, &read.error_text),
+                control_id: read.control_id,
+                each: Vec::new(),
+            },
             Err(error) => Self::odd(&error.to_string()),
         }
     }
 
     fn odd(words: &str) -> Self {
-        Self { code: "?".to_owned(), control_id: String::new(), words: words.to_owned() }
+        Self { code: "?".to_owned(), control_id: String::new(), words: words.to_owned(), each: Vec::new() }
+    }
+}
+
+/// What MSA-3 and ERR say; ERR often says the same with its place before it.
+fn once(text: &str, error: &str) -> String {
+    match error.strip_suffix(text).map(|place| place.trim_end_matches([' ', ':'])) {
+        _ if text.is_empty() => error.to_owned(),
+        _ if error.is_empty() => text.to_owned(),
+        Some(place) if text.contains(place) => text.to_owned(),
+        Some(_) => error.to_owned(),
+        None => format!("{text}; {error}"),
     }
 }
 
@@ -104,13 +118,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_batch_the_first_answer_that_is_not_positive_speaks() {
+    fn of_a_batch_the_first_answer_that_is_not_positive_speaks_and_all_are_kept() {
         let ack = |code: &str, id: &str| format!("MSH|^~\\&|||||||ACK|1|P|2.5\rMSA|{code}|{id}|words\r");
         let batch = format!("BHS|^~\\&\r{}{}BTS|2\r", ack("AA", "1"), ack("AE", "2"));
         let came = Came::read(batch.as_bytes());
         assert_eq!((came.code.as_str(), came.control_id.as_str()), ("AE", "2"));
+        let codes: Vec<_> = came.each.iter().map(|came| came.code.as_str()).collect();
+        assert_eq!(codes, ["AA", "AE"]);
         assert_eq!(Came::read(ack("AA", "7").as_bytes()).control_id, "7");
         assert_eq!(Came::read(b"hello").code, "?");
+    }
+
+    #[test]
+    fn what_an_answer_says_twice_is_shown_once() {
+        assert_eq!(once("PID-3.1 is missing", "PID-3: PID-3.1 is missing"), "PID-3.1 is missing");
+        assert_eq!(once("no number", "PID-3: no number"), "PID-3: no number");
+        assert_eq!(once("unknown ward", "101 PV1-3"), "unknown ward; 101 PV1-3");
+        assert_eq!((once("", "x"), once("x", "")), ("x".to_owned(), "x".to_owned()));
     }
 
     #[test]

@@ -1,0 +1,36 @@
+//! Numbers and times as they are told in a note.
+
+use std::time::Duration;
+
+/// `3 deliveries stay`, or what can be said where nobody could count.
+pub(super) fn stay(waiting: Option<u64>) -> String {
+    match waiting {
+        None => "what waits stays".to_owned(),
+        Some(0) => "what is left stays".to_owned(),
+        Some(1) => "1 delivery stays".to_owned(),
+        Some(number) => format!("{number} deliveries stay"),
+    }
+}
+
+/// `3 deliveries that wait`; nothing where nothing waits.
+pub(super) fn those_that_wait(waiting: Option<u64>) -> Option<String> {
+    match waiting {
+        None => Some("deliveries that wait".to_owned()),
+        Some(0) => None,
+        Some(1) => Some("1 delivery that waits".to_owned()),
+        Some(number) => Some(format!("{number} deliveries that wait")),
+    }
+}
+
+/// A length of time as it is written in a channel file: `30d`, `1h30m`.
+pub(super) fn period(time: Duration) -> String {
+    let mut rest = time.as_millis();
+    let mut text = String::new();
+    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if rest >= length {
+            text.push_str(&format!("{}{unit}", rest / length));
+            rest %= length;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}

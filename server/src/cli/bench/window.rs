@@ -1,0 +1,114 @@
+//! The measured time: a warm-up that does not count, then five slices whose median does.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use super::{
+    Bench,
+    child::{Child, Usage},
+    histogram::Waits,
+    load::Running,
+    place,
+};
+
+/// So many slices has a window; the warm-up is as long as one.
+const SLICES: u32 = 5;
+
+/// How many messages came to their end, and how fast.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Messages each second, of each slice, the slowest first.
+    pub(super) slices: Vec<f64>,
+    pub(super) messages: u64,
+}
+
+impl Pace {
+    pub(super) fn median(&self) -> f64 {
+        self.slices.get(self.slices.len() / 2).copied().unwrap_or(0.0)
+    }
+}
+
+/// The pace of answers, and how long senders waited for them.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) pace: Pace,
+    pub(super) waits: Waits,
+}
+
+/// What happens now does not count.
+pub(super) async fn warm_up(lasts: Duration) {
+    sleep(lasts / SLICES).await;
+}
+
+/// Watches for so long; `count` says how many messages have come to their end.
+pub(super) async fn slices(lasts: Duration, count: impl Fn() -> u64) -> Pace {
+    let first = count();
+    let mut last = (Instant::now(), first);
+    let mut slices = Vec::new();
+    for _ in 0..SLICES {
+        sleep(lasts / SLICES).await;
+        let now = (Instant::now(), count());
+        slices.push((now.1 - last.1) as f64 / (now.0 - last.0).as_secs_f64());
+        last = now;
+    }
+    slices.sort_unstable_by(f64::total_cmp);
+    Pace { slices, messages: last.1 - first }
+}
+
+/// Warms up, then watches what is answered.
+pub(super) async fn answers(running: &Running, lasts: Duration) -> Seen {
+    warm_up(lasts).await;
+    running.tally().waits.clear();
+    let pace = slices(lasts, || running.accepted()).await;
+    Seen { pace, waits: running.tally().waits.waits() }
+}
+
+/// The same for what ends elsewhere, with what each message cost the child. `count` says how many have ended.
+pub(super) async fn ends(
+    running: &Running,
+    child: &Child,
+    bench: &Bench,
+    count: impl Fn() -> u64,
+) -> (Seen, Cost) {
+    warm_up(bench.lasts()).await;
+    running.tally().waits.clear();
+    let before = Snapshot::take(child, &bench.folder, count());
+    let pace = slices(bench.lasts(), &count).await;
+    let after = Snapshot::take(child, &bench.folder, count());
+    (Seen { pace, waits: running.tally().waits.waits() }, before.cost_until(&after))
+}
+
+/// What a server has used at one moment, and its disk.
+struct Snapshot {
+    usage: Usage,
+    flushes: Option<u64>,
+    messages: u64,
+}
+
+/// What each message cost between two moments.
+pub(super) struct Cost {
+    pub(super) processor: Duration,
+    pub(super) written: u64,
+    /// Of the whole device; `None` where the system does not count them.
+    pub(super) flushes: Option<f64>,
+}
+
+impl Snapshot {
+    fn take(child: &Child, folder: &Path, messages: u64) -> Self {
+        Self { usage: child.usage(), flushes: place::flushes(folder), messages }
+    }
+
+    fn cost_until(&self, later: &Self) -> Cost {
+        let messages = (later.messages - self.messages).max(1);
+        let flushes = |before: u64, after: u64| after.saturating_sub(before) as f64 / messages as f64;
+        Cost {
+            processor: (later.usage.processor - self.usage.processor).div_f64(messages as f64),
+            written: (later.usage.written - self.usage.written) / messages,
+            flushes: self.flushes.zip(later.flushes).map(|(before, after)| flushes(before, after)),
+        }
+    }
+}
