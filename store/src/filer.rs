@@ -69,8 +69,13 @@ impl Filer {
         Ok(number.unwrap_or(0) as u64)
     }
 
-    pub(crate) fn set_number(&mut self, name: &str, number: u64) -> rusqlite::Result<()> {
-        self.register.commit(|register| put_number(register, name, number))
+    /// An id is never given twice, though its row is forgotten.
+    pub(crate) fn remember_highest(&mut self) -> rusqlite::Result<()> {
+        let (message, delivery) = self.highest()?;
+        self.register.commit(|register| {
+            put_number(register, "messages", message)?;
+            put_number(register, "deliveries", delivery)
+        })
     }
 
     /// Files everything, durably.
@@ -447,10 +452,16 @@ pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
             let (image, behind) = postcard::take_from_bytes(rest)?;
             rest = behind;
             match image {
-                Image::Message(row) => messages.entry(row.id).or_default().0 = Some(row),
+                Image::Message(row) => {
+                    let id = row.id;
+                    messages.entry(id).or_default().0 = Some(row);
+                }
                 Image::Content(id, content) => messages.entry(id).or_default().1 = Some(content),
                 Image::Parts(id, parts) => messages.entry(id).or_default().2 = Some(parts),
-                Image::Delivery(row) => deliveries.entry(row.id).or_default().0 = Some(row),
+                Image::Delivery(row) => {
+                    let id = row.id;
+                    deliveries.entry(id).or_default().0 = Some(row);
+                }
                 Image::Payload(id, payload) => deliveries.entry(id).or_default().1 = Some(payload),
                 Image::Entry(entry) => filing.entries.push(entry),
             }

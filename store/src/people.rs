@@ -22,7 +22,7 @@ pub struct Audited {
     pub by: String,
     /// `resend`, `drop`, `park`, or the value a switch was given.
     pub what: String,
-    /// The delivery's number, the switch's name, or `message` and its number.
+    /// The delivery's number or the switch's name.
     pub subject: String,
 }
 

@@ -63,10 +63,6 @@ impl Store for Sqlite {
         self.writer.write(move |ledger| deliveries::answered_late(ledger, &answer)).await
     }
 
-    async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {
-        self.writer.write(move |tables| late::keep(tables, &answer)).await
-    }
-
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {
         let filled = deliveries::Filled::new(id, &filling, &self.large).await?;
         self.writer.write(move |ledger| deliveries::fill(ledger, id, &filled)).await

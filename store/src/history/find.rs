@@ -10,8 +10,8 @@ use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use crate::{
     codes::{self, Coded, by_name, nanoseconds, parsed_or_default, written},
-    deliveries::{TALLY, read_tally},
     failure::Failure,
+    load::{RUNS, TALLY, read_tally},
     repeats,
 };
 
@@ -168,14 +168,14 @@ impl Conditions {
     }
 
     fn text(&mut self, text: &str) {
+        let keyed = |which: &str| {
+            format!("m.id IN ({RUNS} SELECT k.message FROM r CROSS JOIN keys k WHERE k.run = r.run AND {which})")
+        };
         if let Some(beginning) = text.strip_suffix('*') {
-            self.add(
-                "m.id IN (SELECT message FROM keys WHERE value >= ? AND value < ?)",
-                beginning.to_owned().into(),
-            );
+            self.add(&keyed("k.value >= ? AND k.value < ?"), beginning.to_owned().into());
             self.values.push(format!("{beginning}{}", char::MAX).into());
         } else {
-            self.add("m.id IN (SELECT message FROM keys WHERE value = ?)", text.to_owned().into());
+            self.add(&keyed("k.value = ?"), text.to_owned().into());
         }
     }
 

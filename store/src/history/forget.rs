@@ -1,7 +1,8 @@
 //! Forgetting what is old enough: first the content, later the rest.
 //!
 //! What waits, is open or is held is never forgotten. A message that failed, was refused, or has a delivery given
-//! up or set aside goes by the age of errors. Done in small steps, so that nobody who writes waits long.
+//! up or set aside goes by the age of errors. Done in small steps between two filings, so that nobody who writes waits
+//! long. A span that is empty then goes as a file; what another one needs no more is cut off it.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +10,13 @@ use engine::{Ages, DeliveryState, MessageState, StoreError};
 use rusqlite::{Connection, Row};
 
 use crate::{
-    codes::{Coded, nanoseconds, parsed_or_default},
-    tables::Tables,
+    codes::{Coded, nanoseconds},
+    failure::Failure,
+    filer::{Filer, values},
+    load,
+    packing::Unpacker,
+    rows::Body,
+    tables::{Tables, first},
     writer::Writer,
 };
 
@@ -19,7 +25,7 @@ const STEP: i64 = 200;
 /// How many pages one step gives back to the file system.
 const PAGES: i64 = 500;
 /// How many free pages are left in the file for what comes next.
-const SPARE: i64 = 1000;
+const SPARE: i64 = 2000;
 
 /// Messages received before these instants may go, in nanoseconds.
 #[derive(Clone, Copy)]
@@ -46,21 +52,39 @@ struct Candidate {
     has_content: bool,
 }
 
+/// Which messages a pass looks at.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// Those whose content is still there.
+    Contents,
+    /// Those whose content went long ago.
+    Remains,
+}
+
 /// Forgets, step by step; returns how many messages it touched.
 pub(super) async fn forget(writer: &Writer, channel: &str, ages: Ages) -> Result<u64, StoreError> {
     let before = Before::now(ages);
+    let spans = writer.with_files(|filer| {
+        filer.remember_highest()?;
+        Ok(filer.spans.all().iter().map(|span| span.first).collect::<Vec<_>>())
+    });
     let mut forgotten = 0;
-    for pass in [contents, remains] {
-        let mut last = Some(0);
-        while let Some(after) = last {
-            let channel = channel.to_owned();
-            let step = writer.write(move |tables| Ok(pass(tables, &channel, after, before)?)).await?;
-            forgotten += step.forgotten;
-            last = step.last;
+    for span in spans.await? {
+        let mut of_span = 0;
+        for pass in [Pass::Contents, Pass::Remains] {
+            let mut last = Some(0);
+            while let Some(after) = last {
+                let channel = channel.to_owned();
+                let step = move |filer: &mut Filer| step(filer, span, (&channel, pass), (after, before));
+                let step = writer.with_files(step).await?;
+                of_span += step.forgotten;
+                last = step.last;
+            }
         }
-    }
-    if forgotten > 0 {
-        while writer.write(|tables| Ok(give_back(&tables.connection)?)).await? {}
+        if of_span > 0 {
+            while writer.with_files(move |filer| shrink(filer, span)).await? {}
+        }
+        forgotten += of_span;
     }
     Ok(forgotten)
 }
@@ -70,6 +94,14 @@ impl Before {
         let now = SystemTime::now();
         let ago = |age: Duration| now.checked_sub(age).map_or(i64::MIN, nanoseconds);
         Self { content: ago(ages.content), errors: ago(ages.errors), metadata: ago(ages.metadata) }
+    }
+
+    /// Nothing that came later goes in this pass.
+    fn limit(self, pass: Pass) -> i64 {
+        match pass {
+            Pass::Contents => self.content.max(self.errors),
+            Pass::Remains => self.metadata,
+        }
     }
 
     /// Whether the content may go.
@@ -105,58 +137,64 @@ impl Candidate {
     }
 }
 
-/// Messages whose content is still there.
-fn contents(tables: &Tables, channel: &str, after: i64, before: Before) -> rusqlite::Result<Step> {
-    let limit = before.content.max(before.errors);
-    let found = candidates(tables, "m.content = ?1 AND m.content IS NOT NULL", (channel, after, limit))?;
-    step(&found, |candidate| {
-        if !before.takes(candidate) {
-            return Ok(false);
-        }
-        forget_content(tables, candidate.id)?;
-        if before.takes_all(candidate) {
-            forget_all(tables, candidate.id)?;
-        }
-        Ok(true)
-    })
-}
-
-/// Messages whose content went long ago.
-fn remains(tables: &Tables, channel: &str, after: i64, before: Before) -> rusqlite::Result<Step> {
-    let found = candidates(tables, "m.channel = ?1", (channel, after, before.metadata))?;
-    step(&found, |candidate| {
-        let goes = before.takes_all(candidate) && !candidate.has_content;
-        if goes {
-            forget_all(tables, candidate.id)?;
-        }
-        Ok(goes)
-    })
-}
-
 fn step(
-    found: &[Candidate],
-    forget: impl Fn(&Candidate) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<Step> {
-    let mut forgotten = 0;
-    for candidate in found {
-        forgotten += u64::from(forget(candidate)?);
+    filer: &mut Filer,
+    span: u64,
+    (channel, pass): (&str, Pass),
+    (after, before): (i64, Before),
+) -> Result<Step, Failure> {
+    let tables = &mut filer.span_file(span)?.tables;
+    let found = candidates(&tables.connection, (channel, pass), (after, before.limit(pass)))?;
+    let mut gone = Vec::new();
+    let mut unpacker = Unpacker::default();
+    let forgotten = tables.commit(|tables| {
+        let mut forgotten = 0;
+        for candidate in &found {
+            let goes = match pass {
+                Pass::Contents => before.takes(candidate),
+                Pass::Remains => before.takes_all(candidate) && !candidate.has_content,
+            };
+            if !goes {
+                continue;
+            }
+            if candidate.has_content && forget_content(tables, &mut unpacker, candidate.id)? {
+                gone.push(candidate.id as u64);
+            }
+            if before.takes_all(candidate) {
+                forget_all(tables, candidate.id)?;
+            }
+            forgotten += 1;
+        }
+        Ok(forgotten)
+    })?;
+    if !gone.is_empty() {
+        filer.large.forget(|message| gone.contains(&message))?;
     }
     let is_full = found.len() as i64 == STEP;
     Ok(Step { forgotten, last: found.last().filter(|_| is_full).map(|last| last.id) })
 }
 
 fn candidates(
-    tables: &Tables,
-    which: &str,
-    (channel, after, limit): (&str, i64, i64),
+    connection: &Connection,
+    (channel, pass): (&str, Pass),
+    (after, limit): (i64, i64),
 ) -> rusqlite::Result<Vec<Candidate>> {
-    let channel = tables.channel(channel)?;
-    let mut statement = tables.connection.prepare_cached(&format!(
+    let oldest = first(connection, "SELECT received FROM messages ORDER BY id LIMIT 1", [], |row| row.get(0))?;
+    if oldest.is_none_or(|oldest: i64| oldest >= limit) {
+        return Ok(Vec::new());
+    }
+    // What still has content is found by its content: after some time few have.
+    let from = match pass {
+        Pass::Contents => "contents h CROSS JOIN messages m ON m.id = h.message WHERE h.message > ?2 AND",
+        Pass::Remains => "messages m WHERE m.id > ?2 AND",
+    };
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT m.id, m.received, m.state,
             EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.lane IS NOT NULL),
             EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.state IN ({}, {})),
-            m.content IS NOT NULL
-         FROM messages m WHERE {which} AND m.id > ?2 AND m.received < ?3 ORDER BY m.id LIMIT {STEP}",
+            EXISTS (SELECT 1 FROM contents c WHERE c.message = m.id)
+         FROM {from} m.channel = (SELECT id FROM channels WHERE name = ?1) AND m.received < ?3
+         ORDER BY m.id LIMIT {STEP}",
         DeliveryState::SetAside.code(),
         DeliveryState::GivenUp.code(),
     ))?;
@@ -164,55 +202,58 @@ fn candidates(
     found.collect()
 }
 
-/// Leaves what holds no patient: states, times, names, sizes, the control id.
-fn forget_content(tables: &Tables, id: i64) -> rusqlite::Result<()> {
-    forget_keys(tables, id)?;
+/// Leaves what holds no patient: states, times, names, sizes, the control id. Says whether bytes lay in a file apart.
+fn forget_content(tables: &Tables, unpacker: &mut Unpacker, id: i64) -> rusqlite::Result<bool> {
+    let connection = &tables.connection;
+    let message = load::message(connection, id as u64)?;
+    let content = load::content(connection, unpacker, id as u64)?;
+    let mut is_apart = false;
+    if let (Some(message), Some(content)) = (message, content) {
+        is_apart = is_large(connection, unpacker, (&content.body, id as u64))?;
+        // The control id stays findable.
+        let values = values(&message, &content)?;
+        for value in values.iter().filter(|value| Some(*value) != message.control_id.as_ref()) {
+            tables.run("DELETE FROM keys WHERE run = ?1 AND value = ?2 AND message = ?3", (id >> 14, value, id))?;
+        }
+    }
     for sql in [
         "DELETE FROM contents WHERE message = ?1",
-        "UPDATE parts SET body = NULL, halt = NULL WHERE message = ?1",
+        "UPDATE parts SET packed = NULL WHERE message = ?1",
         "DELETE FROM payloads WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
-        "DELETE FROM responses WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
-        "DELETE FROM late_answers WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "UPDATE deliveries SET keys = NULL, note = NULL, why = NULL, ending = NULL WHERE message = ?1",
-        "UPDATE messages SET content = NULL, why = NULL, halt = NULL, inputs = NULL, reply = NULL WHERE id = ?1",
+        "UPDATE messages SET why = NULL, halt = NULL, inputs = NULL, reply = NULL WHERE id = ?1",
     ] {
         tables.run(sql, [id])?;
     }
-    Ok(())
+    Ok(is_apart)
 }
 
-/// The control id stays findable.
-fn forget_keys(tables: &Tables, id: i64) -> rusqlite::Result<()> {
-    let found = tables.first(
-        "SELECT c.keys, m.control_id FROM contents c JOIN messages m ON m.id = c.message WHERE m.id = ?1",
-        [id],
-        |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)),
-    )?;
-    let Some((keys, control_id)) = found else { return Ok(()) };
-    let keys: Vec<(String, String)> = parsed_or_default(keys)?;
-    for (_, value) in keys.iter().filter(|(_, value)| Some(value) != control_id.as_ref()) {
-        tables.run("DELETE FROM keys WHERE value = ?1 AND message = ?2", (value, id))?;
+fn is_large(
+    connection: &Connection,
+    unpacker: &mut Unpacker,
+    (body, message): (&Body, u64),
+) -> rusqlite::Result<bool> {
+    if matches!(body, Body::Apart(_)) {
+        return Ok(true);
     }
-    Ok(())
+    let is_apart = |body: &Option<Body>| matches!(body, Some(Body::Apart(_)));
+    if load::parts(connection, unpacker, message)?.iter().any(|part| is_apart(&part.body)) {
+        return Ok(true);
+    }
+    for delivery in load::deliveries_of(connection, message)? {
+        if is_apart(&load::payload(connection, unpacker, delivery.id)?.body) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn forget_all(tables: &Tables, id: i64) -> rusqlite::Result<()> {
     for sql in [
-        "INSERT INTO highest (what, id) SELECT 'messages', max(id) FROM messages WHERE true
-         ON CONFLICT DO UPDATE SET id = max(id, excluded.id)",
-        "INSERT INTO highest (what, id) SELECT 'deliveries', coalesce(max(id), 0) FROM deliveries WHERE true
-         ON CONFLICT DO UPDATE SET id = max(id, excluded.id)",
-    ] {
-        tables.run(sql, [])?;
-    }
-    for sql in [
-        "DELETE FROM keys WHERE message = ?1 AND value = (SELECT control_id FROM messages WHERE id = ?1)",
+        "DELETE FROM keys WHERE run = ?1 >> 14 AND value = (SELECT control_id FROM messages WHERE id = ?1) AND message = ?1",
         "DELETE FROM payloads WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
-        "DELETE FROM responses WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
-        "DELETE FROM late_answers WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "DELETE FROM parts WHERE message = ?1",
         "DELETE FROM deliveries WHERE message = ?1",
-        "DELETE FROM successions WHERE message = ?1 OR successor = ?1",
         "DELETE FROM messages WHERE id = ?1",
     ] {
         tables.run(sql, [id])?;
@@ -220,16 +261,28 @@ fn forget_all(tables: &Tables, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Makes the file shorter by some of the pages that nothing uses; says whether there are more.
-fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
-    let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-    if free <= SPARE {
+/// Gives an empty span's file back, or makes it shorter by some of the pages that nothing uses; says whether there are more.
+fn shrink(filer: &mut Filer, span: u64) -> Result<bool, Failure> {
+    let is_newest = filer.spans.newest().is_none_or(|newest| newest.first == span);
+    let tables = &filer.span_file(span)?.tables;
+    let is_empty = first(&tables.connection, "SELECT 1 FROM messages LIMIT 1", [], |_| Ok(()))?.is_none();
+    if is_empty && !is_newest {
+        filer.close(span);
+        filer.spans.remove(span)?;
         return Ok(false);
     }
-    let pages = PAGES.min(free - SPARE);
+    Ok(give_back(&tables.connection, if is_newest { SPARE } else { 0 })?)
+}
+
+fn give_back(connection: &Connection, spare: i64) -> rusqlite::Result<bool> {
+    let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    if free <= spare {
+        return Ok(false);
+    }
+    let pages = PAGES.min(free - spare);
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
     let mut rows = statement.query([])?;
     // Each step gives back one page.
     while rows.next()?.is_some() {}
-    Ok(free - pages > SPARE)
+    Ok(free - pages > spare)
 }

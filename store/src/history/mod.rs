@@ -1,51 +1,129 @@
 //! What people look at and forget.
+//!
+//! Whoever looks waits until what was written before is in the files.
 
 pub(crate) mod find;
 mod forget;
 mod show;
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Unsettled};
 
-use crate::{Sqlite, tables};
+use crate::{Sqlite, spans::look};
 
 #[async_trait]
 impl History for Sqlite {
+    /// From the newest span on, until there are enough.
     async fn find(&self, query: &Query) -> Result<Vec<MessageRow>, StoreError> {
-        let query = query.clone();
-        self.readers.read(move |connection| find::messages(connection, &query)).await
+        self.writer.filed().await;
+        let mut query = query.clone();
+        look(&self.spans, move |spans| {
+            let mut found: Vec<MessageRow> = Vec::new();
+            let limit = query.limit;
+            for span in spans.all().iter().rev() {
+                query.limit = limit - found.len();
+                if query.limit == 0 {
+                    break;
+                }
+                if query.before.is_none_or(|before| before.0 > span.first) {
+                    found.extend(spans.read(span, |reader| find::messages(&reader.connection, &query))?);
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn show(&self, id: MessageId) -> Result<Option<Shown>, StoreError> {
-        self.readers.read(move |connection| Ok(show::show(connection, id)?)).await
+        self.writer.filed().await;
+        let large = Arc::clone(&self.large);
+        look(&self.spans, move |spans| match spans.of(id.0) {
+            Some(span) => spans.read(&span, |reader| show::show(reader, id, &large)),
+            None => Ok(None),
+        })
+        .await
     }
 
     async fn deliveries(&self, query: &Query) -> Result<Vec<DeliveryRow>, StoreError> {
-        let query = query.clone();
-        self.readers.read(move |connection| find::deliveries(connection, &query)).await
+        self.writer.filed().await;
+        let mut query = query.clone();
+        look(&self.spans, move |spans| {
+            let mut found: Vec<DeliveryRow> = Vec::new();
+            let limit = query.limit;
+            for span in spans.all() {
+                query.limit = limit - found.len();
+                if query.limit == 0 {
+                    break;
+                }
+                found.extend(spans.read(&span, |reader| find::deliveries(&reader.connection, &query))?);
+            }
+            Ok(found)
+        })
+        .await
     }
 
     async fn depths(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        self.readers.read(|connection| Ok(find::depths(connection)?)).await
+        self.writer.filed().await;
+        look(&self.spans, |spans| {
+            let mut sum: BTreeMap<(String, String), u64> = BTreeMap::new();
+            for span in spans.all() {
+                for (channel, outlet, depth) in
+                    spans.read(&span, |reader| Ok(find::depths(&reader.connection)?))?
+                {
+                    *sum.entry((channel, outlet)).or_default() += depth;
+                }
+            }
+            Ok(sum.into_iter().map(|((channel, outlet), depth)| (channel, outlet, depth)).collect())
+        })
+        .await
     }
 
     async fn unsettled(&self, since: SystemTime) -> Result<Vec<Unsettled>, StoreError> {
-        self.readers.read(move |connection| Ok(find::unsettled(connection, since)?)).await
+        self.writer.filed().await;
+        look(&self.spans, move |spans| {
+            let mut sum: BTreeMap<(String, Option<String>, &'static str), u64> = BTreeMap::new();
+            for span in spans.all() {
+                for Unsettled { channel, destination, state, number } in
+                    spans.read(&span, |reader| Ok(find::unsettled(&reader.connection, since)?))?
+                {
+                    *sum.entry((channel, destination, state)).or_default() += number;
+                }
+            }
+            let unsettled = sum.into_iter().map(|((channel, destination, state), number)| Unsettled {
+                channel,
+                destination,
+                state,
+                number,
+            });
+            Ok(unsettled.collect())
+        })
+        .await
     }
 
     async fn version(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        self.writer.filed().await;
         let hash = hash.to_owned();
-        self.readers.read(move |connection| Ok(show::version(connection, &hash)?)).await
+        self.register(move |connection| Ok(show::version(connection, &hash)?)).await
     }
 
     async fn forget(&self, channel: &str, ages: Ages) -> Result<u64, StoreError> {
+        self.writer.filed().await;
         forget::forget(&self.writer, channel, ages).await
     }
 
     fn size(&self) -> u64 {
-        let files = ["", "-wal", "-shm"].map(|end| self.folder.join(format!("{}{end}", tables::FILE)));
-        files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+        size_of(&self.folder)
     }
+}
+
+/// The bytes of all files in a folder and the folders in it.
+fn size_of(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let sizes = entries.flatten().filter_map(|entry| {
+        let kind = entry.file_type().ok()?;
+        if kind.is_dir() { Some(size_of(&entry.path())) } else { Some(entry.metadata().ok()?.len()) }
+    });
+    sizes.sum()
 }
