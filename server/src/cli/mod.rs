@@ -174,7 +174,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors * 2)
-        .thread_stack_size(16 << 20)
+        .thread_stack_size(100 << 20)
         .enable_all()
         .build()
 }
