@@ -353,3 +353,22 @@ fn a_broken_channel_names_the_command_that_says_more() {
     let words = project.does(&["status"]);
     assert!(words.contains("unknown field `replyy`; see `relais check`"), "{words}");
 }
+
+#[test]
+fn listen_speaks_tls_and_tells_of_a_peer_that_does_not() {
+    let project = Project::lab(free_port());
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    project.write("peer.pem", &issued.cert.pem());
+    project.write("peer.key", &issued.signing_key.serialize_pem());
+    let port = free_port();
+    let secured = ["--tls", "--certificate", "peer.pem", "--key", "peer.key"];
+    let mut peer = project.listen(port, &secured);
+    let address = format!("localhost:{port}");
+    let words = project.does(&["send", &address, "message.hl7", "--tls", "--ca", "peer.pem"]);
+    assert!(words.contains("AA  M1"), "{words}");
+    assert!(peer.line().contains("M1"));
+    let plain = project.relais(&["send", &address, "message.hl7", "--timeout", "5"]);
+    assert_eq!(plain.status.code(), Some(1), "{}", said(&plain));
+    let line = peer.line();
+    assert!(line.contains("TLS"), "{line}");
+}
