@@ -70,7 +70,10 @@ fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections()
             paced(row);
             ranked(row, "wait");
             assert!(number(row, "rate_of_floor") > 0.0 && number(row, "memory_peak_bytes") > 1e6, "{row:#}");
-            assert!(number(row, "processor_each_seconds") > 0.0, "{row:#}");
+            assert!(
+                number(row, "processor_each_seconds") > 0.0 && number(row, "written_each_bytes") > 1e3,
+                "{row:#}"
+            );
             if !["stored", "processed"].contains(&way) {
                 same(row, "accepted", "delivered");
             }
@@ -200,4 +203,23 @@ fn a_negative_answer_fails_the_measure_in_words() {
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains("answered `AE`"), "{words}");
+}
+
+#[test]
+fn the_reference_names_every_scenario_and_every_option() {
+    let page = include_str!("../docs/reference/bench.md");
+    let help = Command::new(binary()).args(["bench", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let scenarios = help.lines().filter_map(|line| line.trim_start().strip_prefix("- ")?.split_once(':'));
+    let options = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split_once(' '));
+    let options = options.map(|(name, _)| format!("--{name}"));
+    let mut named = 0;
+    for word in scenarios.map(|(name, _)| name.to_owned()).chain(options) {
+        // Those of every command are described elsewhere.
+        if !["--project", "--server", "--token", "text", "json"].contains(&word.as_str()) {
+            assert!(page.contains(&format!("`{word}")), "docs/reference/bench.md does not name `{word}`");
+            named += 1;
+        }
+    }
+    assert!(named >= 17 + 14, "only {named} were found in the help");
 }

@@ -29,6 +29,7 @@ const PAGES: &[(&str, &str)] = &[
     ("folder-taken", include_str!("../../docs/errors/folder-taken.md")),
     ("framing", include_str!("../../docs/errors/framing.md")),
     ("idle-workers", include_str!("../../docs/errors/idle-workers.md")),
+    ("kept-function", include_str!("../../docs/errors/kept-function.md")),
     ("listen-or-connect", include_str!("../../docs/errors/listen-or-connect.md")),
     ("listen-remote", include_str!("../../docs/errors/listen-remote.md")),
     ("missing-field", include_str!("../../docs/errors/missing-field.md")),

@@ -1,6 +1,9 @@
 //! Collects what is wrong, with its place, and without the value of any variable.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path as FilePath, PathBuf},
+};
 
 use engine::{Diagnostic, Path, Place, Severity};
 use scripts::FileDiagnostic;
@@ -9,7 +12,7 @@ use crate::{
     Fault,
     files::{Files, Span, Unfit, read},
     variables::Variables,
-    yaml::{Flaw, Node, inside, parse},
+    yaml::{self, Flaw, Node, inside},
 };
 
 /// What stands before code, and before texts with code in them.
@@ -21,11 +24,19 @@ pub(crate) struct Report {
     pub(crate) files: Files,
     pub(crate) faults: Vec<Fault>,
     pub(crate) variables: Variables,
+    /// Files of which a part could not be read: what is missed there may stand in that part.
+    pub(crate) torn: BTreeSet<usize>,
 }
 
 impl Report {
     pub(crate) fn new(root: &FilePath, variables: Variables) -> Self {
-        Self { root: root.to_owned(), files: Files::default(), faults: Vec::new(), variables }
+        Self {
+            root: root.to_owned(),
+            files: Files::default(),
+            faults: Vec::new(),
+            variables,
+            torn: BTreeSet::new(),
+        }
     }
 
     /// Reads a YAML file of the project; its path is from the project's folder.
@@ -39,11 +50,15 @@ impl Report {
         };
         let number = self.files.add(path.to_owned(), &text);
         let mut flaws = Vec::new();
-        let tree = parse(number, &text, &mut flaws);
+        let found = yaml::read(number, &text, &mut flaws);
         for flaw in flaws {
             self.flaw(flaw);
         }
-        tree.map(|tree| (number, tree))
+        let found = found?;
+        if !found.is_whole {
+            self.torn.insert(number);
+        }
+        Some((number, found.tree))
     }
 
     fn unfit(&mut self, path: &FilePath, unfit: &Unfit) {

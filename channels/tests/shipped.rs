@@ -97,7 +97,8 @@ fn source() -> String {
 /// A code is given as a text where a complaint is made, or where a crate lists its own.
 fn codes_of(source: &str) -> BTreeSet<String> {
     let made =
-        regex::Regex::new(r#"(?:error|warning|Diagnostic::note|Flaw::new)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)*)""#).unwrap();
+        regex::Regex::new(r#"(?:error|warning|Diagnostic::note|Flaw::new)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)*)""#)
+            .unwrap();
     let made = made.captures_iter(source).map(|found| found[1].to_owned());
     made.chain(scripts::CODES.iter().map(|code| (*code).to_owned())).collect()
 }

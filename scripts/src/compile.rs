@@ -106,6 +106,7 @@ impl Compiler<'_> {
             shelf: &library.shelf,
             tables: &library.tables,
             shape: kind.shape,
+            imported: false,
             judges: kind.judges,
             destinations: Some(&destinations),
         };

@@ -2,7 +2,7 @@
 
 use rhai::{EvalAltResult, Position};
 
-use crate::code::Origin;
+use crate::{code::Origin, nested};
 
 /// Ends the code at once and cannot be caught in it.
 #[derive(Debug, Clone)]
@@ -59,7 +59,12 @@ impl Stopped {
                 Some(Ending::Bound(why)) => Self::Broke { why, place },
                 None => Self::Broke { why: "it was ended".to_owned(), place },
             },
-            EvalAltResult::ErrorRuntime(thrown, _) => Self::Broke { why: thrown.to_string(), place },
+            EvalAltResult::ErrorRuntime(thrown, _) if nested::is_shallow(&thrown) => {
+                Self::Broke { why: thrown.to_string(), place }
+            }
+            EvalAltResult::ErrorRuntime(..) => {
+                Self::Broke { why: "it threw a value that is nested too deep to be told".to_owned(), place }
+            }
             mut error => {
                 error.set_position(Position::NONE);
                 Self::Broke { why: error.to_string(), place }

@@ -34,6 +34,7 @@ pub struct FileDiagnostic {
 
 /// Every code that this crate complains with; each has a page in `docs/errors`.
 pub const CODES: &[&str] = &[
+    "kept-function",
     "not-a-path",
     "no-paths-here",
     "script-broken",

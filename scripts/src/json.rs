@@ -6,10 +6,7 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
-use crate::{part::ScriptPart, time::Time, tree::Tree};
-
-/// As deep as JSON is read, and as deep as it is written.
-const DEEPEST: usize = 128;
+use crate::{nested::DEEPEST, part::ScriptPart, time::Time, tree::Tree};
 
 /// A number that no integer and no decimal of Rhai's can hold without losing a digit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +16,21 @@ pub(crate) struct Digits(pub(crate) String);
 pub(crate) fn read(text: &str) -> Result<Value, String> {
     serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))
         .map_err(|error| format!("it is not JSON: {error}"))
+}
+
+/// How many values JSON text has at most: commas and brackets that stand in no string.
+pub(crate) fn count_values(text: &str) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b',' | b'[' | b'{' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 pub(crate) fn to_dynamic(value: &Value) -> Dynamic {

@@ -9,13 +9,13 @@ use rhai::{
     },
 };
 
-use crate::{functions, handle, library::WITHHELD, part, run, tree};
+use crate::{functions, handle, library::WITHHELD, nested, part, pieces, run, tree};
 
 /// The longest text that a script may make: a message of 64 MB, and no more.
 pub(crate) const LONGEST_TEXT: usize = 64 << 20;
 
 /// The most elements that a list may have, those of the lists in it counted.
-const LARGEST_LIST: usize = 100_000;
+pub(crate) const LARGEST_LIST: usize = 100_000;
 
 /// The most members that a map may have, those of the maps in it counted.
 const LARGEST_MAP: usize = 100_000;
@@ -39,6 +39,8 @@ pub(crate) fn new() -> Engine {
     handle::register(&mut engine);
     tree::register(&mut engine);
     part::register(&mut engine);
+    nested::register(&mut engine);
+    pieces::register(&mut engine);
     functions::register(&mut engine);
     for name in WITHHELD {
         engine.register_fn(*name, |_: INT| functions::broke::<()>("a step never waits"));

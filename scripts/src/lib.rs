@@ -5,6 +5,7 @@
 
 mod answers;
 mod assemble;
+mod callbacks;
 mod code;
 mod compile;
 mod ending;
@@ -20,8 +21,10 @@ mod language;
 mod library;
 mod lint;
 mod nearest;
+mod nested;
 mod part;
 mod paths;
+mod pieces;
 mod program;
 mod read;
 mod reference;

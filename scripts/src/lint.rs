@@ -5,7 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use formats::hl7;
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Map, Position, Scope, Stmt};
 
-use crate::{library::Shelf, nearest::nearest, shape::Shape, table::Tables};
+use crate::{
+    callbacks::{self, Alone},
+    library::Shelf,
+    nearest::nearest,
+    shape::Shape,
+    table::Tables,
+};
 
 /// The names that code of some kind may read beside its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +72,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) tables: &'a Tables,
     /// What `msg` is there.
     pub(crate) shape: Shape,
+    /// Whether another script imports it.
+    pub(crate) imported: bool,
     /// Whether it is a step on a response: only those have `sent()` and `retry()`.
     pub(crate) judges: bool,
     /// The names of the channel's destinations, where it is known which channel it is.
@@ -101,6 +109,10 @@ pub(crate) fn look(ast: &AST, around: &Surroundings<'_>) -> Seen {
         }
         true
     });
+    let shares = around.imported || !look.own.imports.is_empty();
+    for position in callbacks::kept(ast, if shares { Alone::No } else { Alone::Yes }) {
+        look.kept_function(position);
+    }
     look.seen
 }
 
@@ -292,6 +304,12 @@ impl Look<'_, '_> {
             },
             _ => {}
         }
+    }
+
+    fn kept_function(&mut self, position: Position) {
+        let message = "a function is no value to be kept, changed or given back".to_owned();
+        let help = "keep it in a `let`, call it, or hand it to `filter`, `map` and the like: `list.filter(|x| x > 1)`";
+        self.complain_with("kept-function", position, message, Some(help.to_owned()));
     }
 
     fn destination(&mut self, name: &str, position: Position) {

@@ -13,6 +13,10 @@ Generated from the source of `scripts/src/functions`: change it there. A functio
 its first argument; `trim(text)` is the same. Everything else is [Rhai](https://rhai.rs/book/)'s own, without floating-point
 numbers (a number with decimals keeps its digits), printing, files, clocks and `eval`.
 
+A function is kept in a `let`, called, or handed to `filter`, `map` and the like, or to a function of the same script. One that
+reads variables around it (`|x| x == wanted`) is nothing else: no element, no member, no result. Lists and maps are shown and
+compared as far as they are nested 128 deep.
+
 The examples run in a channel in Paris, on 2026-03-01 at 08:00, on this message:
 
 ```

@@ -15,15 +15,16 @@ use crate::{Limits, ending::Ending, language::LONGEST_TEXT, table::Tables};
 scoped_thread_local!(static CONTEXT: Context);
 scoped_thread_local!(static RUN: Run);
 
-/// Rhai copies and drops maps within maps by recursion. As deep as a script can nest them before its time
-/// is up, that takes less than this; a thread that has it left costs nothing more.
-const ENOUGH_STACK: usize = 12 << 20;
+/// Rhai copies and drops lists within lists by recursion, and so goes its own code. A value has at most
+/// 100,000 lists and 100,000 maps in it: were each in the next, that takes less than this. A thread
+/// that has it left costs nothing more.
+const ENOUGH_STACK: usize = 96 << 20;
 
 /// As much text as one run may write into messages, whatever it replaces.
 const MOST_WRITTEN: usize = 4 * LONGEST_TEXT;
 
 /// What a thread with less is lent for one run.
-const MUCH_STACK: usize = 32 << 20;
+const MUCH_STACK: usize = 128 << 20;
 
 /// One message's way through code.
 pub(crate) struct Run {
@@ -77,9 +78,17 @@ pub(crate) fn progress(operations: u64) -> Option<Dynamic> {
         if operations > run.limits.operations {
             return bound(true, "it took too many operations");
         }
-        let look_at_the_clock = operations.is_multiple_of(256);
+        let look_at_the_clock = operations.is_multiple_of(32);
         bound(look_at_the_clock && run.started.elapsed() > run.limits.time, "it took too long")
     })
+}
+
+/// Called by what goes through a whole document at one operation.
+pub(crate) fn look_at_the_clock() -> Result<(), Box<EvalAltResult>> {
+    if RUN.is_set() && RUN.with(|run| run.started.elapsed() > run.limits.time) {
+        return Ending::Bound("it took too long".to_owned()).raise();
+    }
+    Ok(())
 }
 
 fn bound(reached: bool, why: &str) -> Option<Dynamic> {

@@ -2,13 +2,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{Array, Dynamic, Engine, INT, Map};
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
 
 use crate::{
     functions::{Outcome, broke},
     json,
+    language::LONGEST_TEXT,
+    nested::DEEPEST,
     paths::{AnyPath, JsonPath},
+    run,
 };
+
+/// The most values that a script may make a document of.
+const LARGEST_DOCUMENT: usize = 2_000_000;
 
 /// A document that scripts read and change as they would a map or a list. Its copies are the same
 /// document; `copy()` makes another.
@@ -46,7 +52,7 @@ impl Tree {
     }
 
     fn set(&mut self, key: &str, value: Dynamic) -> Outcome<()> {
-        let value = detached(value);
+        let value = self.fitting(value)?;
         let path = JsonPath::parse(key).ok().filter(|path| !path.is_simple());
         let is_member = self.map(|map| map.contains_key(key))?;
         match path {
@@ -66,11 +72,36 @@ impl Tree {
     }
 
     fn set_element(&mut self, place: INT, value: Dynamic) -> Outcome<()> {
-        let value = detached(value);
+        let value = self.fitting(value)?;
         self.list(|list| {
             let element = usize::try_from(place).ok().and_then(|place| list.get_mut(place));
             element.map(|element| *element = value).map_or_else(|| out_of_bounds(place), Ok)
         })?
+    }
+
+    /// A value of its own for the document, where the document does not grow too large with it.
+    fn fitting(&self, value: Dynamic) -> Outcome<Dynamic> {
+        let root = self.lock();
+        let members = root.read_lock::<Map>().map(|map| map.len());
+        let elements = root.read_lock::<Array>().map(|list| list.len());
+        if members.or(elements).unwrap_or_default() >= LARGEST_DOCUMENT {
+            return run::too_large("Size of document");
+        }
+        if let Some(text) = value.read_lock::<ImmutableString>() {
+            run::count_written(text.len())?;
+        }
+        if !value.is_map() && !value.is_array() && !value.is::<Self>() {
+            return Ok(value);
+        }
+        run::look_at_the_clock()?;
+        let whole = size(&root);
+        drop(root);
+        let value = detached(value, DEEPEST)?;
+        let part = size(&value);
+        if whole.0 + part.0 > LARGEST_DOCUMENT || whole.1 + part.1 > 2 * LONGEST_TEXT {
+            return run::too_large("Size of document");
+        }
+        Ok(value)
     }
 
     fn map<T>(&self, work: impl FnOnce(&mut Map) -> T) -> Outcome<T> {
@@ -117,19 +148,34 @@ impl IntoIterator for Tree {
 }
 
 /// A value of its own: a document put into a document is copied, so that none holds itself.
-fn detached(value: Dynamic) -> Dynamic {
+fn detached(value: Dynamic, left: usize) -> Outcome<Dynamic> {
+    if left == 0 {
+        return broke(format!("JSON cannot be nested deeper than {DEEPEST}"));
+    }
     if let Some(tree) = value.read_lock::<Tree>() {
-        return tree.plain();
+        return detached(tree.plain(), left);
     }
     if let Some(list) = value.read_lock::<Array>() {
-        return Dynamic::from_array(list.iter().cloned().map(detached).collect());
+        let items = list.iter().map(|item| detached(item.clone(), left - 1));
+        return items.collect::<Outcome<_>>().map(Dynamic::from_array);
     }
     if let Some(map) = value.read_lock::<Map>() {
-        return Dynamic::from_map(
-            map.iter().map(|(key, item)| (key.clone(), detached(item.clone()))).collect(),
-        );
+        let members = map.iter().map(|(key, item)| Ok((key.clone(), detached(item.clone(), left - 1)?)));
+        return members.collect::<Outcome<_>>().map(Dynamic::from_map);
     }
-    value
+    Ok(value)
+}
+
+/// How many values stand in a value, and how long its text is. A document is nested so deep and no deeper.
+fn size(value: &Dynamic) -> (usize, usize) {
+    let sum = |all: (usize, usize), one: (usize, usize)| (all.0 + one.0, all.1 + one.1);
+    if let Some(list) = value.read_lock::<Array>() {
+        return list.iter().map(size).fold((1, 0), sum);
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return map.iter().map(|(name, item)| sum((0, name.len()), size(item))).fold((1, 0), sum);
+    }
+    (1, value.read_lock::<ImmutableString>().map_or(0, |text| text.len()))
 }
 
 fn out_of_bounds<T>(place: INT) -> Outcome<T> {
@@ -158,7 +204,7 @@ pub(crate) fn register(engine: &mut Engine) {
             tree.map(|map| map.remove(key).unwrap_or_default())
         })
         .register_fn("push", |tree: &mut Tree, value: Dynamic| {
-            let value = detached(value);
+            let value = tree.fitting(value)?;
             tree.list(|list| list.push(value))
         })
         .register_fn("to_map", |tree: &mut Tree| tree.plain())

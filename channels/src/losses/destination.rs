@@ -88,9 +88,8 @@ impl Turn<'_> {
         let waiting = those_that_wait(self.waiting);
         let lost = match (&self.then.order, &self.now.order) {
             (then, now) if then == now => return None,
-            (_, Sequence::Arrival) => return None,
+            (_, Sequence::Arrival) | (Sequence::None, Sequence::Key(_)) => return None,
             (_, Sequence::None) => "order is lost: a message may overtake an older one".to_owned(),
-            (Sequence::None, Sequence::Key(_)) => return None,
             (Sequence::Arrival, Sequence::Key(_)) => {
                 "order holds within a key alone: a message may overtake an older one with another key"
                     .to_owned()

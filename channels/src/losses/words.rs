@@ -1,6 +1,6 @@
 //! Numbers and times as they are told in a note.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 /// `3 deliveries stay`, or what can be said where nobody could count.
 pub(super) fn stay(waiting: Option<u64>) -> String {
@@ -28,7 +28,7 @@ pub(super) fn period(time: Duration) -> String {
     let mut text = String::new();
     for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
         if rest >= length {
-            text.push_str(&format!("{}{unit}", rest / length));
+            let _ = write!(text, "{}{unit}", rest / length);
             rest %= length;
         }
     }

@@ -49,7 +49,10 @@ impl ChannelRead {
             places.into_iter().map(|at| destination(reader, at, (around.root, &zone))).collect();
         names::check(reader, &destinations);
         Self {
-            name: reader.read(&top("name")).unwrap_or_else(|| stem.to_owned()),
+            name: reader
+                .read(&top("name"))
+                .filter(|name: &String| !name.is_empty())
+                .unwrap_or_else(|| stem.to_owned()),
             description: reader.read(&top("description")),
             tags: reader.read_or_default(&top("tags")),
             enabled: reader.read(&top("enabled")).unwrap_or(true),

@@ -57,6 +57,9 @@ pub(crate) struct Draft {
 /// Faults that are warnings where a channel is not enabled: what is missing may be on another machine.
 const ELSEWHERE: [&str; 3] = ["variable-missing", "secret-missing", "file-unreadable"];
 
+/// What a part of the file that could not be read may hold.
+const MAY_STAND_THERE: [&str; 3] = ["missing-field", "no-connector", "unknown-destination"];
+
 /// Reads one channel. `stem` names it where it does not name itself.
 pub(crate) fn channel(
     report: &mut Report,
@@ -76,6 +79,13 @@ pub(crate) fn channel(
     );
     let program = compiled.map_err(|faults| take_code(faults, report, &mut found)).ok().map(Arc::new);
     explain_cuts(&tree, report, &mut found);
+    if report.torn.contains(&file) {
+        let is_of_gap = |fault: &Diagnostic| match tree.at(&fault.at) {
+            Some(node) => holds_gap(node) && (node.scalar().is_some() || fault.code == "wrong-value"),
+            None => false,
+        };
+        found.retain(|fault| !MAY_STAND_THERE.contains(&fault.code) && !is_of_gap(fault));
+    }
     for diagnostic in found {
         report.add(&tree, severity(diagnostic, read.enabled));
     }
@@ -186,6 +196,15 @@ fn whereabouts(files: &Files, file: usize, tree: &Node) -> Whereabouts {
         let (line, column) = source.position(span.start);
         format!("{}:{line}:{column}", source.path.display())
     }))
+}
+
+/// Whether nobody knows what stands here, or beneath.
+fn holds_gap(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Scalar(scalar) => scalar.unknown && scalar.text.is_empty(),
+        Kind::List(items) => items.iter().any(holds_gap),
+        Kind::Map(entries) => entries.iter().any(|entry| holds_gap(&entry.value)),
+    }
 }
 
 /// Whether a secret was only taken as present, or a variable is missing.

@@ -82,14 +82,14 @@ fn width_of_fold(rest: &str) -> usize {
 mod tests {
     use crate::{
         files::Files,
-        yaml::{inside, parse},
+        yaml::{inside, read},
     };
 
     /// The text of the file from where a line and a column of `a:` stand.
     fn found(text: &str, line: usize, column: usize) -> String {
         let mut files = Files::default();
         let number = files.add("x.yaml".into(), text);
-        let tree = parse(number, text, &mut Vec::new()).unwrap();
+        let tree = read(number, text, &mut Vec::new()).unwrap().tree;
         let node = tree.get("a").unwrap();
         let at = inside(files.get(number), node.scalar().unwrap(), node.span, line, column);
         text[at..].chars().take(4).collect()

@@ -34,7 +34,7 @@ pub(crate) struct Scalar {
     pub(crate) style: Style,
     /// Where variables were put in: the text as it stands, the only one that may be shown.
     pub(crate) written: Option<String>,
-    /// It holds a secret that was only taken as present.
+    /// It holds a secret that was only taken as present, or nobody knows what stood here: the text was no YAML.
     pub(crate) unknown: bool,
 }
 

@@ -34,11 +34,17 @@ impl Flaw {
     }
 }
 
-/// Reads the one document of a file. Complaints that leave a tree are put into `flaws`.
-pub(crate) fn parse(file: usize, text: &str, flaws: &mut Vec<Flaw>) -> Option<Node> {
+/// Reads the one document of a file. Complaints that leave a tree are put into `flaws`; nobody knows what stood at `gaps`.
+pub(super) fn parse(
+    file: usize,
+    text: &str,
+    gaps: &[usize],
+    flaws: &mut Vec<Flaw>,
+) -> Result<Option<Node>, Flaw> {
     let mut tree = Tree {
         file,
         text,
+        gaps,
         parser: Parser::new_from_str_with_options(text, limits()),
         anchors: HashMap::new(),
         nodes: 0,
@@ -46,13 +52,7 @@ pub(crate) fn parse(file: usize, text: &str, flaws: &mut Vec<Flaw>) -> Option<No
     };
     let read = tree.document();
     flaws.append(&mut tree.flaws);
-    match read {
-        Ok(node) => node,
-        Err(flaw) => {
-            flaws.push(flaw);
-            None
-        }
-    }
+    read
 }
 
 fn limits() -> Options {
@@ -66,6 +66,7 @@ fn limits() -> Options {
 struct Tree<'t> {
     file: usize,
     text: &'t str,
+    gaps: &'t [usize],
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     /// Each anchored value, with how many nodes it has.
     anchors: HashMap<usize, (Node, usize)>,
@@ -161,8 +162,10 @@ impl<'t> Tree<'t> {
             ScalarStyle::Plain if span.start == span.end => Style::Absent,
             ScalarStyle::Plain => Style::Plain,
         };
-        let text = if style == Style::Absent { String::new() } else { text.to_owned() };
-        Node { span: self.tight(span, style), kind: Kind::Scalar(Scalar::new(text, style)) }
+        let is_gap = self.gaps.contains(&span.start);
+        let text = if style == Style::Absent || is_gap { String::new() } else { text.to_owned() };
+        let scalar = Scalar { unknown: is_gap, ..Scalar::new(text, style) };
+        Node { span: self.tight(span, style), kind: Kind::Scalar(scalar) }
     }
 
     /// Ends a block before the blank that follows it.

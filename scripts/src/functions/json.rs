@@ -3,7 +3,10 @@
 use rhai::{Dynamic, plugin::*};
 
 use super::Outcome;
-use crate::json;
+use crate::{json, run::too_large};
+
+/// As many as a list and a map may have together, and their brackets.
+const MOST_VALUES: usize = 400_000;
 
 #[export_module]
 pub(crate) mod functions {
@@ -14,6 +17,11 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn parse_json(text: &str) -> Outcome<Dynamic> {
+        // Each value has one of these before it: more values than lists and maps may have are not read.
+        let most = text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+        if most > MOST_VALUES && json::count_values(text) > MOST_VALUES {
+            return too_large("Size of document");
+        }
         Ok(json::to_dynamic(&json::read(text)?))
     }
 

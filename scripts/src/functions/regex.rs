@@ -9,7 +9,7 @@ use regex::{Regex, RegexBuilder};
 use rhai::{Array, Dynamic, plugin::*};
 
 use super::Outcome;
-use crate::{language::LONGEST_TEXT, run::too_large};
+use crate::{language::LONGEST_TEXT, pieces::list_of, run::too_large};
 
 /// Patterns that were compiled. A pattern made of content cannot fill the memory: it is emptied when full.
 static COMPILED: LazyLock<RwLock<HashMap<String, Regex>>> = LazyLock::new(RwLock::default);
@@ -47,7 +47,7 @@ pub(crate) mod functions {
     #[rhai_fn(return_raw)]
     pub fn find_all(text: &str, pattern: &str) -> Outcome<Array> {
         let pattern = compiled(pattern)?;
-        Ok(pattern.find_iter(text).map(|found| Dynamic::from(found.as_str().to_owned())).collect())
+        list_of(pattern.find_iter(text).map(|found| Dynamic::from(found.as_str().to_owned())))
     }
 
     /// What the groups of a pattern found, the whole first; an empty list if nothing was found.

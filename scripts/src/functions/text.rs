@@ -3,7 +3,7 @@
 use rhai::{Array, Dynamic, INT, ImmutableString, plugin::*};
 
 use super::Outcome;
-use crate::{language::LONGEST_TEXT, run::too_large};
+use crate::{language::LONGEST_TEXT, pieces::list_of, run::too_large};
 
 #[export_module]
 pub(crate) mod functions {
@@ -94,9 +94,10 @@ pub(crate) mod functions {
     /// ```rhai
     /// lines("a\r\nb\nc") == ["a", "b", "c"]
     /// ```
-    pub fn lines(text: &str) -> Array {
+    #[rhai_fn(return_raw)]
+    pub fn lines(text: &str) -> Outcome<Array> {
         let unified = text.replace("\r\n", "\n").replace('\r', "\n");
-        unified.lines().map(|line| Dynamic::from(line.to_owned())).collect()
+        list_of(unified.lines().map(|line| Dynamic::from(line.to_owned())))
     }
 }
 

@@ -126,6 +126,8 @@ pub(crate) fn compile_script(
         shelf,
         tables,
         shape: purpose.shape,
+        // A step is given something; what is imported is given nothing.
+        imported: purpose.names == Names::default(),
         judges: purpose.judges,
         destinations: purpose.destinations,
     };

@@ -282,6 +282,8 @@ fn a_failed_message_runs_again_once_its_channel_is_mended() {
     assert!(said(&output).contains("AE"), "{}", said(&output));
     let id = project.json(&["find", "--state", "failed"])[0]["id"].to_string();
     assert_eq!(project.relais(&["resend", &id]).status.code(), Some(1), "its channel still breaks");
+    // Another message stands for the first now.
+    let id = project.json(&["find", "--state", "failed"])[0]["id"].to_string();
     project.write("channels/lab.yaml", &lab(port));
     project.does(&["deploy"]);
     project.does(&["resend", &id]);
@@ -298,4 +300,75 @@ fn a_server_elsewhere_is_reached_with_its_key() {
     assert_eq!(elsewhere.relais(&["status", "--server", &server, "--token", "x"]).status.code(), Some(1));
     let key = key(&project);
     assert!(elsewhere.does(&["status", "--server", &server, "--token", &key]).contains("lab"));
+}
+
+#[test]
+fn what_changed_while_no_server_ran_is_said_by_a_check_and_at_the_start() {
+    let port = free_port();
+    let project = Project::lab(port);
+    drop(project.run());
+    project.write("channels/lab.yaml", &lab(port).replace("reply: delivered", "reply: stored"));
+    let words = project.does(&["check"]);
+    assert!(words.contains("against what ran last, the change loses"), "{words}");
+    assert!(words.contains("channels/lab.yaml:4: the sender hears yes before the steps"), "{words}");
+    let mut running = project.run();
+    assert!(running.await_log("the sender hears yes before the steps").contains("channels/lab.yaml:4"));
+    let words = project.does(&["check"]);
+    assert!(!words.contains("loses"), "{words}");
+}
+
+#[test]
+fn settings_that_wait_for_a_restart_are_named() {
+    let project = Project::lab(free_port());
+    let _running = project.run();
+    project.write("relais.yaml", "listen: 127.0.0.1:0\nreload: on_command\nlog: { level: debug }\n");
+    let words = project.does(&["deploy"]);
+    assert!(words.contains("`log` takes effect when the server is restarted"), "{words}");
+}
+
+#[test]
+fn every_answer_of_a_batch_is_shown_and_none_twice() {
+    let port = free_port();
+    let project = Project::lab(port);
+    let steps = "steps:\n  - require: [PID-3.1]\n";
+    project.write("channels/lab.yaml", &lab(port).replace("steps:\n", steps));
+    let without = MESSAGE.replace("123^^^HOP", "").replace("|M1|", "|M2|");
+    project.write("batch.hl7", &format!("FHS|^~\\&\rBHS|^~\\&\r{MESSAGE}{without}BTS|2\rFTS|1\r"));
+    let _running = project.run();
+    let output = project.relais(&["send", &format!("127.0.0.1:{port}"), "batch.hl7"]);
+    let words = said(&output);
+    assert!(words.contains("1 of 2 accepted"), "{words}");
+    assert!(words.contains("1  AA  M1\n"), "{words}");
+    assert!(words.contains("2  AE  M2  PID-3.1 is missing\n"), "{words}");
+}
+
+#[test]
+fn a_broken_channel_names_the_command_that_says_more() {
+    let project = Project::lab(free_port());
+    project.write(
+        "channels/other.yaml",
+        &lab(free_port()).replace("name: lab", "name: other").replace("reply:", "replyy:"),
+    );
+    let _running = project.run();
+    let words = project.does(&["status"]);
+    assert!(words.contains("unknown field `replyy`; see `relais check`"), "{words}");
+}
+
+#[test]
+fn listen_speaks_tls_and_tells_of_a_peer_that_does_not() {
+    let project = Project::lab(free_port());
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    project.write("peer.pem", &issued.cert.pem());
+    project.write("peer.key", &issued.signing_key.serialize_pem());
+    let port = free_port();
+    let secured = ["--tls", "--certificate", "peer.pem", "--key", "peer.key"];
+    let mut peer = project.listen(port, &secured);
+    let address = format!("localhost:{port}");
+    let words = project.does(&["send", &address, "message.hl7", "--tls", "--ca", "peer.pem"]);
+    assert!(words.contains("AA  M1"), "{words}");
+    assert!(peer.line().contains("M1"));
+    let plain = project.relais(&["send", &address, "message.hl7", "--timeout", "5"]);
+    assert_eq!(plain.status.code(), Some(1), "{}", said(&plain));
+    let line = peer.line();
+    assert!(line.contains("TLS"), "{line}");
 }

@@ -17,6 +17,8 @@ use crate::cli::Complaint;
 
 /// How long a start may take before it counts as failed; a store with many messages takes its time.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// This binary, even where another one was put in its place meanwhile.
+const OURSELVES: &str = "/proc/self/exe";
 /// Linux counts processor time in hundredths of a second, whatever its own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -35,7 +37,7 @@ pub(super) struct Child {
 pub(super) struct Usage {
     /// Of all its threads.
     pub(super) processor: Duration,
-    /// What it had the file system write.
+    /// What it handed to the file system.
     pub(super) written: u64,
     /// Memory that is really there.
     pub(super) memory: u64,
@@ -48,8 +50,8 @@ impl Child {
     /// Starts this binary with `words`, and waits until it says that it serves.
     pub(super) async fn start(words: &[&str], folder: &Path) -> Result<Self, Complaint> {
         let failed = |error: std::io::Error| Complaint::wrong(format!("cannot start the child: {error}"));
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        command.args(words).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut command = Command::new(OURSELVES);
+        command.arg0("relais").args(words).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
         let began = Instant::now();
         let mut process = command.kill_on_drop(true).spawn().map_err(failed)?;
         let id = process.id().ok_or_else(|| Complaint::wrong("the child ended as it began"))?;
@@ -71,7 +73,8 @@ impl Child {
             |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
         Usage {
             processor: Duration::from_secs_f64((ticks(11) + ticks(12)) / TICKS_PER_SECOND),
-            written: number_after(&io, "write_bytes:"),
+            // Not `write_bytes`: that counts the whole of a large page for each byte changed in it.
+            written: number_after(&io, "wchar:"),
             memory: kilobytes("VmRSS:"),
             memory_peak: kilobytes("VmHWM:"),
             files: fs::read_dir(format!("/proc/{}/fd", self.id)).map_or(0, |entries| entries.count() as u64),

@@ -39,8 +39,11 @@ pub(super) struct Mark {
 impl Mark {
     /// Reads MSH-10.
     pub(super) fn read(message: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(message.split(|byte| *byte == b'|').nth(9)?).ok()?;
-        let mut numbers = text.split('-').map(|number| u64::from_str_radix(number, 16));
+        Self::parse(std::str::from_utf8(message.split(|byte| *byte == b'|').nth(9)?).ok()?)
+    }
+
+    pub(super) fn parse(control_id: &str) -> Option<Self> {
+        let mut numbers = control_id.split('-').map(|number| u64::from_str_radix(number, 16));
         let mut next = || numbers.next()?.ok();
         Some(Self {
             connection: next()?,

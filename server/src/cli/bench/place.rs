@@ -62,16 +62,24 @@ pub(super) fn file_system(folder: &Path) -> String {
     found.max_by_key(|(length, _)| *length).map_or_else(|| "unknown".to_owned(), |(_, words)| words)
 }
 
-/// How often the device under the folder was asked to make what it holds durable, by anybody. `None` where the
-/// system does not count it.
-pub(super) fn flushes(folder: &Path) -> Option<u64> {
+/// What was asked of a disk since the system started, by anybody.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Disk {
+    /// How often it was to make durable what it holds.
+    pub(super) flushes: u64,
+    pub(super) written: u64,
+}
+
+/// The disk under the folder. `None` where the system does not count.
+pub(super) fn disk(folder: &Path) -> Option<Disk> {
     let device = fs::metadata(folder).ok()?.dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let found = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
     // A partition's are counted with its disk's.
     let disk = if found.join("partition").exists() { found.join("..") } else { found };
     let counts = fs::read_to_string(disk.join("stat")).ok()?;
-    counts.split_whitespace().nth(15)?.parse().ok()
+    let counts: Vec<u64> = counts.split_whitespace().filter_map(|count| count.parse().ok()).collect();
+    Some(Disk { flushes: *counts.get(15)?, written: *counts.get(6)? * 512 })
 }
 
 /// What the files below take on the disk, in bytes.

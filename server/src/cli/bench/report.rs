@@ -9,7 +9,7 @@ use super::{
     histogram::Waits,
     window::{Cost, Pace},
 };
-use crate::terminal::{lasting, sized};
+use crate::terminal::{counted, lasting, sized};
 
 /// As wide as the lines of figures may be.
 const WIDTH: usize = 100;
@@ -106,8 +106,9 @@ impl Row {
     pub(super) fn cost(&mut self, cost: &Cost) {
         self.time("processor_each", cost.processor);
         self.bytes("written_each", cost.written);
-        if let Some(flushes) = cost.flushes {
-            self.ratio("disk_flushes_each", flushes, 1.0);
+        if let Some(disk) = &cost.disk {
+            self.bytes("disk_written_each", disk.written);
+            self.ratio("disk_flushes_each", disk.flushes, 1.0);
         }
     }
 
@@ -120,21 +121,15 @@ impl Row {
     }
 
     pub(super) fn as_text(&self) -> String {
-        let mut text = self.scenario.clone();
-        match self.connections {
-            None => {}
-            Some(1) => text.push_str(", 1 connection"),
-            Some(connections) => {
-                let _ = write!(text, ", {connections} connections");
-            }
-        }
-        let _ = writeln!(text, ": {}", self.what);
+        let connections = self.connections.map(|number| counted(u64::from(number), "connection"));
+        let connections = connections.map(|words| format!(", {words}")).unwrap_or_default();
+        let mut text = format!("{}{connections}: {}\n", self.scenario, self.what);
         let mut line = " ".to_owned();
         for (name, figure) in &self.figures {
             let shown = format!(" {} {};", name.replace('_', " "), figure.as_text());
             if line.len() + shown.len() > WIDTH {
                 let _ = writeln!(text, "{line}");
-                line = " ".to_owned();
+                line.truncate(1);
             }
             line.push_str(&shown);
         }

@@ -148,6 +148,7 @@ impl Drop for Following {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
 fn unwritten(error: std::io::Error) -> Complaint {
     Complaint::wrong(format!("cannot write the measured project: {error}"))
 }

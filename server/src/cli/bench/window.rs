@@ -12,7 +12,7 @@ use super::{
     child::{Child, Usage},
     histogram::Waits,
     load::Running,
-    place,
+    place::{self, Disk},
 };
 
 /// So many slices has a window; the warm-up is as long as one.
@@ -85,30 +85,40 @@ pub(super) async fn ends(
 /// What a server has used at one moment, and its disk.
 struct Snapshot {
     usage: Usage,
-    flushes: Option<u64>,
+    disk: Option<Disk>,
     messages: u64,
 }
 
 /// What each message cost between two moments.
 pub(super) struct Cost {
     pub(super) processor: Duration,
+    /// What the server handed to the file system.
     pub(super) written: u64,
-    /// Of the whole device; `None` where the system does not count them.
-    pub(super) flushes: Option<f64>,
+    /// What reached the disk, whoever wrote it; `None` where the system does not count.
+    pub(super) disk: Option<DiskCost>,
+}
+
+/// A message's part of what the disk did.
+pub(super) struct DiskCost {
+    pub(super) written: u64,
+    pub(super) flushes: f64,
 }
 
 impl Snapshot {
     fn take(child: &Child, folder: &Path, messages: u64) -> Self {
-        Self { usage: child.usage(), flushes: place::flushes(folder), messages }
+        Self { usage: child.usage(), disk: place::disk(folder), messages }
     }
 
     fn cost_until(&self, later: &Self) -> Cost {
         let messages = (later.messages - self.messages).max(1);
-        let flushes = |before: u64, after: u64| after.saturating_sub(before) as f64 / messages as f64;
+        let disk = |before: Disk, after: Disk| DiskCost {
+            written: after.written.saturating_sub(before.written) / messages,
+            flushes: after.flushes.saturating_sub(before.flushes) as f64 / messages as f64,
+        };
         Cost {
-            processor: (later.usage.processor - self.usage.processor).div_f64(messages as f64),
-            written: (later.usage.written - self.usage.written) / messages,
-            flushes: self.flushes.zip(later.flushes).map(|(before, after)| flushes(before, after)),
+            processor: later.usage.processor.saturating_sub(self.usage.processor).div_f64(messages as f64),
+            written: later.usage.written.saturating_sub(self.usage.written) / messages,
+            disk: self.disk.zip(later.disk).map(|(before, after)| disk(before, after)),
         }
     }
 }

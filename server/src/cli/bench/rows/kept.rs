@@ -8,7 +8,7 @@ use super::{
     super::{
         Bench, Scenario,
         load::Load,
-        oru::patient_name,
+        oru::{Mark, patient_name},
         report::Row,
         stand::{Channel, Stand},
     },
@@ -43,7 +43,8 @@ async fn searches(client: &Client, kept: u64, row: &mut Row) -> Result<(), Compl
     row.count("listed", listed);
     row.time("newest_100", took);
     let ids = control_ids(client, kept).await?;
-    let patients: Vec<_> = (0..SEARCHES).map(patient_name).collect();
+    let marks = ids.iter().filter_map(|id| Mark::parse(id));
+    let patients: Vec<_> = marks.map(|mark| patient_name(mark.patient)).collect();
     for (name, texts) in [("by_control_id", ids), ("by_patient", patients)] {
         let (median, longest) = search(client, &texts).await?;
         row.time(name, median);

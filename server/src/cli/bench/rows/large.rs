@@ -65,8 +65,8 @@ struct Sent {
 async fn send(bench: &Bench, to: &Channel, peer: &Peer) -> Result<Sent, Complaint> {
     let wire = Wire::new(&to.listen.to_string(), LATEST, None)?;
     let (mut open, mut accepted, mut delivered) = (None, Vec::new(), Vec::new());
-    let (begin, mut size) = (Instant::now(), 0);
-    while accepted.is_empty() || begin.elapsed() < bench.lasts() {
+    let (first, mut size) = (Instant::now(), 0);
+    while accepted.is_empty() || first.elapsed() < bench.lasts() {
         let message = Bytes::from(oru::with_document(bench.counts().large as usize * 1_000_000));
         size = message.len() as u64;
         let began = Instant::now();

@@ -32,9 +32,8 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let looks = LOOKS.max(bench.counts().minutes as u32);
     for _ in 0..looks {
         tokio::time::sleep(lasts / looks).await;
-        let usage = stand.child().usage();
-        memory.push(usage.memory);
-        files.push(usage.files);
+        memory.push(stand.child().usage().memory);
+        files.push(stand.child().usage().files);
     }
     let waits = running.tally().waits.waits();
     let accepted = running.stop().await?;
