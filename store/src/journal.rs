@@ -16,9 +16,10 @@ use std::{
 /// The folder of the segments, in the store's folder.
 const FOLDER: &str = "journal";
 /// As long as a segment is, unless one record needs more.
-const SEGMENT: u64 = 8 << 20;
-/// How many segments are kept for the next use.
-const SPARE: usize = 3;
+const SEGMENT: u64 = 4 << 20;
+/// How many segments are kept for the next use, and how many from one run to the next.
+const SPARE: usize = 8;
+const LEFT: usize = 2;
 /// At the beginning of a segment: the word, its seal, and the number of its first record.
 const HEAD: usize = 20;
 const WORD: [u8; 4] = *b"RLJ1";
@@ -67,7 +68,7 @@ impl Journal {
         let named = spare.iter().filter_map(|path| name_of(path)).max().map_or(0, |highest| highest + 1);
         let mut journal =
             Self { folder, current: None, full: Vec::new(), spare, next, named, record: vec![0; MARK] };
-        while journal.spare.len() > SPARE {
+        while journal.spare.len() > LEFT {
             journal.drop_one()?;
         }
         if journal.spare.is_empty() {

@@ -187,6 +187,10 @@ impl Ledger {
         Ok(None)
     }
 
+    pub(crate) fn knows_delivery(&self, id: u64) -> bool {
+        self.deliveries.contains_key(&id)
+    }
+
     pub(crate) fn put_delivery(&mut self, row: DeliveryRow) -> Result<(), Failure> {
         self.weight += 300;
         let (id, row) = (row.id, Arc::new(row));

@@ -89,6 +89,10 @@ pub(crate) fn queue(
 ) -> Result<Vec<(DeliveryId, DeliveryState)>, Failure> {
     let Prepared { processed, inputs, parts } = prepared;
     let row = open(ledger, processed.message)?;
+    let mut new = parts.iter().flat_map(|part| &part.deliveries);
+    if let Some((taken, _)) = new.find(|(new, _)| ledger.knows_delivery(new.id)) {
+        return Err(Failure::Refused(format!("delivery {} is kept already", taken.id)));
+    }
     ledger.put(MessageRow {
         state: processed.state,
         outcome: Some(processed.outcome),

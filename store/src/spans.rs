@@ -193,8 +193,4 @@ impl Span {
     fn may_hold(&self, delivery: u64) -> bool {
         (self.lowest.load(Ordering::SeqCst)..=self.highest.load(Ordering::SeqCst)).contains(&delivery)
     }
-
-    pub(crate) fn highest_delivery(&self) -> u64 {
-        self.highest.load(Ordering::SeqCst)
-    }
 }

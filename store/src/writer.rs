@@ -389,7 +389,7 @@ impl Thread {
         }
         if !self.ledger.has_unfiled() {
             self.file_due = None;
-            self.wanted.drain(..).for_each(|(tell, _)| drop(tell.send(())));
+            tell_all(self.wanted.drain(..));
             return;
         }
         let now = Instant::now();
@@ -400,7 +400,7 @@ impl Thread {
             self.give_to_the_filer();
         } else if is_held_off {
             // Whoever looks sees what is there.
-            self.wanted.drain(..).for_each(|(tell, _)| drop(tell.send(())));
+            tell_all(self.wanted.drain(..));
         }
     }
 
@@ -434,7 +434,7 @@ impl Thread {
         let (covered, others) = std::mem::take(&mut self.wanted).into_iter().partition(|(_, covered)| *covered);
         self.wanted = others;
         let covered: Vec<(oneshot::Sender<()>, bool)> = covered;
-        covered.into_iter().for_each(|(tell, _)| drop(tell.send(())));
+        tell_all(covered.into_iter());
     }
 
     /// Waits for the filer, and gives it what is left. One that fails leaves it to the journal.
@@ -450,6 +450,13 @@ impl Thread {
         }
         !self.ledger.has_unfiled() && !self.troubles.any()
     }
+}
+
+/// Whoever asked may have gone.
+fn tell_all(asked: impl Iterator<Item = (oneshot::Sender<()>, bool)>) {
+    asked.for_each(|(tell, _)| {
+        let _ = tell.send(());
+    });
 }
 
 impl Troubles {

@@ -237,8 +237,15 @@ async fn forgetting_takes_old_content_and_leaves_what_waits_is_open_or_ended_bad
 async fn forgetting_gives_the_space_back() {
     let folder = new_folder();
     let store = open(&folder);
-    let body = "x".repeat(1_000_000);
-    for number in 0..30 {
+    let mut noise = 1_u64;
+    for number in 0..60 {
+        // What packs badly.
+        let body: String = (0..120_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                format!("{:08x}", noise >> 32)
+            })
+            .collect();
         let id = store.next_message();
         store.keep(vec![arrival(id, &format!("A{number}"), &body)]).await.unwrap();
         store.queue(processed(id, &format!("A{number}"), Vec::new())).await.unwrap();
@@ -248,7 +255,7 @@ async fn forgetting_gives_the_space_back() {
     let before = store.size();
     let age = Duration::ZERO;
     let forgotten = store.forget(CHANNEL, Ages { content: age, errors: age, metadata: age }).await.unwrap();
-    assert_eq!(forgotten, 30);
+    assert_eq!(forgotten, 60);
     drop(store);
     let after = open(&folder).size();
     assert!(after < before / 2, "{before} bytes became {after}");

@@ -225,6 +225,11 @@ fn in_state(state: DeliveryState) -> String {
     }
 }
 
+/// Refuses what cannot be asked.
+pub(super) fn check(query: &Query) -> Result<(), Failure> {
+    asked_state(query).map(drop)
+}
+
 fn asked_state(query: &Query) -> Result<Option<State>, Failure> {
     let Some(name) = &query.state else { return Ok(None) };
     let state =

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::SystemTime};
 use async_trait::async_trait;
 use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Unsettled};
 
-use crate::{Sqlite, spans::look};
+use crate::{Sqlite, load, spans::look};
 
 #[async_trait]
 impl History for Sqlite {
@@ -20,6 +20,7 @@ impl History for Sqlite {
         self.writer.filed().await;
         let mut query = query.clone();
         look(&self.spans, move |spans| {
+            find::check(&query)?;
             let mut found: Vec<MessageRow> = Vec::new();
             let limit = query.limit;
             for span in spans.all().iter().rev() {
@@ -39,9 +40,19 @@ impl History for Sqlite {
     async fn show(&self, id: MessageId) -> Result<Option<Shown>, StoreError> {
         self.writer.filed().await;
         let large = Arc::clone(&self.large);
-        look(&self.spans, move |spans| match spans.of(id.0) {
-            Some(span) => spans.read(&span, |reader| show::show(reader, id, &large)),
-            None => Ok(None),
+        look(&self.spans, move |spans| {
+            let Some(span) = spans.of(id.0) else { return Ok(None) };
+            let Some(mut shown) = spans.read(&span, |reader| show::show(reader, id, &large))? else {
+                return Ok(None);
+            };
+            let mut standing = Vec::new();
+            for id in std::mem::take(&mut shown.supersedes) {
+                let Some(span) = spans.of(id.0) else { continue };
+                let is_kept =
+                    spans.read(&span, |reader| Ok(load::message(&reader.connection, id.0)?.is_some()))?;
+                standing.extend(is_kept.then_some(id));
+            }
+            Ok(Some(Shown { supersedes: standing, ..shown }))
         })
         .await
     }
@@ -50,6 +61,7 @@ impl History for Sqlite {
         self.writer.filed().await;
         let mut query = query.clone();
         look(&self.spans, move |spans| {
+            find::check(&query)?;
             let mut found: Vec<DeliveryRow> = Vec::new();
             let limit = query.limit;
             for span in spans.all() {
