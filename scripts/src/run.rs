@@ -111,3 +111,24 @@ pub(crate) fn count_written(length: usize) -> Result<(), Box<EvalAltResult>> {
 pub(crate) fn too_large<T>(what: &str) -> Result<T, Box<EvalAltResult>> {
     Err(EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use rhai::{Map, Scope};
+
+    use super::*;
+
+    #[test]
+    fn the_deepest_value_has_the_stack_to_be_copied_measured_hashed_and_dropped() {
+        let work = || {
+            let deeper = |value, _| Dynamic::from_array(vec![Map::from([("a".into(), value)]).into()]);
+            let deepest: Dynamic = (0..99_990).fold(Dynamic::UNIT, deeper);
+            let mut scope = Scope::new();
+            scope.push_dynamic("x", deepest);
+            let code = "let y = x; y.push(1); let z = [y]; switch y { 1 => 2, _ => y.len() + z.len() }";
+            crate::language::new().eval_with_scope::<i64>(&mut scope, code).unwrap()
+        };
+        let thread = std::thread::Builder::new().stack_size(ENOUGH_STACK);
+        assert_eq!(thread.spawn(work).unwrap().join().unwrap(), 3);
+    }
+}

@@ -1,5 +1,7 @@
 //! No script ends the process: each bomb goes off in a process of its own, and ends there as an error or a value.
 
+#![allow(clippy::unwrap_used, reason = "it is all test code")]
+
 mod channel;
 
 use std::{process::Command, thread, time::Instant};
