@@ -8,7 +8,8 @@ use serde_json::Value;
 use tests::{Behaviour, Project, Receiver, binary, free_port};
 
 fn bench(words: &[&str]) -> Output {
-    let words = words.iter().chain(&["--seconds", "0.3", "--format", "json"]);
+    let seconds = if words.contains(&"--seconds") { &[][..] } else { &["--seconds", "0.3"] };
+    let words = words.iter().chain(seconds).chain(&["--format", "json"]);
     Command::new(binary()).arg("bench").args(words).output().unwrap()
 }
 
@@ -59,7 +60,7 @@ fn ranked(row: &Value, name: &str) {
 #[test]
 fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections() {
     let ways = ["stored", "processed", "file", "route", "keyed", "fanout"];
-    let (told, rows) = measured(&[&ways[..], &["--connections", "1,8"]].concat());
+    let (told, rows) = measured(&[&ways[..], &["--connections", "1,8", "--seconds", "0.5"]].concat());
     assert_eq!(told["build"], "debug");
     assert!(told["machine"]["kernel"].is_string() && told["load_after"].is_string(), "{told:#}");
     assert!((1400..1600).contains(&told["message_bytes"].as_u64().unwrap()), "{}", told["message_bytes"]);
@@ -160,8 +161,10 @@ fn stores_channels_large_messages_and_scripts_have_their_rows() {
 }
 
 #[test]
-fn what_is_old_enough_is_forgotten_beside_intake() {
-    let (_, rows) = measured(&["retention", "--forgotten", "300"]);
+fn a_start_is_measured_and_what_is_old_enough_forgotten_beside_intake() {
+    let (_, rows) = measured(&["start", "retention", "--forgotten", "300"]);
+    let start = of(&rows, "start")[0];
+    assert!(number(start, "again_seconds") > 0.0 && number(start, "memory_idle_bytes") > 1e6, "{start:#}");
     let row = of(&rows, "retention")[0];
     assert_eq!(count(row, "forgotten"), 300);
     assert!(number(row, "came") > 0.0 && number(row, "store_after_bytes") > 0.0, "{row:#}");
@@ -221,5 +224,5 @@ fn the_reference_names_every_scenario_and_every_option() {
             named += 1;
         }
     }
-    assert!(named >= 17 + 14, "only {named} were found in the help");
+    assert!(named >= 18 + 14, "only {named} were found in the help");
 }

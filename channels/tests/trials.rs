@@ -169,7 +169,7 @@ fn each_message_of_a_batch_runs_in_order() {
         said,
         [
             "the sender hears `AA, AE, AA`, not `AA`",
-            "the message 2 of the batch was refused: refused at PID-3: PID-3 is missing",
+            "the message 2 of the batch was refused: PID-3 is missing",
         ]
     );
 }

@@ -62,8 +62,11 @@ impl fmt::Display for Halt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered { why } => write!(formatter, "filtered: {why}"),
-            Self::Refused { why, at: Some(at) } => write!(formatter, "refused at {at}: {why}"),
-            Self::Refused { why, at: None } => write!(formatter, "refused: {why}"),
+            // The words often name the place themselves.
+            Self::Refused { why, at: Some(at) } if !why.contains(at.as_str()) => {
+                write!(formatter, "refused at {at}: {why}")
+            }
+            Self::Refused { why, .. } => write!(formatter, "refused: {why}"),
             Self::Failed { step, why, place: Some(place) } => {
                 write!(formatter, "{step} failed at {place}: {why}")
             }

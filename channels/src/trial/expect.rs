@@ -72,7 +72,9 @@ impl Comparison<'_> {
         for (place, ran) in rans.iter().enumerate() {
             let Some(why) = &ran.why else { continue };
             let which = if rans.len() == 1 { String::new() } else { format!(" {} of the batch", place + 1) };
-            self.say(format!("the message{which} was {}: {why}", ran.outcome.name()));
+            let outcome = ran.outcome.name();
+            let said = if why.starts_with(outcome) { why.clone() } else { format!("{outcome}: {why}") };
+            self.say(format!("the message{which} was {said}"));
         }
     }
 

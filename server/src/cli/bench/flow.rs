@@ -13,6 +13,8 @@ use super::{
 };
 use crate::cli::Complaint;
 
+/// So many each second are sent at least where what is measured is not how many arrive: fewer tell nothing.
+const SLOWEST: f64 = 20.0;
 /// How long nothing may arrive before the rest counts as lost.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -148,8 +150,9 @@ impl Flow {
             }
             if let Some(peer) = &run.peer {
                 let load = Load::closed(run.channel.listen, connections);
-                let load = Load { pace: Some((rate / 2.0).max(1.0)), ..load };
-                end_to_end(bench, load, peer, &mut row).await?;
+                let pace = (rate / 2.0).max(SLOWEST);
+                row.rate("end_to_end_pace", pace);
+                end_to_end(bench, Load { pace: Some(pace), ..load }, peer, &mut row).await?;
             }
             row.bytes("memory_peak", run.stand.child().usage().memory_peak);
             bench.tell(row);

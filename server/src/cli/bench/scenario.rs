@@ -8,6 +8,8 @@ use crate::cli::Complaint;
 /// A thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Scenario {
+    /// A start with one channel: time, memory, size of the binary
+    Start,
     /// `reply: stored`: on disk, answered
     Stored,
     /// `reply: processed`, a script of ten statements, no destination
@@ -56,6 +58,7 @@ impl Scenario {
 
     pub(super) async fn measure(self, bench: &Bench) -> Result<(), Complaint> {
         match self {
+            Self::Start => rows::start::measure(bench).await,
             Self::Stored => flow::STORED.measure(bench).await,
             Self::Processed => flow::PROCESSED.measure(bench).await,
             Self::File => flow::FILE.measure(bench).await,

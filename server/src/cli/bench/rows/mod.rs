@@ -11,6 +11,7 @@ pub(super) mod outage;
 pub(super) mod retention;
 pub(super) mod script;
 pub(super) mod soak;
+pub(super) mod start;
 pub(super) mod stuck;
 
 use std::time::Duration;
