@@ -83,9 +83,10 @@ impl Ward {
         self.record.received().iter().filter(|message| mshfield(message, "MSH", 10) == id).count()
     }
 
-    /// The store's file and its log, which are what is synced.
-    fn store(&self) -> [PathBuf; 2] {
-        ["relais.db", "relais.db-wal"].map(|file| self.project.path("data").join(file))
+    /// The segments of the store's journal, which are what is synced before an answer.
+    fn journal(&self) -> Vec<PathBuf> {
+        let segments = fs::read_dir(self.project.path("data").join("journal")).expect("the store has a journal");
+        segments.map(|segment| segment.expect("it can be listed").path()).collect()
     }
 }
 
@@ -146,11 +147,11 @@ fn an_answer_leaves_only_after_its_message_was_synced() {
     assert_eq!(answered, 10, "strace has not seen every answer leave");
 }
 
-/// A sync of the store's log that has ended well; strace may show its end on a line of its own.
+/// A sync of the store's journal that has ended well; strace may show its end on a line of its own.
 fn is_sync(call: &str) -> bool {
     call.contains("sync")
         && call.ends_with("= 0")
-        && (call.contains("relais.db-wal") || call.contains("resumed"))
+        && (call.contains("/journal/") || call.contains("resumed"))
 }
 
 fn is_write(call: &str) -> bool {
@@ -179,7 +180,7 @@ fn survives_failing_syncs(reply: &str) {
     let mut sent = vec!["first".to_owned()];
     for from in 1..=6 {
         stands_ready(&relais);
-        let failing = Strace::fail_syncs(&relais, "EIO", from, &ward.store());
+        let failing = Strace::fail_syncs(&relais, "EIO", from, &[]);
         // Each message needs two writes before its answer; sooner or later one hits the fault.
         let mut refused = Vec::new();
         for number in 0..20 {
@@ -214,7 +215,7 @@ fn a_message_that_was_kept_and_refused_goes_on_by_itself() {
     let ward = Ward::new();
     let relais = ward.start();
     // Its first write keeps it, the second would queue it.
-    let failing = Strace::fail_syncs(&relais, "EIO", 2, &ward.store());
+    let failing = Strace::fail_syncs(&relais, "EIO", 2, &[]);
     assert_eq!(ward.send("kept"), "AR");
     assert!(says_unready(&relais, "the disk failed"));
     assert_eq!(ward.arrived("kept"), 0);
@@ -230,7 +231,7 @@ fn a_server_killed_while_its_disk_fails_goes_on_when_it_is_started_again() {
     for from in 1..=4 {
         let ward = Ward::new();
         let relais = ward.start();
-        let failing = Strace::fail_syncs(&relais, "EIO", from, &ward.store());
+        let failing = Strace::fail_syncs(&relais, "EIO", from, &[]);
         let id = format!("K{from}");
         let code = ward.send(&id);
         relais.kill();
@@ -254,7 +255,7 @@ fn a_server_killed_while_its_disk_fails_goes_on_when_it_is_started_again() {
 fn a_server_whose_disk_fails_stops_when_it_is_asked_to() {
     let ward = Ward::new();
     let relais = ward.start();
-    let failing = Strace::fail_syncs(&relais, "EIO", 1, &ward.store());
+    let failing = Strace::fail_syncs(&relais, "EIO", 1, &[]);
     assert_eq!(ward.send("stopped"), "AR");
     assert!(relais.terminate().success());
     drop(failing);

@@ -16,9 +16,9 @@ use std::{
 /// The folder of the segments, in the store's folder.
 const FOLDER: &str = "journal";
 /// As long as a segment is, unless one record needs more.
-const SEGMENT: u64 = 4 << 20;
+const SEGMENT: u64 = 1 << 20;
 /// How many segments are kept for the next use, and how many from one run to the next.
-const SPARE: usize = 8;
+const SPARE: usize = 24;
 const LEFT: usize = 2;
 /// At the beginning of a segment: the word, its seal, and the number of its first record.
 const HEAD: usize = 20;
@@ -229,10 +229,7 @@ pub(crate) fn prepare(path: &Path) -> io::Result<()> {
 
 fn fill(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    let zeros = vec![0; 1 << 20];
-    for piece in 0..SEGMENT >> 20 {
-        file.write_all_at(&zeros, piece << 20)?;
-    }
+    file.write_all_at(&vec![0; SEGMENT as usize], 0)?;
     file.sync_all()?;
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

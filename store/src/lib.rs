@@ -70,6 +70,12 @@ pub struct Sqlite {
     _lock: lock::Lock,
 }
 
+/// How many deliveries wait in the store of a folder, by channel and destination, read without opening it to write.
+/// `None` where there is none, or where it cannot be read so.
+pub fn waiting(folder: &Path) -> Option<Vec<(String, String, u64)>> {
+    history::depths(&Spans::look_at(folder)?).ok()
+}
+
 impl Sqlite {
     /// Opens the store of a folder, and makes it where there is none.
     ///

@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -55,8 +56,16 @@ pub(crate) struct Reader {
 
 impl Spans {
     pub(crate) fn open(store: &Path) -> io::Result<Self> {
-        let folder = store.join(FOLDER);
-        fs::create_dir_all(&folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(store.join(FOLDER))?;
+        Self::listed(store.join(FOLDER))
+    }
+
+    /// The spans of a store that somebody else may write; `None` where there is none.
+    pub(crate) fn look_at(store: &Path) -> Option<Self> {
+        Self::listed(store.join(FOLDER)).ok()
+    }
+
+    fn listed(folder: PathBuf) -> io::Result<Self> {
         let mut list = Vec::new();
         for entry in fs::read_dir(&folder)? {
             list.extend(Span::named(&entry?.path()));

@@ -2,7 +2,7 @@
 //!
 //! Whoever looks waits until what was written before is in the files.
 
-pub(crate) mod find;
+mod find;
 mod forget;
 mod show;
 
@@ -11,7 +11,12 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::SystemTime};
 use async_trait::async_trait;
 use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Unsettled};
 
-use crate::{Sqlite, load, spans::look};
+use crate::{
+    Sqlite,
+    failure::Failure,
+    load,
+    spans::{Spans, look},
+};
 
 #[async_trait]
 impl History for Sqlite {
@@ -78,18 +83,7 @@ impl History for Sqlite {
 
     async fn depths(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
         self.writer.filed().await;
-        look(&self.spans, |spans| {
-            let mut sum: BTreeMap<(String, String), u64> = BTreeMap::new();
-            for span in spans.all() {
-                for (channel, outlet, depth) in
-                    spans.read(&span, |reader| Ok(find::depths(&reader.connection)?))?
-                {
-                    *sum.entry((channel, outlet)).or_default() += depth;
-                }
-            }
-            Ok(sum.into_iter().map(|((channel, outlet), depth)| (channel, outlet, depth)).collect())
-        })
-        .await
+        look(&self.spans, depths).await
     }
 
     async fn unsettled(&self, since: SystemTime) -> Result<Vec<Unsettled>, StoreError> {
@@ -128,6 +122,17 @@ impl History for Sqlite {
     fn size(&self) -> u64 {
         size_of(&self.folder)
     }
+}
+
+/// How many deliveries wait, by channel and destination.
+pub(crate) fn depths(spans: &Spans) -> Result<Vec<(String, String, u64)>, Failure> {
+    let mut sum: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for span in spans.all() {
+        for (channel, outlet, depth) in spans.read(&span, |reader| Ok(find::depths(&reader.connection)?))? {
+            *sum.entry((channel, outlet)).or_default() += depth;
+        }
+    }
+    Ok(sum.into_iter().map(|((channel, outlet), depth)| (channel, outlet, depth)).collect())
 }
 
 /// The bytes of all files in a folder and the folders in it.
