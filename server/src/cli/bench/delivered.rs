@@ -25,13 +25,16 @@ pub(super) struct Delivered {
     arrivals: AtomicU64,
     /// How often each message arrives.
     copies: u64,
+    sent: AtomicU64,
+    ahead: usize,
     room: Semaphore,
 }
 
 impl Delivered {
     /// Senders wait when so many messages have not arrived.
     pub(super) fn bounded(copies: u64, ahead: usize) -> Self {
-        Self { arrivals: AtomicU64::new(0), copies, room: Semaphore::new(ahead) }
+        let (arrivals, sent) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { arrivals, copies, sent, ahead, room: Semaphore::new(ahead) }
     }
 
     /// As many under way as keep every leg busy, and no more, so that what arrives is soon as much as what comes.
@@ -69,6 +72,18 @@ impl Delivered {
         if let Ok(permit) = self.room.acquire().await {
             permit.forget();
         }
+        self.sent.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Messages that were sent and have not arrived.
+    pub(super) fn under_way(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst).saturating_sub(self.count())
+    }
+
+    /// Whether as much arrives as is sent: there is no more room, or it has not shrunk since so many were under way.
+    pub(super) fn is_steady(&self, before: u64) -> bool {
+        let (under_way, ahead) = (self.under_way(), self.ahead as u64);
+        under_way >= ahead / 10 * 9 || under_way <= before + ahead / 20
     }
 
     /// Lets senders go on, whatever has arrived.
@@ -98,6 +113,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn it_is_steady_when_full_or_when_no_more_are_under_way_than_before() {
+        let delivered = Delivered::bounded(1, 100);
+        for _ in 0..50 {
+            delivered.wait_for_room().await;
+        }
+        assert!(delivered.is_steady(48) && !delivered.is_steady(10));
+        for _ in 0..45 {
+            delivered.wait_for_room().await;
+        }
+        assert!(delivered.is_steady(10));
+        assert!(Delivered::unbounded().is_steady(0));
+    }
+
+    #[tokio::test]
     async fn a_message_counts_when_all_its_copies_have_arrived() {
         let delivered = Delivered::bounded(2, 1);
         delivered.wait_for_room().await;
@@ -105,6 +134,7 @@ mod tests {
         assert_eq!((delivered.count(), delivered.room.available_permits()), (0, 0));
         delivered.reach(2);
         assert_eq!((delivered.count(), delivered.room.available_permits()), (1, 1));
+        assert_eq!(delivered.under_way(), 0);
         assert!(delivered.wait_for(1, Duration::ZERO).await.is_ok());
         assert!(delivered.wait_for(2, Duration::ZERO).await.is_err());
     }

@@ -109,6 +109,10 @@ impl Running {
         &self.shared.tally
     }
 
+    pub(super) fn delivered(&self) -> &Delivered {
+        &self.shared.load.delivered
+    }
+
     pub(super) fn accepted(&self) -> u64 {
         self.shared.tally.accepted.load(Ordering::SeqCst)
     }

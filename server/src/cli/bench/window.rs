@@ -17,6 +17,8 @@ use super::{
 
 /// So many slices has a window; the warm-up is as long as one.
 const SLICES: u32 = 5;
+/// As many warm-ups at most: what is not steady by then is measured as it is.
+const WARM_UPS: u32 = 20;
 
 /// How many messages came to their end, and how fast.
 #[derive(Debug)]
@@ -44,6 +46,18 @@ pub(super) async fn warm_up(lasts: Duration) {
     sleep(lasts / SLICES).await;
 }
 
+/// Warms up until as much arrives as is sent: at first the senders are ahead.
+pub(super) async fn warm_up_of(running: &Running, lasts: Duration) {
+    for _ in 0..WARM_UPS {
+        let before = running.delivered().under_way();
+        warm_up(lasts).await;
+        if running.delivered().is_steady(before) {
+            break;
+        }
+    }
+    running.tally().waits.clear();
+}
+
 /// Watches for so long; `count` says how many messages have come to their end.
 pub(super) async fn slices(lasts: Duration, count: impl Fn() -> u64) -> Pace {
     let first = count();
@@ -61,8 +75,7 @@ pub(super) async fn slices(lasts: Duration, count: impl Fn() -> u64) -> Pace {
 
 /// Warms up, then watches what is answered.
 pub(super) async fn answers(running: &Running, lasts: Duration) -> Seen {
-    warm_up(lasts).await;
-    running.tally().waits.clear();
+    warm_up_of(running, lasts).await;
     let pace = slices(lasts, || running.accepted()).await;
     Seen { pace, waits: running.tally().waits.waits() }
 }
@@ -74,8 +87,7 @@ pub(super) async fn ends(
     bench: &Bench,
     count: impl Fn() -> u64,
 ) -> (Seen, Cost) {
-    warm_up(bench.lasts()).await;
-    running.tally().waits.clear();
+    warm_up_of(running, bench.lasts()).await;
     let before = Snapshot::take(child, &bench.folder, count());
     let pace = slices(bench.lasts(), &count).await;
     let after = Snapshot::take(child, &bench.folder, count());

@@ -52,8 +52,7 @@ async fn handed_on(bench: &Bench, load: Load, at: SocketAddr, row: &mut Row) -> 
     let delivered = Arc::new(Delivered::ahead(load.connections));
     let peer = Peer::at(at, Order::Arrival, Arc::clone(&delivered)).await?;
     let running = Load { delivered, ..load }.start().await;
-    window::warm_up(bench.lasts()).await;
-    running.tally().waits.clear();
+    window::warm_up_of(&running, bench.lasts()).await;
     let pace = window::slices(bench.lasts(), || peer.delivered().count()).await;
     row.pace(&pace);
     row.waits("wait", running.tally().waits.waits());

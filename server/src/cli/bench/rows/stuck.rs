@@ -51,7 +51,7 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
 async fn load(bench: &Bench, channel: &Channel, peer: &Peer) -> Result<(Pace, u64), Complaint> {
     let load = Load::closed(channel.listen, SENDERS);
     let running = Load { delivered: Arc::clone(peer.delivered()), ..load }.start().await;
-    window::warm_up(bench.lasts()).await;
+    window::warm_up_of(&running, bench.lasts()).await;
     let pace = window::slices(bench.lasts(), || peer.delivered().count()).await;
     Ok((pace, running.stop().await?))
 }
