@@ -85,7 +85,8 @@ impl Ward {
 
     /// The segments of the store's journal, which are what is synced before an answer.
     fn journal(&self) -> Vec<PathBuf> {
-        let segments = fs::read_dir(self.project.path("data").join("journal")).expect("the store has a journal");
+        let segments =
+            fs::read_dir(self.project.path("data").join("journal")).expect("the store has a journal");
         segments.map(|segment| segment.expect("it can be listed").path()).collect()
     }
 }
@@ -149,9 +150,7 @@ fn an_answer_leaves_only_after_its_message_was_synced() {
 
 /// A sync of the store's journal that has ended well; strace may show its end on a line of its own.
 fn is_sync(call: &str) -> bool {
-    call.contains("sync")
-        && call.ends_with("= 0")
-        && (call.contains("/journal/") || call.contains("resumed"))
+    call.contains("sync") && call.ends_with("= 0") && (call.contains("/journal/") || call.contains("resumed"))
 }
 
 fn is_write(call: &str) -> bool {

@@ -75,11 +75,7 @@ pub(crate) fn settle(
     }
 }
 
-fn keep_response(
-    ledger: &mut Ledger,
-    of: &DeliveryRow,
-    response: Option<&Response>,
-) -> Result<(), Failure> {
+fn keep_response(ledger: &mut Ledger, of: &DeliveryRow, response: Option<&Response>) -> Result<(), Failure> {
     let payload = ledger.payload(of)?;
     let response = response.map(response_row);
     if response.is_none() && payload.response.is_none() {

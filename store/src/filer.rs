@@ -415,8 +415,10 @@ fn put_payload(
 
 fn put_entry(register: &Tables, entry: &Entry) -> rusqlite::Result<()> {
     match entry {
-        Entry::Audit { at, by, what, subject } => register
-            .run("INSERT INTO audit (at, by, what, subject) VALUES (?1, ?2, ?3, ?4)", (at, by, what, subject)),
+        Entry::Audit { at, by, what, subject } => register.run(
+            "INSERT INTO audit (at, by, what, subject) VALUES (?1, ?2, ?3, ?4)",
+            (at, by, what, subject),
+        ),
         Entry::Switch { name, value: Some(value) } => {
             register.run("INSERT OR REPLACE INTO switches (name, value) VALUES (?1, ?2)", (name, value))
         }
@@ -442,8 +444,10 @@ fn highest(tables: &Tables, table: &str) -> rusqlite::Result<u64> {
 
 /// What the journal holds and the files do not, as it stands after the last record.
 pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
-    let mut messages: BTreeMap<u64, (Option<Arc<MessageRow>>, Option<Arc<ContentRow>>, Option<Arc<Vec<PartRow>>>)> =
-        BTreeMap::new();
+    let mut messages: BTreeMap<
+        u64,
+        (Option<Arc<MessageRow>>, Option<Arc<ContentRow>>, Option<Arc<Vec<PartRow>>>),
+    > = BTreeMap::new();
     let mut deliveries: BTreeMap<u64, (Option<Arc<DeliveryRow>>, Option<Arc<PayloadRow>>)> = BTreeMap::new();
     let mut filing = Filing::default();
     for record in found {
@@ -468,7 +472,8 @@ pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
         }
         filing.through = record.number;
     }
-    let whole = |(row, content, parts): (Option<_>, _, _)| row.map(|row| FiledMessage { row, content, parts });
+    let whole =
+        |(row, content, parts): (Option<_>, _, _)| row.map(|row| FiledMessage { row, content, parts });
     filing.messages = messages.into_values().filter_map(whole).collect();
     filing.deliveries =
         deliveries.into_values().filter_map(|(row, payload)| row.map(|row| (row, payload))).collect();

@@ -59,8 +59,7 @@ impl Filters {
     /// Filters of runs that are surely complete, to be filed; each is given once.
     pub(crate) fn complete(&mut self, newest_message: u64) -> Vec<(u64, i64, Vec<u8>)> {
         let current = run_of(newest_message);
-        let complete =
-            self.0.iter_mut().filter(|(run, filter)| **run + 2 <= current && !filter.is_filed);
+        let complete = self.0.iter_mut().filter(|(run, filter)| **run + 2 <= current && !filter.is_filed);
         complete
             .map(|(run, filter)| {
                 filter.is_filed = true;
@@ -115,7 +114,8 @@ mod tests {
 
     /// Spread as a hash spreads.
     fn mark(number: u64) -> i64 {
-        (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31).wrapping_mul(0xBF58_476D_1CE4_E5B9) as i64
+        (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+            as i64
     }
 
     #[test]

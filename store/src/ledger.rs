@@ -162,7 +162,8 @@ impl Ledger {
     }
 
     pub(crate) fn put_parts(&mut self, id: u64, parts: Vec<PartRow>) -> Result<(), Failure> {
-        self.weight += parts.iter().map(|part| part.body.as_ref().map_or(50, |body| body.len())).sum::<usize>();
+        self.weight +=
+            parts.iter().map(|part| part.body.as_ref().map_or(50, |body| body.len())).sum::<usize>();
         let parts = Arc::new(parts);
         self.journal.push(&Image::Parts(id, Arc::clone(&parts)))?;
         let Some(known) = self.messages.get_mut(&id) else { return Ok(()) };
@@ -210,9 +211,9 @@ impl Ledger {
             return Ok(Arc::default());
         }
         let Some(span) = self.spans.of(of.message) else { return Ok(Arc::default()) };
-        let found = self.spans.read(&span, |reader| {
-            Ok(load::payload(&reader.connection, &mut reader.unpacker, of.id)?)
-        })?;
+        let found = self
+            .spans
+            .read(&span, |reader| Ok(load::payload(&reader.connection, &mut reader.unpacker, of.id)?))?;
         Ok(Arc::new(found))
     }
 
@@ -274,7 +275,8 @@ impl Ledger {
             for (first, last) in &ranges {
                 let (first, last) = ((*first).max(span.first >> 14), (*last).min(next >> 14));
                 if first <= last {
-                    let rows = self.spans.read(&span, |reader| Ok(load(&reader.connection, first..=last, mark)?))?;
+                    let rows =
+                        self.spans.read(&span, |reader| Ok(load(&reader.connection, first..=last, mark)?))?;
                     found.extend(rows.into_iter().map(|row| (row.id, Arc::new(row))));
                 }
             }
@@ -353,21 +355,21 @@ impl Ledger {
         }
     }
 
-    /// Makes everything that was put durable, or takes it back.
-    pub(crate) fn commit(&mut self, from: Mark) -> io::Result<()> {
+    /// Makes everything that was put durable, or takes it back; says whether that took a write.
+    pub(crate) fn commit(&mut self, from: Mark) -> io::Result<bool> {
         if self.journal.is_empty() {
             self.undo.clear();
-            return Ok(());
+            return Ok(false);
         }
         self.commit_at_least(from)
     }
 
     /// The same, and writes even where nothing was put: to see whether writing works.
-    pub(crate) fn commit_at_least(&mut self, from: Mark) -> io::Result<()> {
+    pub(crate) fn commit_at_least(&mut self, from: Mark) -> io::Result<bool> {
         match self.journal.append() {
             Ok(_) => {
                 self.undo.clear();
-                Ok(())
+                Ok(true)
             }
             Err(error) => {
                 self.undo(Mark(from.0, self.journal.len()));

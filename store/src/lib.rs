@@ -146,9 +146,13 @@ fn open(
     let found = journal::found(folder, filed).map_err(Unusable::File)?;
     let last = found.last().map_or(filed, |record| record.number);
     if !found.is_empty() {
-        let damaged = |error| Unusable::File(io::Error::other(format!("the journal cannot be read: {error}")));
+        let damaged =
+            |error| Unusable::File(io::Error::other(format!("the journal cannot be read: {error}")));
         let filing = filer::replayed(&found).map_err(damaged)?;
-        tracing::info!(messages = filing.messages.len(), "what the last run left in the journal is put into the files");
+        tracing::info!(
+            messages = filing.messages.len(),
+            "what the last run left in the journal is put into the files"
+        );
         filer.file(&filing)?;
     }
     let highest = filer.highest()?;

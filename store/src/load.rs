@@ -12,7 +12,8 @@ use crate::{
     tables::first,
 };
 
-const MESSAGE: &str = "SELECT m.id, c.name, m.received, m.state, m.outcome, m.answer, m.told, v.hash, m.identity,
+const MESSAGE: &str =
+    "SELECT m.id, c.name, m.received, m.state, m.outcome, m.answer, m.told, v.hash, m.identity,
     m.size, m.copied, m.bytes, m.copy, m.effect, m.control_id, m.kind, m.sender, m.flags, m.batch, m.place,
     m.starts, m.marks, m.why, m.halt, m.inputs, m.reply,
     m.successor, m.predecessors
@@ -21,7 +22,8 @@ const MESSAGE: &str = "SELECT m.id, c.name, m.received, m.state, m.outcome, m.an
 /// The columns of a [`Tally`], of `deliveries d`.
 pub(crate) const TALLY: &str = "d.attempts, d.counted, d.doubts, d.spent_ms, d.not_before, d.stopped, d.why";
 
-const DELIVERY: &str = "d.id, d.message, d.part, c.name, o.name, d.state, d.lane IS NOT NULL, d.effect, d.after,
+const DELIVERY: &str =
+    "d.id, d.message, d.part, c.name, o.name, d.state, d.lane IS NOT NULL, d.effect, d.after,
     d.pending, d.parked, d.ending, d.keys, d.note
     FROM deliveries d JOIN outlets o ON o.id = d.outlet JOIN channels c ON c.id = o.channel";
 

@@ -101,7 +101,8 @@ pub(crate) fn queue(
         marks: 0,
         ..MessageRow::clone(&row)
     })?;
-    let made: Vec<PartRow> = parts.iter().filter(|part| !is_as_it_came(&part.row, &row)).map(|part| part.row.clone()).collect();
+    let made: Vec<PartRow> =
+        parts.iter().filter(|part| !is_as_it_came(&part.row, &row)).map(|part| part.row.clone()).collect();
     if !made.is_empty() {
         ledger.put_parts(row.id, made)?;
     }
@@ -112,7 +113,8 @@ pub(crate) fn queue(
         if let Some(earlier) = earlier {
             done.push((DeliveryId(new.id), earlier.state));
             new.is_queued = false;
-            new.state = if earlier.state == DeliveryState::Sent { earlier.state } else { DeliveryState::Dropped };
+            new.state =
+                if earlier.state == DeliveryState::Sent { earlier.state } else { DeliveryState::Dropped };
             new.ending = Some(engine::left_to(DeliveryId(earlier.id), MessageId(earlier.message)));
         }
         let id = new.id;
@@ -168,8 +170,15 @@ fn open(ledger: &mut Ledger, id: MessageId) -> Result<Arc<MessageRow>, Failure> 
 }
 
 /// Counts that a message was found open at one more start, or in its steps when the process ended.
-pub(crate) fn count(ledger: &mut Ledger, id: u64, starts: u32, marks: u32) -> Result<Option<Arc<MessageRow>>, Failure> {
-    let Some(row) = ledger.message(id)?.filter(|row| row.state == MessageState::Kept) else { return Ok(None) };
+pub(crate) fn count(
+    ledger: &mut Ledger,
+    id: u64,
+    starts: u32,
+    marks: u32,
+) -> Result<Option<Arc<MessageRow>>, Failure> {
+    let Some(row) = ledger.message(id)?.filter(|row| row.state == MessageState::Kept) else {
+        return Ok(None);
+    };
     let row = MessageRow { starts: row.starts + starts, marks: row.marks + marks, ..MessageRow::clone(&row) };
     ledger.put(row)?;
     ledger.message(id)

@@ -85,7 +85,10 @@ impl Unpacker {
     ) -> rusqlite::Result<T> {
         let length = zstd::zstd_safe::get_frame_content_size(&packed.bytes).ok().flatten();
         let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(LONGEST).min(LONGEST);
-        let bytes = self.leaning_on(connection, packed.dictionary)?.decompress(&packed.bytes, length).map_err(wrong)?;
+        let bytes = self
+            .leaning_on(connection, packed.dictionary)?
+            .decompress(&packed.bytes, length)
+            .map_err(wrong)?;
         postcard::from_bytes(&bytes).map_err(wrong)
     }
 

@@ -135,10 +135,7 @@ impl Spans {
     ) -> Result<T, Failure> {
         let mut reader = match self.take_idle(&span.path) {
             Some(reader) => reader,
-            None => Reader {
-                connection: tables::open_reader(&span.path)?,
-                unpacker: Unpacker::default(),
-            },
+            None => Reader { connection: tables::open_reader(&span.path)?, unpacker: Unpacker::default() },
         };
         reader.connection.execute_batch("BEGIN")?;
         let seen = look(&mut reader);
@@ -177,9 +174,11 @@ pub(crate) async fn look<T: Send + 'static>(
     let here = Arc::clone(spans);
     let _seat = spans.seats.acquire().await.expect("the seats are never taken away");
     let seen = tokio::task::spawn_blocking(move || look(&here)).await;
-    seen.unwrap_or_else(|_| Err(Failure::Refused("reading was cut".to_owned()))).map_err(|failure| match failure {
-        Failure::Refused(why) => StoreError(why),
-        Failure::Database(error) => StoreError(words(&error)),
+    seen.unwrap_or_else(|_| Err(Failure::Refused("reading was cut".to_owned()))).map_err(|failure| {
+        match failure {
+            Failure::Refused(why) => StoreError(why),
+            Failure::Database(error) => StoreError(words(&error)),
+        }
     })
 }
 

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use engine::{
     Act, Arrival, Closed, Content, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, MessageId, Note, Piece, Position, Processed, Reading, Settlement, Sibling,
-    Standing, Store, StoreError, Told, Waiting,
+    Intervention, Kept, LateAnswer, MessageId, Note, Piece, Position, Processed, Reading, Settlement,
+    Sibling, Standing, Store, StoreError, Told, Waiting,
 };
 
 use crate::{
@@ -197,7 +197,8 @@ impl Sqlite {
                 flags: parsed_or_default(row.flags.clone())?,
                 keys: parsed_or_default(keys)?,
             };
-            let message = row.whole(content.transpose().map_err(|error: rusqlite::Error| Failure::from(error))?)?;
+            let message =
+                row.whole(content.transpose().map_err(|error: rusqlite::Error| Failure::from(error))?)?;
             Ok(Interrupted { message, reading, starts: row.starts, marks: row.marks, answer: row.answer })
         })
         .await
@@ -225,7 +226,9 @@ impl Sqlite {
                 parts: peek.parts.as_deref().cloned(),
                 payload: peek.payload.as_deref().cloned(),
             };
-            if !peek.is_new && let Some(span) = spans.of(row.message) {
+            if !peek.is_new
+                && let Some(span) = spans.of(row.message)
+            {
                 spans.read(&span, |reader| Ok(whole.complete(reader, &row)?))?;
             }
             whole.delivery(&row, &large)

@@ -37,7 +37,10 @@ pub(crate) enum Unusable {
     File(io::Error),
     Database(rusqlite::Error),
     /// Of a layout that this program does not know, or knows no more.
-    Layout { found: i64, known: i64 },
+    Layout {
+        found: i64,
+        known: i64,
+    },
 }
 
 impl From<rusqlite::Error> for Unusable {

@@ -126,7 +126,8 @@ impl Writer {
             troubles: troubles.clone(),
         };
         let back = commands.clone();
-        let filing = std::thread::Builder::new().name("filer".to_owned()).spawn(move || file(filer, &given, &back))?;
+        let filing =
+            std::thread::Builder::new().name("filer".to_owned()).spawn(move || file(filer, &given, &back))?;
         let writing = std::thread::Builder::new().name("store".to_owned()).spawn(move || thread.run())?;
         Ok(Self { commands, filer: tasks, threads: Some((writing, filing)), troubles })
     }
@@ -167,7 +168,8 @@ impl Writer {
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
-        if self.threads.as_ref().is_none_or(|(writing, filing)| writing.is_finished() || filing.is_finished()) {
+        if self.threads.as_ref().is_none_or(|(writing, filing)| writing.is_finished() || filing.is_finished())
+        {
             return Some("a thread of the store has ended; start the program again".to_owned());
         }
         self.troubles.journal.get().or_else(|| self.troubles.files.get())
@@ -361,10 +363,12 @@ impl Thread {
         }
         let written = if is_tried { self.ledger.commit_at_least(start) } else { self.ledger.commit(start) };
         let answer = match written {
-            Ok(()) => {
+            Ok(has_written) => {
                 self.told.clear();
                 self.told_due = None;
-                self.troubles.journal.ends();
+                if has_written {
+                    self.troubles.journal.ends();
+                }
                 Ok(())
             }
             Err(error) => {
@@ -431,7 +435,8 @@ impl Thread {
         if self.file_due.is_none() && self.ledger.has_unfiled() {
             self.file_due = Some(Instant::now() + FILED_WITHIN);
         }
-        let (covered, others) = std::mem::take(&mut self.wanted).into_iter().partition(|(_, covered)| *covered);
+        let (covered, others) =
+            std::mem::take(&mut self.wanted).into_iter().partition(|(_, covered)| *covered);
         self.wanted = others;
         let covered: Vec<(oneshot::Sender<()>, bool)> = covered;
         tell_all(covered.into_iter());

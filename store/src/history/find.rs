@@ -169,7 +169,9 @@ impl Conditions {
 
     fn text(&mut self, text: &str) {
         let keyed = |which: &str| {
-            format!("m.id IN ({RUNS} SELECT k.message FROM r CROSS JOIN keys k WHERE k.run = r.run AND {which})")
+            format!(
+                "m.id IN ({RUNS} SELECT k.message FROM r CROSS JOIN keys k WHERE k.run = r.run AND {which})"
+            )
         };
         if let Some(beginning) = text.strip_suffix('*') {
             self.add(&keyed("k.value >= ? AND k.value < ?"), beginning.to_owned().into());

@@ -179,7 +179,8 @@ fn candidates(
     (channel, pass): (&str, Pass),
     (after, limit): (i64, i64),
 ) -> rusqlite::Result<Vec<Candidate>> {
-    let oldest = first(connection, "SELECT received FROM messages ORDER BY id LIMIT 1", [], |row| row.get(0))?;
+    let oldest =
+        first(connection, "SELECT received FROM messages ORDER BY id LIMIT 1", [], |row| row.get(0))?;
     if oldest.is_none_or(|oldest: i64| oldest >= limit) {
         return Ok(Vec::new());
     }
@@ -213,7 +214,10 @@ fn forget_content(tables: &Tables, unpacker: &mut Unpacker, id: i64) -> rusqlite
         // The control id stays findable.
         let values = values(&message, &content)?;
         for value in values.iter().filter(|value| Some(*value) != message.control_id.as_ref()) {
-            tables.run("DELETE FROM keys WHERE run = ?1 AND value = ?2 AND message = ?3", (id >> 14, value, id))?;
+            tables.run(
+                "DELETE FROM keys WHERE run = ?1 AND value = ?2 AND message = ?3",
+                (id >> 14, value, id),
+            )?;
         }
     }
     for sql in [

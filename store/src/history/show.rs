@@ -1,8 +1,6 @@
 //! One message with everything that is kept of it.
 
-use engine::{
-    DeliveryId, MessageId, Shown, ShownLate, ShownPart, ShownPayload,
-};
+use engine::{DeliveryId, MessageId, Shown, ShownLate, ShownPart, ShownPayload};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
@@ -25,9 +23,8 @@ pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<
     row.deliveries = deliveries_of(connection, id)?;
     let content = load::content(connection, unpacker, id.0)?;
     let parts = load::parts(connection, unpacker, id.0)?;
-    let (facts, keys) = content
-        .as_ref()
-        .map_or((None, None), |content| (content.facts.clone(), content.keys.clone()));
+    let (facts, keys) =
+        content.as_ref().map_or((None, None), |content| (content.facts.clone(), content.keys.clone()));
     let body = match content {
         Some(content) => Some(bytes(large, content.body)?),
         None => None,
