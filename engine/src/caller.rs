@@ -17,8 +17,19 @@ pub(crate) struct Caller {
     kept: Option<oneshot::Sender<()>>,
     progress: Arc<Progress>,
     answered: Option<Reply>,
+    /// Whether it wants to hear that the message is durable before its steps have run.
+    pub(crate) wants: Wants,
     pub(crate) since: Instant,
     pub(crate) deadline: Instant,
+}
+
+/// What the sender's end listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// The answer alone.
+    Answer,
+    /// That it is kept, as soon as it is.
+    Kept,
 }
 
 /// The sender's end of the wait.
@@ -44,7 +55,7 @@ enum Stage {
 }
 
 impl Caller {
-    pub(crate) fn new(within: Duration) -> (Self, Waiting) {
+    pub(crate) fn new(within: Duration, wants: Wants) -> (Self, Waiting) {
         let (answer, answered) = oneshot::channel();
         let (kept, is_kept) = oneshot::channel();
         let progress = Arc::new(Progress::default());
@@ -55,6 +66,7 @@ impl Caller {
             kept: Some(kept),
             progress: Arc::clone(&progress),
             answered: None,
+            wants,
             since,
             deadline,
         };
@@ -68,6 +80,7 @@ impl Caller {
             kept: None,
             progress: Arc::default(),
             answered: None,
+            wants: Wants::Answer,
             since: Instant::now(),
             deadline: Instant::now(),
         }
@@ -89,6 +102,11 @@ impl Caller {
     /// What the sender was answered: what a second copy hears too.
     pub(crate) fn answered(&self) -> Option<&Reply> {
         self.answered.as_ref()
+    }
+
+    /// Whether its sender was told meanwhile that we cannot take it now.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.progress.lock().1 == Stage::Abandoned
     }
 
     pub(crate) fn kept(&mut self) {

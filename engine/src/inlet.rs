@@ -6,7 +6,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     AnswerState, Inbound, MessageId, Outcome, Reply, Told,
-    caller::{Caller, Waiting},
+    caller::{Caller, Waiting, Wants},
     line::{Line, Seat},
 };
 
@@ -54,7 +54,7 @@ impl Inlet {
     /// Takes a message and returns what to tell its sender. Waits while the channel is full, so a slow
     /// channel slows its senders; never longer than `within`.
     pub async fn receive(&self, inbound: Inbound) -> Answer {
-        match self.enter(inbound).await {
+        match self.enter(inbound, Wants::Answer).await {
             Ok(pending) => pending.answer().await,
             Err(answer) => answer,
         }
@@ -66,7 +66,7 @@ impl Inlet {
         let pending: Vec<Pending> = inbounds
             .into_iter()
             .zip(seats)
-            .map(|(inbound, seat)| self.begin(inbound, Some(seat), None))
+            .map(|(inbound, seat)| self.begin(inbound, Wants::Answer, (Some(seat), None)))
             .collect();
         let mut answers = Vec::with_capacity(pending.len());
         for one in pending {
@@ -78,7 +78,7 @@ impl Inlet {
     /// Takes a message and returns as soon as it is durable: `Ok`, and the application's answer follows;
     /// `Err`, where it was not taken.
     pub async fn accept(&self, inbound: Inbound) -> Result<Pending, Answer> {
-        let Pending { waiting, line, since } = self.enter(inbound).await?;
+        let Pending { waiting, line, since } = self.enter(inbound, Wants::Kept).await?;
         match waiting.kept().await {
             Ok(waiting) => Ok(Pending { waiting, line, since }),
             Err((reply, id)) => Err(Answer::new(reply, Receipt { line, id, since })),
@@ -104,11 +104,11 @@ impl Inlet {
         *self.0.line.write().unwrap_or_else(PoisonError::into_inner) = line;
     }
 
-    async fn enter(&self, inbound: Inbound) -> Result<Pending, Answer> {
+    async fn enter(&self, inbound: Inbound, wants: Wants) -> Result<Pending, Answer> {
         let within = self.line().within();
         let room = tokio::time::timeout(within, Arc::clone(&self.0.room).acquire_owned()).await;
         if let Ok(Ok(room)) = room {
-            return Ok(self.begin(inbound, None, Some(room)));
+            return Ok(self.begin(inbound, wants, (None, Some(room))));
         }
         self.line().turned_away();
         let reply = Reply::because(Outcome::Unavailable, "too many messages are under way");
@@ -119,11 +119,11 @@ impl Inlet {
     fn begin(
         &self,
         inbound: Inbound,
-        seat: Option<Seat>,
-        room: Option<tokio::sync::OwnedSemaphorePermit>,
+        wants: Wants,
+        (seat, room): (Option<Seat>, Option<tokio::sync::OwnedSemaphorePermit>),
     ) -> Pending {
         let line = self.line();
-        let (caller, waiting) = Caller::new(line.within());
+        let (caller, waiting) = Caller::new(line.within(), wants);
         let since = caller.since;
         let way = Arc::clone(&line);
         line.tasks().spawn(async move {

@@ -16,9 +16,9 @@ use std::sync::{
 use async_trait::async_trait;
 
 use crate::{
-    Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    LateAnswer, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store, StoreError, Told,
-    Waiting,
+    Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
+    Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Settlement, Sibling, Standing,
+    Store, StoreError, Taken, Told, Waiting,
 };
 
 pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
@@ -73,6 +73,10 @@ impl Store for Memory {
         self.lock().queue(processed)
     }
 
+    async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError> {
+        self.lock().take(arrival, done)
+    }
+
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
         self.lock().close(id, closed)
     }
@@ -87,6 +91,16 @@ impl Store for Memory {
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.lock().settle(id, settlement)
+    }
+
+    async fn settle_and_begin(
+        &self,
+        (id, settlement): (DeliveryId, Settlement),
+        next: Begin,
+    ) -> Result<(Vec<(String, Waiting)>, bool), StoreError> {
+        let mut state = self.lock();
+        let taken = state.settle(id, settlement)?;
+        Ok((taken, state.begin(next.id, next.note, next.doubts).is_ok()))
     }
 
     async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {

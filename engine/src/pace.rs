@@ -18,12 +18,18 @@ use tokio::{
 /// Above this, work leaves the async threads.
 const QUICK: Duration = Duration::from_millis(1);
 
-/// So many quick runs in a row earn a channel its place on the async threads.
-const TRUSTED_AFTER: u32 = 64;
+/// What is this slow was no accident.
+const SLOW: Duration = Duration::from_millis(20);
+
+/// So many quick runs earn a channel its place on the async threads; one that was not quite quick, as any is whose thread
+/// had to wait for a processor, takes some of that trust away, and a slow one all of it.
+const TRUSTED: u32 = 64;
+const MOST: u32 = 2 * TRUSTED;
+const LOST: u32 = 16;
 
 /// How the steps of one channel have behaved so far.
 pub(crate) struct Pace {
-    quick_in_a_row: AtomicU32,
+    trust: AtomicU32,
     spots: Spots,
 }
 
@@ -43,24 +49,28 @@ pub(crate) struct Panicked(pub(crate) String);
 
 impl Pace {
     pub(crate) fn new(spots: Spots) -> Self {
-        Self { quick_in_a_row: AtomicU32::new(0), spots }
+        Self { trust: AtomicU32::new(0), spots }
     }
 
     /// Runs `work`, and survives its panic.
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panicked> {
         let began = Instant::now();
         let done = self.place(|| catch_unwind(AssertUnwindSafe(work)));
-        if began.elapsed() < QUICK {
-            self.quick_in_a_row.fetch_add(1, Ordering::SeqCst);
-        } else {
-            self.quick_in_a_row.store(0, Ordering::SeqCst);
-        }
+        let took = began.elapsed();
+        let trust = self.trust.load(Ordering::Relaxed);
+        let trust = match took {
+            _ if took < QUICK => (trust + 1).min(MOST),
+            _ if took < SLOW => trust.saturating_sub(LOST),
+            _ => 0,
+        };
+        // Two at once may lose one's word: it is an estimate.
+        self.trust.store(trust, Ordering::Relaxed);
         done.map_err(|panic| Panicked(words(panic.as_ref())))
     }
 
     fn place<T>(&self, work: impl FnOnce() -> T) -> T {
-        let trusted = self.quick_in_a_row.load(Ordering::SeqCst) >= TRUSTED_AFTER;
-        if trusted && let Ok(_spot) = self.spots.0.try_acquire() {
+        let is_trusted = self.trust.load(Ordering::Relaxed) >= TRUSTED;
+        if is_trusted && let Ok(_spot) = self.spots.0.try_acquire() {
             return work();
         }
         // A runtime of one thread has nowhere else to go.

@@ -70,6 +70,11 @@ impl Recovery {
         }
     }
 
+    /// Whether an older message has to be taken up first.
+    pub(crate) fn is_shut(&self) -> bool {
+        *self.shut.borrow()
+    }
+
     pub(crate) fn begin(&self, id: MessageId) {
         lock(&self.underway).insert(id, Vec::new());
     }

@@ -39,6 +39,16 @@ pub trait Store: Send + Sync {
     /// waits, and not to be sent again.
     async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError>;
 
+    /// Whether each message is to be kept before its steps run. So it is after an end that was not in order, until it is
+    /// clear that no message's steps end the process: one that is kept is known when they do.
+    fn keeps_first(&self) -> bool {
+        true
+    }
+
+    /// Ends intake and processing in one write, for a message whose steps ran before it was kept. One that turns out to
+    /// be a repeat with effects of its own is only kept: [`Taken::done`] says so.
+    async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError>;
+
     /// Ends a message that left its way early.
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError>;
 
@@ -53,6 +63,14 @@ pub trait Store: Send + Sync {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError>;
+
+    /// Ends one attempt as [`Self::settle`] does, and opens the next one of the same lane with the same write: a crash
+    /// finds at most one of them in doubt. Says whether that one was opened: it may have left its queue.
+    async fn settle_and_begin(
+        &self,
+        ended: (DeliveryId, Settlement),
+        next: Begin,
+    ) -> Result<(Vec<(String, Waiting)>, bool), StoreError>;
 
     /// Adds an answer that came after its attempt had ended. How the delivery stands does not change. Of those of one
     /// delivery the first ten are kept.
@@ -163,6 +181,29 @@ pub enum Kept {
     /// already kept, for a message that was run again before, and, whatever the policy, where the first copy's sender
     /// was told *unavailable* and the first is open or has ended since.
     Again(MessageId),
+}
+
+/// What the steps of a message that is not kept yet came to.
+#[derive(Debug, Clone)]
+pub enum Done {
+    Queue(Processed),
+    Close(Closed),
+}
+
+/// What became of a message whose steps ran before it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    pub kept: Kept,
+    /// What [`Store::queue`] returns; `None` where it was not queued or closed.
+    pub done: Option<Vec<(DeliveryId, DeliveryState)>>,
+}
+
+/// An attempt to be opened.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    pub id: DeliveryId,
+    pub note: Option<Note>,
+    pub doubts: u32,
 }
 
 /// How a message stands.

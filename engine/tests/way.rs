@@ -36,6 +36,10 @@ struct Run {
 
 impl Run {
     async fn start(when: &ReplyWhen, fault: Fault) -> Self {
+        Self::start_in(Writes::Each, when, fault).await
+    }
+
+    async fn start_in(writes: Writes, when: &ReplyWhen, fault: Fault) -> Self {
         let news = News::default();
         let [archive, record, late] = ["archive", "record", "late"].map(|name| Peer::new(name, &news));
         let mut outlets = vec![outlet(&archive), outlet(&record), outlet(&late)];
@@ -43,7 +47,15 @@ impl Run {
         outlets[1].workers = 2;
         outlets[2].after = Some("archive".to_owned());
         let plan: Plan = replying(when.clone(), plan(outlets));
-        let stage = Stage::start_with(&news, plan, |store| store.set(fault)).await;
+        let stage = Stage::start_with(&news, plan, |store| {
+            store.set(fault);
+            if writes == Writes::Together {
+                store.keep_in_one_write();
+            }
+        });
+        let stage = stage.await;
+        // Nothing was left open: so it need not wait for that.
+        stage.quiet().await;
         Self { stage, archive, record, late, cut: Vec::new() }
     }
 
@@ -166,21 +178,37 @@ fn modes() -> [ReplyWhen; 6] {
 
 /// Lets each write of the run fail, one run after the other.
 async fn each_write_fails(fault: fn(u32, When) -> Fault, ends: Ends) {
+    for writes in [Writes::Each, Writes::Together] {
+        each_write_fails_in(writes, fault, &ends).await;
+    }
+}
+
+/// Whether each message is kept before its steps run, or with what they make of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Writes {
+    Each,
+    Together,
+}
+
+async fn each_write_fails_in(writes: Writes, fault: fn(u32, When) -> Fault, ends: &Ends) {
     for mode in modes() {
         for when in [When::Before, When::After] {
             for write in 1.. {
-                let mut run = Run::start(&mode, fault(write, when)).await;
+                let mut run = Run::start_in(writes, &mode, fault(write, when)).await;
                 let replies = run.play(&mode).await;
-                if ends == Ends::Goes {
+                if *ends == Ends::Goes {
                     run.stage.quiet().await;
                 }
-                let fired = run.stage.store.writes().len() >= write as usize;
+                let done = run.stage.store.writes();
+                let fired = done.len() >= write as usize;
+                let is_together = writes == Writes::Together && mode != ReplyWhen::Stored;
+                assert!(done.contains(&"take") == is_together || fired, "{mode:?}: {done:?}");
                 run.crash().await;
                 run.stage.quiet().await;
                 run.check(&replies);
                 run.stage.channel.stop(std::time::Duration::ZERO).await;
                 if !fired {
-                    assert!(write > 30, "the run writes: {write}");
+                    assert!(write > 20, "the run writes: {write}");
                     break;
                 }
             }

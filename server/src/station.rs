@@ -71,7 +71,7 @@ impl Station {
 }
 
 fn surroundings(root: PathBuf, store: Arc<Sqlite>, events: Arc<Events>) -> Surroundings {
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let store: Arc<dyn Store> = store;
     let observer: Arc<dyn Observer> = events;
     Surroundings {

@@ -35,6 +35,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use engine::StoreError;
@@ -60,6 +61,9 @@ pub struct Sqlite {
     folder: PathBuf,
     /// The first message of this run.
     began: u64,
+    opened: Instant,
+    /// The run before this one did.
+    ended_well: bool,
     next_message: AtomicU64,
     next_delivery: AtomicU64,
     spans: Arc<Spans>,
@@ -84,7 +88,7 @@ impl Sqlite {
         let lock = lock::Lock::take(folder)?;
         let at = |unusable| cannot_open(folder, unusable);
         // It stands again when this run ends in order.
-        let _ = fs::remove_file(folder.join(ENDED_WELL));
+        let ended_well = fs::remove_file(folder.join(ENDED_WELL)).is_ok() || !folder.join(REGISTER).exists();
         let spans = Arc::new(Spans::open(folder).map_err(Unusable::File).map_err(at)?);
         let large = Arc::new(Large::open(folder).map_err(Unusable::File).map_err(at)?);
         let mut filer = Filer::open(folder, Arc::clone(&spans), Arc::clone(&large)).map_err(at)?;
@@ -95,6 +99,8 @@ impl Sqlite {
         Ok(Self {
             folder: folder.to_owned(),
             began: message + 1,
+            opened: Instant::now(),
+            ended_well,
             next_message: AtomicU64::new(message + 1),
             next_delivery: AtomicU64::new(delivery + 1),
             spans,

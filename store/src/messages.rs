@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use engine::{
-    Closed, DeliveryId, DeliveryState, MessageId, MessageState, NewDelivery, Outcome, Part, Processed, Reply,
-    ReplyBody, Standing, StoreError, StoredReply, Told,
+    Closed, DeliveryId, DeliveryState, Done, Kept, MessageId, MessageState, NewDelivery, Outcome, Part,
+    Processed, Reply, ReplyBody, Standing, StoreError, StoredReply, Taken, Told,
 };
 
 use crate::{
     codes::{json, json_unless, parsed},
     failure::Failure,
+    intake,
     large::Large,
     ledger::Ledger,
     repeats::ANEW,
@@ -81,6 +82,40 @@ async fn delivery(
     };
     let texts = json_unless(new.texts.is_empty(), &new.texts);
     Ok((row, PayloadRow { body, texts, ..PayloadRow::default() }))
+}
+
+/// What the steps of a message came to, worked out before it is the writer's turn.
+pub(crate) enum PreparedDone {
+    Queue(Prepared),
+    Close(Closed),
+}
+
+impl PreparedDone {
+    pub(crate) async fn new(done: Done, large: &Large) -> Result<Self, StoreError> {
+        Ok(match done {
+            Done::Queue(processed) => Self::Queue(Prepared::new(processed, large).await?),
+            Done::Close(closed) => Self::Close(closed),
+        })
+    }
+}
+
+/// Keeps a message, and queues or closes it. A repeat with effects of its own is only kept.
+pub(crate) fn take(
+    ledger: &mut Ledger,
+    arrival: &intake::Prepared,
+    done: &PreparedDone,
+) -> Result<Taken, Failure> {
+    let kept = intake::keep(ledger, std::slice::from_ref(arrival))?.remove(0);
+    let id = arrival.arrival.message.id;
+    let Kept::New(flags) = &kept else { return Ok(Taken { kept, done: None }) };
+    if flags.iter().any(|flag| flag == "repeat") {
+        return Ok(Taken { kept, done: None });
+    }
+    let done = match done {
+        PreparedDone::Queue(prepared) => queue(ledger, prepared)?,
+        PreparedDone::Close(closed) => close(ledger, id, closed).map(|()| Vec::new())?,
+    };
+    Ok(Taken { kept, done: Some(done) })
 }
 
 pub(crate) fn queue(

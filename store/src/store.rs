@@ -1,10 +1,12 @@
 //! The engine's store, call by call: each hands its work to the writer, or looks into the files.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use engine::{
-    Act, Arrival, Closed, Content, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, MessageId, Note, Piece, Position, Processed, Reading, Settlement,
-    Sibling, Standing, Store, StoreError, Told, Waiting,
+    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash,
+    Interrupted, Intervention, Kept, LateAnswer, MessageId, Note, Piece, Position, Processed, Reading,
+    Settlement, Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
 };
 
 use crate::{
@@ -16,6 +18,9 @@ use crate::{
     rows::{ContentRow, MessageRow, PartRow, PayloadRow},
     spans::look,
 };
+
+/// After an end that was not in order: a message whose steps end the process does so within this time.
+const WATCHED: Duration = Duration::from_mins(1);
 
 #[async_trait]
 impl Store for Sqlite {
@@ -43,6 +48,19 @@ impl Store for Sqlite {
         self.writer.write(move |ledger| messages::queue(ledger, &prepared)).await
     }
 
+    fn keeps_first(&self) -> bool {
+        !self.ended_well && self.opened.elapsed() < WATCHED
+    }
+
+    async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError> {
+        if let Some(why) = self.writer.refuses() {
+            return Err(StoreError(why));
+        }
+        let arrival = intake::Prepared::new(arrival, self.began, &self.large).await?;
+        let done = messages::PreparedDone::new(done, &self.large).await?;
+        self.writer.write(move |ledger| messages::take(ledger, &arrival, &done)).await
+    }
+
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
         self.writer.write(move |ledger| messages::close(ledger, id, &closed)).await
     }
@@ -57,6 +75,20 @@ impl Store for Sqlite {
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.writer.write(move |ledger| deliveries::settle(ledger, id, &settlement)).await
+    }
+
+    async fn settle_and_begin(
+        &self,
+        (id, settlement): (DeliveryId, Settlement),
+        next: Begin,
+    ) -> Result<(Vec<(String, Waiting)>, bool), StoreError> {
+        self.writer
+            .write(move |ledger| {
+                let taken = deliveries::settle(ledger, id, &settlement)?;
+                let Begin { id, note, doubts } = &next;
+                Ok((taken, deliveries::begin(ledger, *id, note.as_ref(), *doubts).is_ok()))
+            })
+            .await
     }
 
     async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {

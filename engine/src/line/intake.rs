@@ -46,21 +46,30 @@ impl Line {
         }
     }
 
-    /// Makes the message durable, or finds that it already is.
-    pub(super) async fn store(
+    /// Gives a message its place in the order, and its identity.
+    pub(super) fn enter(
         &self,
         received: Received,
-        seat: Option<Seat>,
-        caller: &mut Caller,
-    ) -> Result<Message, Exit> {
-        let id = match &seat {
+        seat: Option<&Seat>,
+        caller: &Caller,
+    ) -> (Arrival, Option<String>) {
+        let id = match seat {
             Some(seat) => seat.id,
             None => self.arrivals.enter(self.store.as_ref()),
         };
         caller.named(id);
         self.recovery.begin(id);
         let unreadable = received.unreadable.clone();
-        let arrival = self.arrival(id, received, seat.as_ref());
+        (self.arrival(id, received, seat), unreadable)
+    }
+
+    /// Makes the message durable, or finds that it already is.
+    pub(super) async fn store(
+        &self,
+        arrival: Arrival,
+        unreadable: Option<String>,
+        seat: Option<Seat>,
+    ) -> Result<Message, Exit> {
         let message = arrival.message.clone();
         if let Some(first) = self.recovery.first_copy(message.identity) {
             if let Some(seat) = &seat {
@@ -80,7 +89,7 @@ impl Line {
     }
 
     /// A second copy: it stands for the first if nobody has taken that one up, else hears what the first one did.
-    async fn stand_for(
+    pub(super) async fn stand_for(
         &self,
         first: MessageId,
         mut arrival: Arrival,
@@ -194,7 +203,7 @@ impl Line {
 }
 
 /// The message under the identity that the store kept it by.
-fn as_kept(message: Message, flags: &[String]) -> Message {
+pub(super) fn as_kept(message: Message, flags: &[String]) -> Message {
     if !flags.iter().any(|flag| flag == "repeat") {
         return message;
     }

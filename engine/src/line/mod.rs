@@ -4,6 +4,7 @@ mod deliver;
 mod intake;
 mod process;
 mod resume;
+mod take;
 mod together;
 
 use std::{sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use resume::tend;
+use take::Way;
 pub(crate) use together::Seat;
 
 use crate::{
@@ -46,12 +48,15 @@ impl Line {
     /// Carries one message from its sender's bytes to its sender's answer.
     async fn carry(&self, inbound: Inbound, seat: Option<Seat>, caller: &mut Caller) -> Result<(), Exit> {
         let received = self.receive(inbound);
-        let message = self.store(received, seat, caller).await?;
-        self.ack(caller);
-
-        let transformed = self.transform(message).await?;
-        let routed = self.route(transformed)?;
-        let queued = self.queue(routed, caller).await?;
+        let queued = match self.take(received, seat, caller).await? {
+            Way::Taken(queued) => queued,
+            Way::Kept(message) => {
+                self.ack(caller);
+                let transformed = self.transform(message).await?;
+                let routed = self.route(transformed)?;
+                self.queue(routed, caller).await?
+            }
+        };
 
         let tried = self.send(queued, caller).await;
         self.respond(&tried, caller);
@@ -78,6 +83,7 @@ impl Line {
                 Reply::because(Outcome::Unreadable, why)
             }
             Exit::Halted(halted) => self.close(*halted).await,
+            Exit::Closed(reply) => *reply,
             Exit::Broken(message, is_kept, error) => self.strand(message.map(|kept| *kept), is_kept, &error),
         };
         caller.answer(reply);
@@ -153,6 +159,8 @@ pub(crate) enum Exit {
     Unreadable(MessageId, String),
     /// A step said no: filtered, refused or failed.
     Halted(Box<Halted>),
+    /// The same, and written down already: this is its answer.
+    Closed(Box<Reply>),
     /// We failed. What is kept stays open, and is taken up as soon as the store writes again.
     Broken(Option<Box<Message>>, IsKept, StoreError),
 }
@@ -164,6 +172,11 @@ pub(crate) struct Halted {
 }
 
 impl Halted {
+    /// What its sender hears, and what is written down.
+    fn told_and_closed(self) -> (Reply, Closed) {
+        (reply_to(&self.halt), self.closed())
+    }
+
     fn closed(self) -> Closed {
         let outcome = self.halt.outcome();
         let state = match outcome {

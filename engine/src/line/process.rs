@@ -23,10 +23,10 @@ pub(super) struct Transformed {
 
 /// A message whose deliveries are known, and not durable yet.
 pub(super) struct Routed {
-    message: Message,
-    processed: Processed,
+    pub(super) message: Message,
+    pub(super) processed: Processed,
     /// The outlet of each delivery, by the outlet's place in the file, with what it needs to send at once.
-    fresh: Vec<(usize, Waiting, Fresh)>,
+    pub(super) fresh: Vec<(usize, Waiting, Fresh)>,
 }
 
 /// A message whose deliveries are durable.
@@ -91,10 +91,20 @@ impl Line {
     pub(super) async fn queue(&self, routed: Routed, caller: &Caller) -> Result<Queued, Exit> {
         let Routed { message, processed, fresh } = routed;
         let outcome = processed.outcome;
-        let done = match self.store.queue(processed).await {
-            Ok(done) => done,
-            Err(error) => return Err(Exit::Broken(Some(Box::new(message)), IsKept::Yes, error)),
-        };
+        match self.store.queue(processed).await {
+            Ok(done) => Ok(self.hand_over((message, outcome), fresh, &done, caller)),
+            Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Yes, error)),
+        }
+    }
+
+    /// Hands deliveries that are durable to their outlets, all but those that are `done`, and lets younger messages pass.
+    pub(super) fn hand_over(
+        &self,
+        (message, outcome): (Message, Outcome),
+        fresh: Vec<(usize, Waiting, Fresh)>,
+        done: &[(DeliveryId, DeliveryState)],
+        caller: &Caller,
+    ) -> Queued {
         let mut watched = Vec::new();
         for (index, waiting, fresh) in fresh {
             let outlet = &self.outlets[index];
@@ -112,7 +122,7 @@ impl Line {
         }
         self.arrivals.leave(message.id);
         self.observer.ended(&self.channel, Some(message.id), outcome);
-        Ok(Queued { message, outcome, watched })
+        Queued { message, outcome, watched }
     }
 
     /// Whether the sender's answer depends on this outlet.

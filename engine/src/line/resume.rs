@@ -112,7 +112,7 @@ impl Line {
                 self.observer.ended(&self.channel, Some(id), outcome);
                 Ok(())
             }
-            Ok(()) | Err(Exit::Again(_) | Exit::Unreadable(..)) => Ok(()),
+            Ok(()) | Err(Exit::Again(_) | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(()),
         }
     }
 

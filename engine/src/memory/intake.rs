@@ -5,8 +5,8 @@ use super::{
     state::State,
 };
 use crate::{
-    Arrival, Closed, DeliveryId, DeliveryState, Interrupted, Kept, Message, MessageId, MessageState,
-    NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, StoreError, StoredReply, Told,
+    Arrival, Closed, DeliveryId, DeliveryState, Done, Interrupted, Kept, Message, MessageId, MessageState,
+    NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, StoreError, StoredReply, Taken, Told,
     store::left_to,
 };
 
@@ -16,6 +16,20 @@ impl State {
             return Err(StoreError(format!("message {} is kept already", twice.message.id)));
         }
         Ok(arrivals.into_iter().map(|arrival| self.keep_one(arrival)).collect())
+    }
+
+    pub(super) fn take(&mut self, arrival: Arrival, done: Done) -> Result<Taken, StoreError> {
+        let id = arrival.message.id;
+        let kept = self.keep(vec![arrival])?.remove(0);
+        let Kept::New(flags) = &kept else { return Ok(Taken { kept, done: None }) };
+        if flags.iter().any(|flag| flag == "repeat") {
+            return Ok(Taken { kept, done: None });
+        }
+        let done = match done {
+            Done::Queue(processed) => self.queue(processed)?,
+            Done::Close(closed) => self.close(id, closed).map(|()| Vec::new())?,
+        };
+        Ok(Taken { kept, done: Some(done) })
     }
 
     fn keep_one(&mut self, arrival: Arrival) -> Kept {

@@ -14,57 +14,109 @@ use super::{
     verdict::{RETRY, TOO_LATE, Verdict, verdict},
 };
 use crate::{
-    AttemptEnd, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Destination, Inputs,
-    Judged, OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, pace,
+    AttemptEnd, Begin, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Destination,
+    Inputs, Judged, OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, pace,
 };
 
+/// An attempt that is about to be made, or under way.
+pub(super) struct Going {
+    pub(super) position: Position,
+    delivery: Delivery,
+    body: Content,
+    pub(super) outbound: Outbound,
+}
+
 impl Outlet {
-    /// Sends one delivery once, and writes down how it went.
+    /// Sends one delivery once, and writes down how it went; then, with the same writes, those that stand behind it.
     pub(super) async fn attempt(&self, position: Position, conduct: &Conduct, stop: &Stop) {
-        let Some(delivery) = self.load(position).await else {
-            return self.rest_for(position, STORE_PAUSE);
-        };
-        if self.was_cut(position) {
-            return self.settle_cut(position, delivery, (conduct, stop)).await;
-        }
-        let Some(delivery) = self.completed(position, delivery, conduct, stop).await else { return };
-        let Some((outbound, body)) = outbound(&delivery) else {
-            return self.lanes().end(position, Tried::Dropped);
-        };
-        match self.send(outbound, delivery.tally.doubts, conduct).await {
-            Ok(result) => {
-                let concluded = self.conclude(position, (&delivery, &body), result, (conduct, stop));
-                // Together, so that one commit takes both.
-                tokio::join!(concluded, self.keep_late(conduct));
-            }
-            Err(NotBegun) => self.rest_for(position, STORE_PAUSE),
+        let mut next = self.begin(position, conduct, stop).await;
+        while let Some(going) = next {
+            let result = self.send(&going.outbound, conduct).await;
+            let concluded = self.conclude(going, result, (conduct, stop));
+            // Together, so that one commit takes both.
+            (next, ()) = tokio::join!(concluded, self.keep_late(conduct));
         }
     }
 
-    /// Notes the attempt durably, then sends.
-    async fn send(
-        &self,
-        mut outbound: Outbound,
-        doubts: u32,
-        conduct: &Conduct,
-    ) -> Result<Result<Response, SendError>, NotBegun> {
-        let delivery = outbound.id;
-        let prepared = async {
-            let destination = conduct.destination().await?;
-            let note = destination.prepare(&outbound).await;
-            Ok((destination, note))
+    /// Notes durably that an attempt begins.
+    async fn begin(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Going> {
+        let Some(delivery) = self.load(position).await else {
+            self.rest_for(position, STORE_PAUSE);
+            return None;
         };
-        let (destination, note) = match AssertUnwindSafe(prepared).catch_unwind().await {
-            Ok(Ok(prepared)) => prepared,
-            Ok(Err(error)) => return Ok(Err(error)),
-            Err(panic) => return Ok(Err(SendError::not_delivered(pace::words(panic.as_ref())))),
-        };
-        outbound.note = note;
-        if self.store.begin(delivery, outbound.note.clone(), doubts).await.is_err() {
-            return Err(NotBegun);
+        if self.was_cut(position) {
+            self.settle_cut(position, delivery, (conduct, stop)).await;
+            return None;
         }
-        let sent = AssertUnwindSafe(destination.send(&outbound)).catch_unwind().await;
-        Ok(sent.unwrap_or_else(|panic| Err(SendError::unknown(pace::words(panic.as_ref())))))
+        let delivery = self.completed(position, delivery, conduct, stop).await?;
+        let Some((outbound, body)) = outbound(&delivery) else {
+            self.lanes().end(position, Tried::Dropped);
+            return None;
+        };
+        let mut going = Going { position, delivery, body, outbound };
+        if let Err(error) = self.prepare(&mut going, conduct).await {
+            return self.conclude(going, Err(error), (conduct, stop)).await;
+        }
+        let Outbound { id, note, .. } = &going.outbound;
+        let doubts = going.delivery.tally.doubts;
+        if self.store.begin(*id, note.clone(), doubts).await.is_err() {
+            self.rest_for(position, STORE_PAUSE);
+            return None;
+        }
+        Some(going)
+    }
+
+    /// Asks the destination what it wants to be noted with the attempt.
+    async fn prepare(&self, going: &mut Going, conduct: &Conduct) -> Result<(), SendError> {
+        let prepared = async { Ok(conduct.destination().await?.prepare(&going.outbound).await) };
+        let note = match AssertUnwindSafe(prepared).catch_unwind().await {
+            Ok(prepared) => prepared?,
+            Err(panic) => return Err(SendError::not_delivered(pace::words(panic.as_ref()))),
+        };
+        going.outbound.note = note;
+        Ok(())
+    }
+
+    async fn send(&self, outbound: &Outbound, conduct: &Conduct) -> Result<Response, SendError> {
+        let sent = async { conduct.destination().await?.send(outbound).await };
+        let sent = AssertUnwindSafe(sent).catch_unwind().await;
+        sent.unwrap_or_else(|panic| Err(SendError::unknown(pace::words(panic.as_ref()))))
+    }
+
+    /// What may be sent once this one is, ready to be begun: so one write ends the one and begins the other.
+    async fn behind(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Going> {
+        let next = self.take_behind(position, conduct, stop)?;
+        let delivery = self.load(next).await;
+        let ready = delivery.and_then(|delivery| {
+            let (outbound, body) = outbound(&delivery)?;
+            Some(Going { position: next, delivery, body, outbound })
+        });
+        let Some(mut going) = ready else {
+            self.put_back(next);
+            return None;
+        };
+        if self.prepare(&mut going, conduct).await.is_err() {
+            self.put_back(next);
+            return None;
+        }
+        Some(going)
+    }
+
+    fn take_behind(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Position> {
+        let is_in_force = self.conducted().is_some_and(|now| std::ptr::eq(&raw const *now, conduct));
+        let now = Instant::now();
+        let may_go =
+            is_in_force && self.may_send() && !stop.is_requested() && conduct.next_turn(now).is_none();
+        let next =
+            may_go.then(|| self.lanes().take_behind(position, self.arrivals.first(), now)).flatten()?;
+        conduct.take_turn(now);
+        Some(next)
+    }
+
+    /// Nobody sends it now: it is ready again.
+    fn put_back(&self, position: Position) {
+        self.lanes().back(position);
+        self.wake.notify_one();
     }
 
     /// Keeps what came for deliveries whose attempts had ended, each with its own. A store that cannot write costs
@@ -82,12 +134,12 @@ impl Outlet {
     /// Reads what came back, lets the channel's `on_response` look at it, and settles.
     async fn conclude(
         &self,
-        position: Position,
-        (delivery, body): (&Delivery, &Content),
+        going: Going,
         result: Result<Response, SendError>,
         (conduct, stop): (&Conduct, &Stop),
-    ) {
-        let result = self.judged(delivery, body, result, conduct);
+    ) -> Option<Going> {
+        let Going { position, delivery, body, .. } = going;
+        let result = self.judged(&delivery, &body, result, conduct);
         let mut tally = delivery.tally.clone();
         tally.attempts += 1;
         tally.not_before = None;
@@ -99,8 +151,12 @@ impl Outlet {
         }
         let verdict = verdict(result, &mut tally, conduct);
         let verdict = if self.is_last_try(position) { verdict.without_another() } else { verdict };
+        let next = match &verdict {
+            Verdict::Sent(_) => self.behind(position, conduct, stop).await,
+            _ => None,
+        };
         let received = delivery.message.received;
-        self.settle(position, (verdict, tally), received, (conduct, stop)).await;
+        self.settle(position, (verdict, tally, next), received, (conduct, stop)).await
     }
 
     fn judged(
@@ -138,12 +194,18 @@ impl Outlet {
     async fn settle(
         &self,
         position: Position,
-        (verdict, tally): (Verdict, Tally),
+        (verdict, tally, next): (Verdict, Tally, Option<Going>),
         received: SystemTime,
         (conduct, stop): (&Conduct, &Stop),
-    ) {
-        if !self.write_end(position, (verdict.end(), tally.clone()), stop).await {
-            return;
+    ) -> Option<Going> {
+        let settlement = self.settlement(verdict.end(), tally.clone());
+        let next = match next {
+            Some(next) => self.write_both(position, &settlement, next).await,
+            None => Err(()),
+        };
+        // Where there is a next one, this one is written.
+        if next.is_err() && !self.write_settlement(position, &settlement, stop).await {
+            return None;
         }
         self.observe(position, &verdict, received);
         match verdict {
@@ -171,6 +233,37 @@ impl Outlet {
         }
         tracing::trace!(channel = %self.channel, outlet = conduct.index, "settled");
         self.wake.notify_one();
+        next.ok().flatten()
+    }
+
+    /// Writes the end of one and the beginning of the next. `Ok`: the end is written; `None`: that alone.
+    async fn write_both(
+        &self,
+        position: Position,
+        settlement: &Settlement,
+        next: Going,
+    ) -> Result<Option<Going>, ()> {
+        let Outbound { id, note, .. } = &next.outbound;
+        let begin = Begin { id: *id, note: note.clone(), doubts: next.delivery.tally.doubts };
+        match self.store.settle_and_begin((position.delivery, settlement.clone()), begin).await {
+            Ok((taken, has_begun)) => {
+                take_back(&self.all_followers(), taken);
+                if has_begun {
+                    return Ok(Some(next));
+                }
+                self.rest_for(next.position, STORE_PAUSE);
+                Ok(None)
+            }
+            Err(_) => {
+                self.put_back(next.position);
+                Err(())
+            }
+        }
+    }
+
+    fn settlement(&self, end: AttemptEnd, tally: Tally) -> Settlement {
+        let followers = self.all_followers().iter().map(|follower| follower.name.clone()).collect();
+        Settlement { end, tally, followers }
     }
 
     /// Writes the end, and puts what it took back from being set aside into its queue.
@@ -180,13 +273,15 @@ impl Outlet {
         (end, tally): (AttemptEnd, Tally),
         stop: &Stop,
     ) -> bool {
-        let followers = self.all_followers();
-        let names = followers.iter().map(|follower| follower.name.clone()).collect();
-        let settlement = Settlement { end, tally, followers: names };
+        let settlement = self.settlement(end, tally);
+        self.write_settlement(position, &settlement, stop).await
+    }
+
+    async fn write_settlement(&self, position: Position, settlement: &Settlement, stop: &Stop) -> bool {
         loop {
             let error = match self.store.settle(position.delivery, settlement.clone()).await {
                 Ok(taken) => {
-                    take_back(&followers, taken);
+                    take_back(&self.all_followers(), taken);
                     return true;
                 }
                 Err(error) => error,
@@ -230,7 +325,7 @@ impl Outlet {
         tally.attempts += 1;
         tally.why = Some(cut.to_string());
         let verdict = verdict(Err(cut), &mut tally, conduct);
-        self.settle(position, (verdict, tally), delivery.message.received, (conduct, stop)).await;
+        self.settle(position, (verdict, tally, None), delivery.message.received, (conduct, stop)).await;
     }
 
     fn is_last_try(&self, position: Position) -> bool {
@@ -296,9 +391,6 @@ impl Outlet {
         tracing::warn!(channel = %self.channel, destination = %self.name, message, delivery, attempt, why, "a delivery did not arrive");
     }
 }
-
-/// The store could not write that the attempt begins: nothing was sent.
-struct NotBegun;
 
 fn outbound(delivery: &Delivery) -> Option<(Outbound, Content)> {
     let body = delivery.body.clone()?;

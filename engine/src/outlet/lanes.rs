@@ -138,6 +138,35 @@ impl Lanes {
         Some(position)
     }
 
+    /// Takes the one that may go as soon as `position`, which a worker has, is out of its lanes: with its end.
+    pub(super) fn take_behind(
+        &mut self,
+        position: Position,
+        first_open: Option<MessageId>,
+        now: Instant,
+    ) -> Option<Position> {
+        self.wake(now);
+        if let Some(ready) = self.ready.first().copied() {
+            // One that was cut, or has no payload yet, has a write of its own before it begins.
+            return if self.get(&ready)?.is_untouched() { self.take(first_open, now) } else { None };
+        }
+        let [lane] = self.entries.get(&position)?.lanes[..] else { return None };
+        let mut standing = self.by_key.get(&lane)?.iter();
+        let (first, behind) = (standing.next(), *standing.next()?);
+        let overtakes = first_open.is_some_and(|open| open < behind.message);
+        let entry = self.entries.get_mut(&behind)?;
+        if first != Some(&position)
+            || overtakes
+            || !entry.is_untouched()
+            || entry.state != State::Waits
+            || entry.lanes.len() != 1
+        {
+            return None;
+        }
+        entry.state = State::Busy { nudged: false };
+        Some(behind)
+    }
+
     /// The attempt under way is the last, if there is one.
     pub(super) fn let_it_be_the_last(&mut self, position: &Position) {
         if let Some(entry) = self.entries.get_mut(position) {
@@ -406,6 +435,11 @@ impl Lanes {
 }
 
 impl Entry {
+    /// Whether nothing has to be found out before it is sent.
+    fn is_untouched(&self) -> bool {
+        self.waiting.state == crate::DeliveryState::Waiting && self.waiting.after.is_none()
+    }
+
     fn tell(&mut self, tried: Tried) {
         if let Some(watcher) = self.watcher.take() {
             // A sender that no longer waits has its answer.

@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    LateAnswer, Memory, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store,
-    StoreError, Told, Waiting,
+    Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
+    Intervention, Kept, LateAnswer, Memory, MessageId, Note, Position, Processed, Settlement, Sibling,
+    Standing, Store, StoreError, Taken, Told, Waiting,
 };
 use tokio::sync::watch;
 
@@ -48,13 +48,24 @@ struct State {
     fault: Fault,
     caught: Option<&'static str>,
     dead: bool,
+    in_one_write: bool,
 }
 
 impl Flaky {
     pub fn new(memory: Arc<Memory>, news: News) -> Self {
-        let state =
-            Mutex::new(State { writes: Vec::new(), fault: Fault::Nothing, caught: None, dead: false });
+        let state = Mutex::new(State {
+            writes: Vec::new(),
+            fault: Fault::Nothing,
+            caught: None,
+            dead: false,
+            in_one_write: false,
+        });
         Self { memory, news, state, door: watch::Sender::new(true) }
+    }
+
+    /// From here on a message may be kept and queued in one write.
+    pub fn keep_in_one_write(&self) {
+        self.state.lock().unwrap().in_one_write = true;
     }
 
     pub fn set(&self, fault: Fault) {
@@ -169,6 +180,14 @@ impl Store for Flaky {
         self.write("queue", self.memory.queue(processed)).await
     }
 
+    fn keeps_first(&self) -> bool {
+        !self.state.lock().unwrap().in_one_write
+    }
+
+    async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError> {
+        self.write("take", self.memory.take(arrival, done)).await
+    }
+
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
         self.write("close", self.memory.close(id, closed)).await
     }
@@ -183,6 +202,14 @@ impl Store for Flaky {
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
         self.write("settle", self.memory.settle(id, settlement)).await
+    }
+
+    async fn settle_and_begin(
+        &self,
+        ended: (DeliveryId, Settlement),
+        next: Begin,
+    ) -> Result<(Vec<(String, Waiting)>, bool), StoreError> {
+        self.write("settle_and_begin", self.memory.settle_and_begin(ended, next)).await
     }
 
     async fn answered_late(&self, answer: LateAnswer) -> Result<(), StoreError> {

@@ -1,0 +1,117 @@
+//! Intake, and processing with it where one write is enough for both.
+//!
+//! Steps are pure: what they make of a message is the same before it is kept and after. So where the answer waits for them
+//! anyway, the message is kept and queued in one write. It is kept first where somebody wants to hear of that, where a copy
+//! or an older message has to be looked after, and as long as the store asks for it: after an end that was not in order, a
+//! message that ends the process must be known.
+
+use super::{
+    Exit, Line, Seat,
+    intake::{Received, as_kept},
+    process::{Queued, Routed},
+};
+use crate::{
+    AnswerState, Arrival, Closed, DeliveryId, DeliveryState, Done, Kept, Message, Outcome, Reply, ReplyWhen,
+    Taken, Told,
+    caller::{Caller, Wants},
+    recovery::IsKept,
+};
+
+/// How far a message has come.
+pub(super) enum Way {
+    /// Durable, its steps ahead of it.
+    Kept(Message),
+    /// Durable with its deliveries.
+    Taken(Queued),
+}
+
+impl Line {
+    /// Makes a message durable, together with what its steps make of it where that may be.
+    pub(super) async fn take(
+        &self,
+        received: Received,
+        seat: Option<Seat>,
+        caller: &mut Caller,
+    ) -> Result<Way, Exit> {
+        let (arrival, unreadable) = self.enter(received, seat.as_ref(), caller);
+        if seat.is_none() && unreadable.is_none() && self.is_enough(&arrival, caller) {
+            return self.take_in_one_write(arrival, caller).await;
+        }
+        self.store(arrival, unreadable, seat).await.map(Way::Kept)
+    }
+
+    /// Whether one write is enough.
+    fn is_enough(&self, arrival: &Arrival, caller: &Caller) -> bool {
+        self.reply.when != ReplyWhen::Stored
+            && caller.wants == Wants::Answer
+            && arrival.again.is_none()
+            && !self.recovery.is_shut()
+            && self.recovery.first_copy(arrival.message.identity).is_none()
+            && !self.store.keeps_first()
+    }
+
+    async fn take_in_one_write(&self, arrival: Arrival, caller: &mut Caller) -> Result<Way, Exit> {
+        let message = arrival.message.clone();
+        match self.transform_now(message.clone()).and_then(|transformed| self.route(transformed)) {
+            Ok(routed) => self.take_routed(arrival, routed, caller).await,
+            Err(Exit::Halted(halted)) => {
+                let (reply, closed) = halted.told_and_closed();
+                self.take_closed(arrival, (reply, closed), caller).await
+            }
+            Err(exit) => Err(exit),
+        }
+    }
+
+    async fn take_routed(&self, arrival: Arrival, routed: Routed, caller: &mut Caller) -> Result<Way, Exit> {
+        let Routed { message, processed, fresh } = routed;
+        let outcome = processed.outcome;
+        match self.taken(arrival, Done::Queue(processed), caller).await? {
+            Ok(done) => Ok(Way::Taken(self.hand_over((message, outcome), fresh, &done, caller))),
+            Err(kept) => Ok(Way::Kept(kept)),
+        }
+    }
+
+    async fn take_closed(
+        &self,
+        arrival: Arrival,
+        (reply, closed): (Reply, Closed),
+        caller: &mut Caller,
+    ) -> Result<Way, Exit> {
+        let (id, outcome) = (arrival.message.id, closed.outcome);
+        match self.taken(arrival, Done::Close(closed), caller).await? {
+            Ok(_) => {
+                self.arrivals.leave(id);
+                self.observer.ended(&self.channel, Some(id), outcome);
+                Err(Exit::Closed(Box::new(reply)))
+            }
+            Err(kept) => Ok(Way::Kept(kept)),
+        }
+    }
+
+    /// Returns what [`crate::Store::queue`] does, or the message where it is only kept.
+    async fn taken(
+        &self,
+        arrival: Arrival,
+        done: Done,
+        caller: &mut Caller,
+    ) -> Result<Result<Vec<(DeliveryId, DeliveryState)>, Message>, Exit> {
+        let message = arrival.message.clone();
+        let taken = match self.store.take(arrival.clone(), done).await {
+            Ok(taken) => taken,
+            Err(error) => return Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
+        };
+        if caller.is_abandoned() {
+            // What its source noted of that came before the message was kept.
+            let reply = Reply::of(Outcome::Unavailable);
+            self.told(message.id, Told { state: AnswerState::Unavailable, reply });
+        }
+        match taken {
+            Taken { kept: Kept::New(_), done: Some(done) } => {
+                caller.kept();
+                Ok(Ok(done))
+            }
+            Taken { kept: Kept::New(flags), done: None } => Ok(Err(as_kept(message, &flags))),
+            Taken { kept: Kept::Again(first), .. } => self.stand_for(first, arrival, None).await.map(Err),
+        }
+    }
+}
