@@ -9,17 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::params;
-
 use crate::{
-    codes::{Coded, json_unless, nanoseconds, parsed_or_default},
+    codes::Coded,
     filters::{Filter, Filters, run_of},
-    journal::Found,
     large::Large,
-    ledger::{FiledMessage, Filing},
+    ledger::Filing,
     load,
     packing::{self, Packer},
-    rows::{ContentRow, DeliveryRow, Entry, Image, MessageRow, PartRow, PayloadRow},
+    put::{self, Share},
     spans::{Span, Spans},
     tables::{Tables, Unusable, first},
 };
@@ -41,14 +38,6 @@ pub(crate) struct Filer {
 pub(crate) struct SpanFile {
     pub(crate) tables: Tables,
     packer: Packer,
-}
-
-/// What of a filing goes into one span.
-#[derive(Default)]
-struct Share<'a> {
-    messages: Vec<&'a FiledMessage>,
-    deliveries: Vec<(&'a DeliveryRow, Option<&'a PayloadRow>)>,
-    filters: Vec<&'a (u64, i64, Vec<u8>)>,
 }
 
 impl Filer {
@@ -73,8 +62,8 @@ impl Filer {
     pub(crate) fn remember_highest(&mut self) -> rusqlite::Result<()> {
         let (message, delivery) = self.highest()?;
         self.register.commit(|register| {
-            put_number(register, "messages", message)?;
-            put_number(register, "deliveries", delivery)
+            put::number(register, "messages", message)?;
+            put::number(register, "deliveries", delivery)
         })
     }
 
@@ -89,8 +78,8 @@ impl Filer {
             }
         }
         self.register.commit(|register| {
-            filing.entries.iter().try_for_each(|entry| put_entry(register, entry))?;
-            put_number(register, "filed", filing.through)
+            filing.entries.iter().try_for_each(|entry| put::entry(register, entry))?;
+            put::number(register, "filed", filing.through)
         })
     }
 
@@ -246,26 +235,7 @@ impl SpanFile {
     fn file(&mut self, share: &Share<'_>) -> rusqlite::Result<()> {
         let packer = &mut self.packer;
         let done = self.tables.commit(|tables| {
-            for message in &share.messages {
-                put_message(tables, &message.row)?;
-                if let Some(content) = &message.content {
-                    put_content(tables, packer, (message.row.id, content))?;
-                }
-                for part in message.parts.iter().flat_map(|parts| parts.iter()) {
-                    put_part(tables, packer, message.row.id, part)?;
-                }
-            }
-            put_keys(tables, share)?;
-            for (row, payload) in &share.deliveries {
-                put_delivery(tables, row)?;
-                if let Some(payload) = payload {
-                    put_payload(tables, packer, row.id, payload)?;
-                }
-            }
-            for (run, newest, bits) in &share.filters {
-                let sql = "INSERT OR REPLACE INTO filters (run, newest, bits) VALUES (?1, ?2, ?3)";
-                tables.run(sql, (*run as i64, newest, bits))?;
-            }
+            put::share(tables, packer, share)?;
             packer.learn(&tables.connection)
         });
         if done.is_err() {
@@ -276,206 +246,7 @@ impl SpanFile {
     }
 }
 
-const PUT_MESSAGE: &str = "INSERT INTO messages (id, channel, received, state, outcome, answer, told, version,
-    identity, size, copied, bytes, copy, effect, control_id, kind, sender, flags, batch, place, starts, marks, why,
-    halt, inputs, reply, successor, predecessors)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28)
-    ON CONFLICT (id) DO UPDATE SET state = ?4, outcome = ?5, answer = ?6, told = ?7, version = ?8, starts = ?21,
-    marks = ?22, why = ?23, halt = ?24, inputs = ?25, reply = ?26, successor = ?27, predecessors = ?28";
-
-fn put_message(tables: &Tables, row: &MessageRow) -> rusqlite::Result<()> {
-    tables.run(
-        PUT_MESSAGE,
-        params![
-            row.id as i64,
-            tables.channel(&row.channel)?,
-            row.received,
-            row.state.code(),
-            row.outcome.map(Coded::code),
-            row.answer.code(),
-            row.told.map(Coded::code),
-            tables.version(&row.version)?,
-            row.identity,
-            row.size as i64,
-            row.copied,
-            row.bytes,
-            row.copy,
-            row.effect,
-            row.control_id,
-            row.kind,
-            row.sender,
-            row.flags,
-            row.batch.map(|(batch, _)| batch),
-            row.batch.map(|(_, place)| place),
-            row.starts,
-            row.marks,
-            row.why,
-            row.halt,
-            row.inputs,
-            row.reply,
-            row.successor.map(|id| id as i64),
-            json_unless(row.predecessors.is_empty(), &row.predecessors),
-        ],
-    )?;
-    Ok(())
-}
-
-fn put_content(
-    tables: &Tables,
-    packer: &mut Packer,
-    (message, content): (u64, &ContentRow),
-) -> rusqlite::Result<()> {
-    let packed = packer.pack(content)?;
-    let sql = "INSERT OR IGNORE INTO contents (message, dictionary, packed) VALUES (?1, ?2, ?3)";
-    tables.run(sql, (message as i64, packed.dictionary, packed.bytes)).map(drop)
-}
-
-fn put_part(tables: &Tables, packer: &mut Packer, message: u64, part: &PartRow) -> rusqlite::Result<()> {
-    let packed = packer.pack(&(&part.halt, &part.body))?;
-    let sql = "INSERT OR REPLACE INTO parts (message, part, control_id, dictionary, packed) VALUES (?1, ?2, ?3, ?4, ?5)";
-    tables.run(sql, (message as i64, part.part, &part.control_id, packed.dictionary, packed.bytes)).map(drop)
-}
-
-/// Makes the messages findable by their control ids and search keys. In order: neighbours share a page.
-fn put_keys(tables: &Tables, share: &Share<'_>) -> rusqlite::Result<()> {
-    let mut keys: Vec<(u64, String, u64)> = Vec::new();
-    for message in &share.messages {
-        let Some(content) = &message.content else { continue };
-        let id = message.row.id;
-        keys.extend(values(&message.row, content)?.into_iter().map(|value| (id >> 14, value, id)));
-    }
-    keys.sort_unstable();
-    let mut statement = tables
-        .connection
-        .prepare_cached("INSERT OR IGNORE INTO keys (run, value, message) VALUES (?1, ?2, ?3)")?;
-    for (run, value, id) in keys {
-        statement.execute((run as i64, value, id as i64))?;
-    }
-    Ok(())
-}
-
-/// What a message is found by.
-pub(crate) fn values(row: &MessageRow, content: &ContentRow) -> rusqlite::Result<Vec<String>> {
-    let keys: Vec<(String, String)> = parsed_or_default(content.keys.clone())?;
-    let mut values: Vec<String> = keys.into_iter().map(|(_, value)| value).collect();
-    values.extend(row.control_id.clone());
-    values.retain(|value| !value.is_empty());
-    values.sort_unstable();
-    values.dedup();
-    Ok(values)
-}
-
-const PUT_DELIVERY: &str = "INSERT INTO deliveries (id, message, part, outlet, state, lane, effect, after, pending,
-    parked, attempts, counted, doubts, spent_ms, not_before, stopped, why, ending, keys, note)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
-    ON CONFLICT (id) DO UPDATE SET state = ?5, lane = ?6, pending = ?9, parked = ?10, attempts = ?11, counted = ?12,
-    doubts = ?13, spent_ms = ?14, not_before = ?15, stopped = ?16, why = ?17, ending = ?18, note = ?20";
-
-fn put_delivery(tables: &Tables, row: &DeliveryRow) -> rusqlite::Result<()> {
-    let outlet = tables.outlet(tables.channel(&row.channel)?, &row.destination)?;
-    tables.run(
-        PUT_DELIVERY,
-        params![
-            row.id as i64,
-            row.message as i64,
-            row.part,
-            outlet,
-            row.state.code(),
-            row.is_queued.then_some(outlet),
-            row.effect,
-            row.after,
-            row.is_pending,
-            row.is_parked,
-            row.tally.attempts,
-            row.tally.counted,
-            row.tally.doubts,
-            row.tally.spent_ms as i64,
-            row.tally.not_before.map(nanoseconds),
-            row.tally.stopped,
-            row.tally.why,
-            row.ending,
-            row.keys,
-            row.note,
-        ],
-    )?;
-    Ok(())
-}
-
-fn put_payload(
-    tables: &Tables,
-    packer: &mut Packer,
-    delivery: u64,
-    payload: &PayloadRow,
-) -> rusqlite::Result<()> {
-    let packed = packer.pack(payload)?;
-    let sql = "INSERT OR REPLACE INTO payloads (delivery, dictionary, packed) VALUES (?1, ?2, ?3)";
-    tables.run(sql, (delivery as i64, packed.dictionary, packed.bytes)).map(drop)
-}
-
-fn put_entry(register: &Tables, entry: &Entry) -> rusqlite::Result<()> {
-    match entry {
-        Entry::Audit { at, by, what, subject } => register.run(
-            "INSERT INTO audit (at, by, what, subject) VALUES (?1, ?2, ?3, ?4)",
-            (at, by, what, subject),
-        ),
-        Entry::Switch { name, value: Some(value) } => {
-            register.run("INSERT OR REPLACE INTO switches (name, value) VALUES (?1, ?2)", (name, value))
-        }
-        Entry::Switch { name, value: None } => register.run("DELETE FROM switches WHERE name = ?1", [name]),
-        Entry::Version { hash, channel, text } => register.run(
-            "INSERT OR IGNORE INTO versions (hash, channel, text) VALUES (?1, ?2, ?3)",
-            (hash, channel, text),
-        ),
-    }
-    .map(drop)
-}
-
-fn put_number(register: &Tables, name: &str, number: u64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO numbers (name, number) VALUES (?1, ?2)
-        ON CONFLICT DO UPDATE SET number = max(number, excluded.number)";
-    register.run(sql, (name, number as i64)).map(drop)
-}
-
 fn highest(tables: &Tables, table: &str) -> rusqlite::Result<u64> {
     let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
     Ok(first(&tables.connection, &sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)
-}
-
-/// What the journal holds and the files do not, as it stands after the last record.
-pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
-    let mut messages: BTreeMap<
-        u64,
-        (Option<Arc<MessageRow>>, Option<Arc<ContentRow>>, Option<Arc<Vec<PartRow>>>),
-    > = BTreeMap::new();
-    let mut deliveries: BTreeMap<u64, (Option<Arc<DeliveryRow>>, Option<Arc<PayloadRow>>)> = BTreeMap::new();
-    let mut filing = Filing::default();
-    for record in found {
-        let mut rest = &record.rows[..];
-        while !rest.is_empty() {
-            let (image, behind) = postcard::take_from_bytes(rest)?;
-            rest = behind;
-            match image {
-                Image::Message(row) => {
-                    let id = row.id;
-                    messages.entry(id).or_default().0 = Some(row);
-                }
-                Image::Content(id, content) => messages.entry(id).or_default().1 = Some(content),
-                Image::Parts(id, parts) => messages.entry(id).or_default().2 = Some(parts),
-                Image::Delivery(row) => {
-                    let id = row.id;
-                    deliveries.entry(id).or_default().0 = Some(row);
-                }
-                Image::Payload(id, payload) => deliveries.entry(id).or_default().1 = Some(payload),
-                Image::Entry(entry) => filing.entries.push(entry),
-            }
-        }
-        filing.through = record.number;
-    }
-    let whole =
-        |(row, content, parts): (Option<_>, _, _)| row.map(|row| FiledMessage { row, content, parts });
-    filing.messages = messages.into_values().filter_map(whole).collect();
-    filing.deliveries =
-        deliveries.into_values().filter_map(|(row, payload)| row.map(|row| (row, payload))).collect();
-    Ok(filing)
 }

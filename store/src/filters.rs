@@ -76,7 +76,9 @@ impl Filter {
 
     pub(crate) fn of(marks: &[i64], newest: i64) -> Self {
         let mut filter = Self { newest, ..Self::empty() };
-        marks.iter().for_each(|mark| filter.set(*mark));
+        for mark in marks {
+            filter.set(*mark);
+        }
         filter
     }
 

@@ -14,7 +14,7 @@ use crate::{
     filters::{Filters, Maybe},
     journal::Journal,
     load,
-    rows::{ContentRow, DeliveryRow, Entry, Image, MessageRow, PartRow, PayloadRow},
+    rows::{Body, ContentRow, DeliveryRow, Entry, Image, MessageRow, PartRow, PayloadRow},
     spans::Spans,
 };
 
@@ -162,8 +162,7 @@ impl Ledger {
     }
 
     pub(crate) fn put_parts(&mut self, id: u64, parts: Vec<PartRow>) -> Result<(), Failure> {
-        self.weight +=
-            parts.iter().map(|part| part.body.as_ref().map_or(50, |body| body.len())).sum::<usize>();
+        self.weight += parts.iter().map(|part| part.body.as_ref().map_or(50, Body::len)).sum::<usize>();
         let parts = Arc::new(parts);
         self.journal.push(&Image::Parts(id, Arc::clone(&parts)))?;
         let Some(known) = self.messages.get_mut(&id) else { return Ok(()) };
@@ -218,7 +217,7 @@ impl Ledger {
     }
 
     pub(crate) fn put_payload(&mut self, id: u64, payload: PayloadRow) -> Result<(), Failure> {
-        self.weight += 200 + payload.body.as_ref().map_or(0, |body| body.len());
+        self.weight += 200 + payload.body.as_ref().map_or(0, Body::len);
         let payload = Arc::new(payload);
         self.journal.push(&Image::Payload(id, Arc::clone(&payload)))?;
         let Some(known) = self.deliveries.get_mut(&id) else { return Ok(()) };
@@ -456,12 +455,16 @@ impl Ledger {
         if self.messages.len() > UNFINISHED + self.unfiled.0.len() {
             let idle: Vec<u64> =
                 self.messages.keys().filter(|id| !self.unfiled.0.contains(id)).copied().collect();
-            idle.into_iter().for_each(|id| self.forget_message(id));
+            for id in idle {
+                self.forget_message(id);
+            }
         }
         if self.deliveries.len() > 2 * UNFINISHED + self.unfiled.1.len() {
             let idle: Vec<u64> =
                 self.deliveries.keys().filter(|id| !self.unfiled.1.contains(id)).copied().collect();
-            idle.into_iter().for_each(|id| self.forget_delivery(id));
+            for id in idle {
+                self.forget_delivery(id);
+            }
         }
     }
 

@@ -20,12 +20,15 @@ mod marks;
 mod messages;
 mod packing;
 mod people;
+mod put;
 mod repeats;
+mod replay;
 mod rows;
 mod spans;
 mod store;
 mod succession;
 mod tables;
+mod whole;
 mod writer;
 
 use std::{
@@ -148,13 +151,13 @@ fn open(
     filer: &mut Filer,
     inside: impl Iterator<Item = u64>,
 ) -> Result<(Ledger, (u64, u64)), Unusable> {
-    let filed = filer.filed()?;
-    let found = journal::found(folder, filed).map_err(Unusable::File)?;
-    let last = found.last().map_or(filed, |record| record.number);
+    let through = filer.filed()?;
+    let found = journal::found(folder, through).map_err(Unusable::File)?;
+    let last = found.last().map_or(through, |record| record.number);
     if !found.is_empty() {
         let damaged =
             |error| Unusable::File(io::Error::other(format!("the journal cannot be read: {error}")));
-        let filing = filer::replayed(&found).map_err(damaged)?;
+        let filing = replay::replayed(&found).map_err(damaged)?;
         tracing::info!(
             messages = filing.messages.len(),
             "what the last run left in the journal is put into the files"

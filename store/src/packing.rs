@@ -147,9 +147,9 @@ mod tests {
         assert!(after.dictionary.is_some(), "a dictionary was learnt");
         assert!(after.bytes.len() < before.bytes.len(), "{} {}", after.bytes.len(), before.bytes.len());
         let mut unpacker = Unpacker::default();
-        let unpacked: String = unpacker.unpack(&tables.connection, &after).unwrap();
-        assert_eq!(unpacked, message(1));
-        let unpacked: String = unpacker.unpack(&tables.connection, &before).unwrap();
-        assert_eq!(unpacked, message(0));
+        let back: String = unpacker.unpack(&tables.connection, &after).unwrap();
+        assert_eq!(back, message(1));
+        let back: String = unpacker.unpack(&tables.connection, &before).unwrap();
+        assert_eq!(back, message(0));
     }
 }

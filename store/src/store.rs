@@ -1,22 +1,17 @@
 //! The engine's store, call by call: each hands its work to the writer, or looks into the files.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use engine::{
-    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash,
-    Interrupted, Intervention, Kept, LateAnswer, MessageId, Note, Piece, Position, Processed, Reading,
-    Settlement, Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
+    Act, Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
+    Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Reading, Settlement, Sibling,
+    Standing, Store, StoreError, Taken, Told, Waiting,
 };
 
 use crate::{
-    Sqlite,
-    codes::{parsed, parsed_or_default},
-    deliveries,
-    failure::Failure,
-    intake, load, messages, people,
-    rows::{ContentRow, MessageRow, PartRow, PayloadRow},
-    spans::look,
+    Sqlite, codes::parsed_or_default, deliveries, failure::Failure, intake, load, messages, people,
+    rows::MessageRow, spans::look,
 };
 
 /// After an end that was not in order: a message whose steps end the process does so within this time.
@@ -211,8 +206,8 @@ impl Store for Sqlite {
 
 impl Sqlite {
     /// A message that was found open, with its bytes.
-    async fn interrupted_one(&self, row: std::sync::Arc<MessageRow>) -> Result<Interrupted, StoreError> {
-        let large = std::sync::Arc::clone(&self.large);
+    async fn interrupted_one(&self, row: Arc<MessageRow>) -> Result<Interrupted, StoreError> {
+        let large = Arc::clone(&self.large);
         look(&self.spans, move |spans| {
             let content = match spans.of(row.id) {
                 Some(span) => spans.read(&span, |reader| {
@@ -234,110 +229,5 @@ impl Sqlite {
             Ok(Interrupted { message, reading, starts: row.starts, marks: row.marks, answer: row.answer })
         })
         .await
-    }
-
-    /// A delivery with all that belongs to it: from memory where it is young, else from its span.
-    pub(crate) async fn whole_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let peek = self.writer.write(move |ledger| Ok(ledger.peek(id.0))).await?;
-        let large = std::sync::Arc::clone(&self.large);
-        look(&self.spans, move |spans| {
-            let mut row = peek.delivery.clone();
-            if row.is_none() {
-                for span in spans.with_delivery(id.0) {
-                    let found = spans.read(&span, |reader| Ok(load::delivery(&reader.connection, id.0)?))?;
-                    if let Some(found) = found {
-                        row = Some(std::sync::Arc::new(found));
-                        break;
-                    }
-                }
-            }
-            let Some(row) = row else { return Ok(None) };
-            let mut whole = Whole {
-                message: peek.message.as_deref().cloned(),
-                content: peek.content.as_deref().cloned(),
-                parts: peek.parts.as_deref().cloned(),
-                payload: peek.payload.as_deref().cloned(),
-            };
-            if !peek.is_new
-                && let Some(span) = spans.of(row.message)
-            {
-                spans.read(&span, |reader| Ok(whole.complete(reader, &row)?))?;
-            }
-            whole.delivery(&row, &large)
-        })
-        .await
-    }
-}
-
-/// What belongs to a delivery, as far as it is known.
-struct Whole {
-    message: Option<MessageRow>,
-    content: Option<ContentRow>,
-    parts: Option<Vec<PartRow>>,
-    payload: Option<PayloadRow>,
-}
-
-impl Whole {
-    fn complete(
-        &mut self,
-        reader: &mut crate::spans::Reader,
-        of: &crate::rows::DeliveryRow,
-    ) -> rusqlite::Result<()> {
-        let (connection, unpacker) = (&reader.connection, &mut reader.unpacker);
-        if self.message.is_none() {
-            self.message = load::message(connection, of.message)?;
-        }
-        if self.content.is_none() {
-            self.content = load::content(connection, unpacker, of.message)?;
-        }
-        if self.parts.is_none() {
-            self.parts = Some(load::parts(connection, unpacker, of.message)?);
-        }
-        if self.payload.is_none() {
-            self.payload = Some(load::payload(connection, unpacker, of.id)?);
-        }
-        Ok(())
-    }
-
-    fn delivery(
-        self,
-        row: &crate::rows::DeliveryRow,
-        large: &crate::large::Large,
-    ) -> Result<Option<Delivery>, Failure> {
-        let Some(message) = self.message else { return Ok(None) };
-        let is_kept = self.content.is_some();
-        let content = match self.content {
-            Some(content) => Some((large.read(content.body)?, content.facts)),
-            None => None,
-        };
-        let message = message.whole(content)?;
-        let part = self.parts.unwrap_or_default().into_iter().find(|part| part.part == row.part);
-        let mut piece = Piece::whole(&message);
-        piece.place = (row.part > 0).then_some(row.part);
-        if let Some(part) = part {
-            if let Some(body) = part.body {
-                piece.body = large.read(body)?;
-            }
-            piece.control_id = part.control_id;
-            piece.halt = part.halt.map(|halt| parsed(&halt)).transpose()?;
-        }
-        let payload = self.payload.unwrap_or_default();
-        let body: Option<Content> = match payload.body {
-            Some(own) => Some(large.read(own)?),
-            None if row.is_pending || !is_kept => None,
-            None => Some(piece.body.clone()),
-        };
-        Ok(Some(Delivery {
-            id: DeliveryId(row.id),
-            piece,
-            destination: row.destination.to_string(),
-            effect: Hash(row.effect),
-            after: row.after.clone(),
-            body,
-            texts: parsed_or_default(payload.texts)?,
-            note: row.note.as_ref().map(|note| parsed(note)).transpose()?,
-            tally: row.tally.clone(),
-            message,
-        }))
     }
 }

@@ -10,7 +10,11 @@
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -32,6 +36,8 @@ const BATCH: usize = 1000;
 const TOLD_WITHIN: Duration = Duration::from_millis(20);
 /// How long rows stay out of the files: most messages have gone their way by then, and are filed once.
 const FILED_WITHIN: Duration = Duration::from_millis(150);
+/// A disk is quick where a write takes less.
+const AT_ONCE: Duration = Duration::from_millis(1);
 /// So many bytes are filed at once, without waiting for more.
 const ENOUGH: usize = 4 << 20;
 /// More than this waits for the filer.
@@ -46,7 +52,15 @@ pub(crate) struct Writer {
     commands: mpsc::Sender<Command>,
     filer: mpsc::Sender<Task>,
     threads: Option<(JoinHandle<bool>, JoinHandle<()>)>,
+    shared: Arc<Shared>,
     troubles: Troubles,
+}
+
+/// What whoever writes holds for as long.
+struct Shared {
+    core: Mutex<Core>,
+    /// Commands on their way to the thread.
+    queued: AtomicUsize,
 }
 
 /// Why nothing can be written at this moment: to the journal, to the files.
@@ -65,6 +79,8 @@ enum Command {
     /// Everything that was written before is to be in the files.
     File(oneshot::Sender<()>),
     Filed(Box<Filing>, Result<(), String>, Option<PathBuf>),
+    /// Something is due earlier than the thread knows.
+    Nudge,
     Stop,
 }
 
@@ -111,25 +127,28 @@ impl Writer {
         let (commands, asked) = mpsc::channel();
         let (tasks, given) = mpsc::channel();
         let troubles = Troubles::default();
-        let thread = Thread {
+        let core = Core {
             ledger,
-            asked,
             filer: tasks.clone(),
             held: VecDeque::new(),
             told: Vec::new(),
             told_due: None,
             file_due: None,
             try_due: None,
+            wakes: None,
+            took: Duration::ZERO,
             wanted: Vec::new(),
             is_filing: false,
             is_stopping: false,
             troubles: troubles.clone(),
         };
+        let shared = Arc::new(Shared { core: Mutex::new(core), queued: AtomicUsize::new(0) });
+        let thread = Thread { asked, shared: Arc::clone(&shared) };
         let back = commands.clone();
         let filing =
             std::thread::Builder::new().name("filer".to_owned()).spawn(move || file(filer, &given, &back))?;
         let writing = std::thread::Builder::new().name("store".to_owned()).spawn(move || thread.run())?;
-        Ok(Self { commands, filer: tasks, threads: Some((writing, filing)), troubles })
+        Ok(Self { commands, filer: tasks, threads: Some((writing, filing)), shared, troubles })
     }
 
     /// Has `work` done with the next record; returns when that is durable.
@@ -138,13 +157,49 @@ impl Writer {
         work: impl Fn(&mut Ledger) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (asker, answer) = oneshot::channel();
-        self.command(Command::Write(Box::new(Asked { work, result: None, asker })));
+        self.write_job(Box::new(Asked { work, result: None, asker }));
         answer.await.unwrap_or_else(|_| Err(StoreError("the thread that writes has ended".to_owned())))
+    }
+
+    /// Where nobody else writes, whoever asks does it at once, on a quick disk: to wake a thread takes as long.
+    fn write_job(&self, job: Box<dyn Job>) {
+        match self.alone() {
+            Some(mut core) if core.took < AT_ONCE => {
+                core.write(vec![job]);
+                core.file_if_due();
+                self.nudge(core);
+            }
+            _ => self.command(Command::Write(job)),
+        }
     }
 
     /// Leaves a word that the next record takes along.
     pub(crate) fn told(&self, id: MessageId, told: Told) {
-        self.command(Command::Told(id, told));
+        match self.alone() {
+            Some(mut core) => {
+                core.take_note(id, told);
+                self.nudge(core);
+            }
+            None => self.command(Command::Told(id, told)),
+        }
+    }
+
+    /// The core, where nobody holds it or waits for it.
+    fn alone(&self) -> Option<MutexGuard<'_, Core>> {
+        if self.shared.queued.load(Ordering::SeqCst) > 0 {
+            return None;
+        }
+        self.shared.core.try_lock().ok().filter(|core| core.held.is_empty() && !core.is_stopping)
+    }
+
+    /// Tells the thread where something is due before it looks by itself.
+    fn nudge(&self, mut core: MutexGuard<'_, Core>) {
+        let due = core.due();
+        if due.is_some() && core.wakes.is_none_or(|wakes| due < Some(wakes)) {
+            core.wakes = due;
+            drop(core);
+            self.command(Command::Nudge);
+        }
     }
 
     /// Returns when everything written so far is in the files, or cannot be put there now.
@@ -181,6 +236,7 @@ impl Writer {
     }
 
     fn command(&self, command: Command) {
+        self.shared.queued.fetch_add(1, Ordering::SeqCst);
         // An ended thread drops the command, and with it the sender of its answer: that is the answer.
         let _ = self.commands.send(command);
     }
@@ -244,8 +300,80 @@ fn file(mut filer: Filer, given: &mpsc::Receiver<Task>, back: &mpsc::Sender<Comm
 }
 
 struct Thread {
-    ledger: Ledger,
     asked: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+}
+
+impl Thread {
+    /// Says at its end whether everything is filed.
+    fn run(self) -> bool {
+        let mut due = None;
+        loop {
+            let first = self.next(due);
+            let mut core = self.shared.core();
+            let mut jobs = Vec::new();
+            if let Some(command) = first {
+                core.take(command, &mut jobs);
+            }
+            while jobs.len() < BATCH
+                && let Some(command) = self.shared.counted(self.asked.try_recv().ok())
+            {
+                core.take(command, &mut jobs);
+            }
+            core.take_held(&mut jobs);
+            core.write(jobs);
+            core.file_if_due();
+            if core.is_stopping && core.held.is_empty() {
+                core.write(Vec::new());
+                return self.file_the_rest(core);
+            }
+            due = core.due();
+            core.wakes = due;
+        }
+    }
+
+    /// Waits for a command, as long as nothing is due.
+    fn next(&self, due: Option<Instant>) -> Option<Command> {
+        let next = match due {
+            Some(due) => self.asked.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
+            None => self.asked.recv().ok(),
+        };
+        self.shared.counted(next)
+    }
+
+    /// Waits for the filer, and gives it what is left. One that fails leaves it to the journal.
+    fn file_the_rest(&self, mut core: MutexGuard<'_, Core>) -> bool {
+        for _ in 0..2 {
+            if !core.is_filing && core.ledger.has_unfiled() {
+                core.give_to_the_filer();
+            }
+            while core.is_filing {
+                let Ok(command) = self.asked.recv() else { return false };
+                core.take(command, &mut Vec::new());
+            }
+        }
+        !core.ledger.has_unfiled() && !core.troubles.any()
+    }
+}
+
+impl Shared {
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A command that has come is on its way no more.
+    fn counted(&self, command: Option<Command>) -> Option<Command> {
+        // The filer's own come uncounted.
+        if command.as_ref().is_some_and(|command| !matches!(command, Command::Filed(..))) {
+            self.queued.fetch_sub(1, Ordering::SeqCst);
+        }
+        command
+    }
+}
+
+/// Everything that is to be written, and is not yet filed.
+struct Core {
+    ledger: Ledger,
     filer: mpsc::Sender<Task>,
     /// Asked while too much waited for the filer.
     held: VecDeque<Box<dyn Job>>,
@@ -253,56 +381,18 @@ struct Thread {
     told_due: Option<Instant>,
     file_due: Option<Instant>,
     try_due: Option<Instant>,
-    /// Who waits for what is written to be filed: those that the filing under way covers, and those it does not.
+    /// When the thread looks by itself.
+    wakes: Option<Instant>,
+    /// How long a write takes of late.
+    took: Duration,
+    /// Who waits for what is written to be filed, and whether the filing under way covers it.
     wanted: Vec<(oneshot::Sender<()>, bool)>,
     is_filing: bool,
     is_stopping: bool,
     troubles: Troubles,
 }
 
-impl Thread {
-    /// Says at its end whether everything is filed.
-    fn run(mut self) -> bool {
-        while !self.is_stopping || !self.held.is_empty() {
-            let jobs = self.gather();
-            self.write(jobs);
-            self.file_if_due();
-        }
-        self.write(Vec::new());
-        self.file_the_rest()
-    }
-
-    /// Everything that is asked by now; nothing, when it is time to do what nobody waits for.
-    fn gather(&mut self) -> Vec<Box<dyn Job>> {
-        let mut jobs = Vec::new();
-        while jobs.is_empty() && !self.is_stopping {
-            if !self.is_too_much() && !self.held.is_empty() {
-                break;
-            }
-            let Some(command) = self.next() else { return jobs };
-            self.take(command, &mut jobs);
-            if self.is_due() {
-                break;
-            }
-        }
-        while jobs.len() < BATCH
-            && let Ok(command) = self.asked.try_recv()
-        {
-            self.take(command, &mut jobs);
-        }
-        if !self.is_too_much() && !self.held.is_empty() {
-            let room = BATCH.saturating_sub(jobs.len()).min(self.held.len());
-            let mut earlier: Vec<Box<dyn Job>> = self.held.drain(..room).collect();
-            if !self.held.is_empty() {
-                self.held.extend(jobs);
-                return earlier;
-            }
-            earlier.append(&mut jobs);
-            return earlier;
-        }
-        jobs
-    }
-
+impl Core {
     fn take(&mut self, command: Command, jobs: &mut Vec<Box<dyn Job>>) {
         match command {
             Command::Write(job) if self.is_too_much() => self.held.push_back(job),
@@ -310,21 +400,26 @@ impl Thread {
             Command::Told(id, told) => self.take_note(id, told),
             Command::File(tell) => self.wanted.push((tell, false)),
             Command::Filed(filing, done, prepared) => self.filed(*filing, done, prepared),
+            Command::Nudge => {}
             Command::Stop => self.is_stopping = true,
         }
     }
 
-    /// Waits for a command, as long as nothing is due.
-    fn next(&self) -> Option<Command> {
-        let due = [self.told_due, self.file_due.filter(|_| !self.is_filing), self.try_due];
-        match due.into_iter().flatten().min() {
-            Some(due) => self.asked.recv_timeout(due.saturating_duration_since(Instant::now())).ok(),
-            None => self.asked.recv().ok(),
+    /// Puts those that were held before those that came since.
+    fn take_held(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
+        if self.is_too_much() || self.held.is_empty() {
+            return;
         }
+        self.held.extend(jobs.drain(..));
+        let room = BATCH.min(self.held.len());
+        jobs.extend(self.held.drain(..room));
     }
 
-    fn is_due(&self) -> bool {
-        !self.is_filing && self.wanted.iter().any(|(_, covered)| !covered)
+    /// When something has to be done though nobody asks.
+    fn due(&self) -> Option<Instant> {
+        let at_once = (!self.is_too_much() && !self.held.is_empty()).then(Instant::now);
+        let file = self.file_due.filter(|_| !self.is_filing);
+        [self.told_due, file, self.try_due, at_once].into_iter().flatten().min()
     }
 
     fn is_too_much(&self) -> bool {
@@ -361,7 +456,9 @@ impl Thread {
                 self.ledger.undo(mark);
             }
         }
+        let began = Instant::now();
         let written = if is_tried { self.ledger.commit_at_least(start) } else { self.ledger.commit(start) };
+        self.took = (self.took * 7 + began.elapsed()) / 8;
         let answer = match written {
             Ok(has_written) => {
                 self.told.clear();
@@ -440,20 +537,6 @@ impl Thread {
         self.wanted = others;
         let covered: Vec<(oneshot::Sender<()>, bool)> = covered;
         tell_all(covered.into_iter());
-    }
-
-    /// Waits for the filer, and gives it what is left. One that fails leaves it to the journal.
-    fn file_the_rest(&mut self) -> bool {
-        for _ in 0..2 {
-            if !self.is_filing && self.ledger.has_unfiled() {
-                self.give_to_the_filer();
-            }
-            while self.is_filing {
-                let Ok(command) = self.asked.recv() else { return false };
-                self.take(command, &mut Vec::new());
-            }
-        }
-        !self.ledger.has_unfiled() && !self.troubles.any()
     }
 }
 

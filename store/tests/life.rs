@@ -3,7 +3,7 @@
 
 mod stage;
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use engine::{
     Act, Again, Ages, AnswerState, Arrival, Closed, Content, DeliveryState, Filling, History, Intervention,
@@ -240,12 +240,11 @@ async fn forgetting_gives_the_space_back() {
     let mut noise = 1_u64;
     for number in 0..60 {
         // What packs badly.
-        let body: String = (0..120_000)
-            .map(|_| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                format!("{:08x}", noise >> 32)
-            })
-            .collect();
+        let mut body = String::new();
+        while body.len() < 960_000 {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            write!(body, "{:08x}", noise >> 32).unwrap();
+        }
         let id = store.next_message();
         store.keep(vec![arrival(id, &format!("A{number}"), &body)]).await.unwrap();
         store.queue(processed(id, &format!("A{number}"), Vec::new())).await.unwrap();

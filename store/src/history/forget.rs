@@ -12,9 +12,10 @@ use rusqlite::{Connection, Row};
 use crate::{
     codes::{Coded, nanoseconds},
     failure::Failure,
-    filer::{Filer, values},
+    filer::Filer,
     load,
     packing::Unpacker,
+    put::values,
     rows::Body,
     tables::{Tables, first},
     writer::Writer,

@@ -10,13 +10,13 @@ use crate::{
     failure::Failure,
     large::Large,
     load,
-    rows::{Body, PartRow},
+    rows::{Body, DeliveryRow, PartRow},
     spans::Reader,
     tables::first,
 };
 
 pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<Option<Shown>, Failure> {
-    let Reader { connection, unpacker } = reader;
+    let Reader { connection, unpacker } = &mut *reader;
     let sql = format!("SELECT {MESSAGE_ROW} FROM {MESSAGES} WHERE m.id = ?1");
     let Some(mut row) = first(connection, &sql, [id.0 as i64], read_message_row)? else { return Ok(None) };
     let Some(kept) = load::message(connection, id.0)? else { return Ok(None) };
@@ -29,36 +29,9 @@ pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<
         Some(content) => Some(bytes(large, content.body)?),
         None => None,
     };
-    let mut payloads = Vec::with_capacity(row.deliveries.len());
-    for delivery in load::deliveries_of(connection, id.0)? {
-        let payload = load::payload(connection, unpacker, delivery.id)?;
-        let of_part = parts.iter().find(|part| part.part == delivery.part).and_then(|part| part.body.clone());
-        let sent = match (payload.body, of_part) {
-            (Some(own), _) => Some(bytes(large, own)?),
-            _ if delivery.is_pending || body.is_none() => None,
-            (None, Some(of_part)) => Some(bytes(large, of_part)?),
-            (None, None) => body.clone(),
-        };
-        let texts: serde_json::Map<String, Value> = parsed_or_default(payload.texts)?;
-        let late = payload.late.into_iter().map(|(at, response)| {
-            let facts = parsed_or_default(response.facts)?;
-            Ok(ShownLate { at: written(at), facts, body: response.body.map(|body| body.to_vec()) })
-        });
-        let late = late.collect::<rusqlite::Result<Vec<ShownLate>>>()?;
-        let response_facts = match &payload.response {
-            Some(response) => Some(parsed_or_default(response.facts.clone())?),
-            None => None,
-        };
-        payloads.push(ShownPayload {
-            delivery: DeliveryId(delivery.id),
-            texts: Value::Object(texts),
-            inputs: value(payload.inputs.as_ref())?,
-            body: sent,
-            response: payload.response.and_then(|response| response.body).map(|body| body.to_vec()),
-            response_facts,
-            late,
-        });
-    }
+    let deliveries = load::deliveries_of(connection, id.0)?;
+    let carried = Carried { body: body.as_ref(), parts: &parts, large };
+    let payloads = deliveries.iter().map(|delivery| carried.payload(reader, delivery));
     Ok(Some(Shown {
         source: parsed_or_default(facts)?,
         superseded_by: kept.successor.map(MessageId),
@@ -67,11 +40,49 @@ pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<
         inputs: value(kept.inputs.as_ref())?,
         halt: value(kept.halt.as_ref())?,
         reply: value(kept.reply.as_ref())?,
+        payloads: payloads.collect::<rusqlite::Result<_>>()?,
         body,
         parts: parts.into_iter().map(|part| shown_part(large, part)).collect::<rusqlite::Result<_>>()?,
-        payloads,
         row,
     }))
+}
+
+/// What a message's deliveries may carry.
+struct Carried<'a> {
+    body: Option<&'a Vec<u8>>,
+    parts: &'a [PartRow],
+    large: &'a Large,
+}
+
+impl Carried<'_> {
+    fn payload(&self, reader: &mut Reader, delivery: &DeliveryRow) -> rusqlite::Result<ShownPayload> {
+        let payload = load::payload(&reader.connection, &mut reader.unpacker, delivery.id)?;
+        let part = self.parts.iter().find(|part| part.part == delivery.part);
+        let sent = match (payload.body, part.and_then(|part| part.body.clone())) {
+            (Some(own), _) => Some(bytes(self.large, own)?),
+            _ if delivery.is_pending || self.body.is_none() => None,
+            (None, Some(of_part)) => Some(bytes(self.large, of_part)?),
+            (None, None) => self.body.cloned(),
+        };
+        let texts: serde_json::Map<String, Value> = parsed_or_default(payload.texts)?;
+        let late = payload.late.into_iter().map(|(at, response)| {
+            let facts = parsed_or_default(response.facts)?;
+            Ok(ShownLate { at: written(at), facts, body: response.body.map(|body| body.to_vec()) })
+        });
+        let response_facts = match &payload.response {
+            Some(response) => Some(parsed_or_default(response.facts.clone())?),
+            None => None,
+        };
+        Ok(ShownPayload {
+            delivery: DeliveryId(delivery.id),
+            texts: Value::Object(texts),
+            inputs: value(payload.inputs.as_ref())?,
+            body: sent,
+            late: late.collect::<rusqlite::Result<_>>()?,
+            response: payload.response.and_then(|response| response.body).map(|body| body.to_vec()),
+            response_facts,
+        })
+    }
 }
 
 fn shown_part(large: &Large, part: PartRow) -> rusqlite::Result<ShownPart> {
