@@ -26,6 +26,9 @@ pub enum OpenError {
         folder = folder.display()
     )]
     Newer { folder: PathBuf, found: i64, known: i64 },
+    /// Something that was answered is not there any more.
+    #[error("the store in `{folder}` is damaged: {why}", folder = folder.display())]
+    Damaged { folder: PathBuf, why: String },
     /// `SQLite` cannot read or write the file.
     #[error("cannot open the store in `{folder}`: {why}", folder = folder.display())]
     Database { folder: PathBuf, why: String },

@@ -226,7 +226,9 @@ impl SpanFile {
         let tables = Tables::open_span(path).map_err(|unusable| match unusable {
             Unusable::Database(error) => error,
             Unusable::File(error) => rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
-            Unusable::Layout { .. } => rusqlite::Error::InvalidPath(PathBuf::from(path)),
+            Unusable::Layout { .. } | Unusable::Damaged(_) => {
+                rusqlite::Error::InvalidPath(PathBuf::from(path))
+            }
         })?;
         let packer = Packer::open(&tables.connection)?;
         Ok(Self { tables, packer })

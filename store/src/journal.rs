@@ -2,13 +2,14 @@
 //!
 //! A record is one write of the store: the rows that it changed, as they stand after it. Records are appended to a
 //! segment, a file that was filled with zeros and synced before, so that an append changes no metadata and a sync is as
-//! short as the disk allows. A segment whose rows are all in the files is written over. Each segment is sealed with a
-//! number of its own: what stands behind the last record, from an earlier use, is never taken for one.
+//! short as the disk allows. A segment whose rows are all in the files is written over. Each use of one is a turn with a
+//! number and a seal of its own: what stands behind the last record, from an earlier use, is never taken for one, and
+//! of two that begin with the same record the later turn counts. Reading back is in `replay.rs`.
 
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -20,11 +21,11 @@ const SEGMENT: u64 = 1 << 20;
 /// How many segments are kept for the next use, and how many from one run to the next.
 const SPARE: usize = 24;
 const LEFT: usize = 2;
-/// At the beginning of a segment: the word, its seal, and the number of its first record.
-const HEAD: usize = 20;
-const WORD: [u8; 4] = *b"RLJ1";
+/// At the beginning of a segment: the word, its checksum, its seal, the number of its first record, and its turn.
+pub(crate) const HEAD: usize = 32;
+const WORD: [u8; 4] = *b"RLJ2";
 /// Before each record: its length, its checksum and its number.
-const MARK: usize = 16;
+pub(crate) const MARK: usize = 16;
 
 /// Where the writer appends.
 pub(crate) struct Journal {
@@ -37,6 +38,8 @@ pub(crate) struct Journal {
     next: u64,
     /// The next name for a segment's file.
     named: u32,
+    /// The next turn.
+    turn: u64,
     /// The record that is being put together.
     record: Vec<u8>,
 }
@@ -54,23 +57,36 @@ struct Full {
     last: u64,
 }
 
-/// One record that was found.
-pub(crate) struct Found {
-    pub(crate) number: u64,
-    pub(crate) rows: Vec<u8>,
+/// What a segment says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seal: u64,
+    /// The number of its first record.
+    pub(crate) first: u64,
+    /// Of the uses of all segments, which this is.
+    pub(crate) turn: u64,
 }
 
 impl Journal {
-    /// Opens the folder; what was appended and not filed is read first, with [`found`].
+    /// Opens the folder to append record `next`; what was appended and not filed is read first, with `replay.rs`.
     pub(crate) fn open(store: &Path, next: u64) -> io::Result<Self> {
         let folder = store.join(FOLDER);
-        let spare = segments(&folder)?;
-        let named = spare.iter().filter_map(|path| name_of(path)).max().map_or(0, |highest| highest + 1);
-        let mut journal =
-            Self { folder, current: None, full: Vec::new(), spare, next, named, record: vec![0; MARK] };
-        while journal.spare.len() > LEFT {
-            journal.drop_one()?;
+        let paths = segments(store)?;
+        let named = paths.iter().filter_map(|path| name_of(path)).max().map_or(0, |highest| highest + 1);
+        let mut used: Vec<(u64, PathBuf)> = Vec::with_capacity(paths.len());
+        for path in paths {
+            let head = Head::of(&fs::read(&path)?).ok().flatten();
+            used.push((head.map_or(0, |head| head.turn), path));
         }
+        used.sort();
+        let turn = used.last().map_or(1, |(turn, _)| turn + 1);
+        // The newest stays: it tells the next opening how far the journal went.
+        for (_, path) in used.drain(..used.len().saturating_sub(LEFT)) {
+            fs::remove_file(path)?;
+        }
+        let spare = used.into_iter().map(|(_, path)| path).collect();
+        let mut journal =
+            Self { folder, current: None, full: Vec::new(), spare, next, named, turn, record: vec![0; MARK] };
         if journal.spare.is_empty() {
             let path = journal.fresh_path();
             prepare(&path)?;
@@ -149,9 +165,11 @@ impl Journal {
             prepare(&path)?;
             path
         };
-        let segment = Segment::begin(path.clone(), self.next, length);
-        if segment.is_err() {
-            self.spare.push(path);
+        self.turn += 1;
+        let segment = Segment::begin(path.clone(), (self.next, self.turn - 1), length);
+        // One that is gone is not asked for again; any other has its turn after the rest.
+        if segment.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+            self.spare.insert(0, path);
         }
         self.current = Some(segment?);
         Ok(())
@@ -163,7 +181,8 @@ impl Journal {
         self.full = full;
         for Full { path, .. } in filed {
             let is_usual = fs::metadata(&path).is_ok_and(|file| file.len() == SEGMENT);
-            if self.spare.len() < SPARE && is_usual {
+            // While none is current, it may be the newest, which tells how far the journal went.
+            if self.current.is_none() || (self.spare.len() < SPARE && is_usual) {
                 self.spare.push(path);
             } else {
                 // One that stays costs room; the next opening takes it up.
@@ -187,18 +206,21 @@ impl Journal {
         self.next - 1
     }
 
+    #[cfg(test)]
+    pub(crate) fn as_if_the_last_append_had_failed(&mut self) {
+        self.next -= 1;
+        let segment = self.current.take().expect("something was appended");
+        self.full.push(Full { path: segment.path, last: self.next });
+    }
+
     fn fresh_path(&mut self) -> PathBuf {
         self.named += 1;
         self.folder.join(format!("{:08}", self.named - 1))
     }
-
-    fn drop_one(&mut self) -> io::Result<()> {
-        self.spare.pop().map_or(Ok(()), fs::remove_file)
-    }
 }
 
 impl Segment {
-    fn begin(path: PathBuf, first: u64, length: u64) -> io::Result<Self> {
+    fn begin(path: PathBuf, (first, turn): (u64, u64), length: u64) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let mut size = file.metadata()?.len();
         if HEAD as u64 + length > size {
@@ -208,12 +230,8 @@ impl Segment {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seal = now.as_nanos() as u64 ^ (u64::from(std::process::id()) << 32);
-        let mut head = [0; HEAD];
-        head[..4].copy_from_slice(&WORD);
-        head[4..12].copy_from_slice(&seal.to_be_bytes());
-        head[12..].copy_from_slice(&first.to_be_bytes());
         // Synced with the first record.
-        file.write_all_at(&head, 0)?;
+        file.write_all_at(&Head { seal, first, turn }.bytes(), 0)?;
         Ok(Self { file, path, seal, end: HEAD as u64, size })
     }
 }
@@ -234,56 +252,37 @@ fn fill(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// The records behind `filed`, in order. What stands behind a torn one was never answered.
-pub(crate) fn found(store: &Path, filed: u64) -> io::Result<Vec<Found>> {
-    let folder = store.join(FOLDER);
-    fs::create_dir_all(&folder)?;
-    let mut read: Vec<(u64, Vec<Found>)> = Vec::new();
-    for path in segments(&folder)? {
-        if let Some(segment) = records(&fs::read(path)?, filed) {
-            read.push(segment);
+impl Head {
+    fn bytes(self) -> [u8; HEAD] {
+        let mut bytes = [0; HEAD];
+        bytes[..4].copy_from_slice(&WORD);
+        bytes[8..16].copy_from_slice(&self.seal.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.first.to_be_bytes());
+        bytes[24..].copy_from_slice(&self.turn.to_be_bytes());
+        let sum = crc32fast::hash(&bytes[8..]);
+        bytes[4..8].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    /// The head of a segment; `None` of one that was never used, `Err` of one that cannot be read.
+    pub(crate) fn of(segment: &[u8]) -> Result<Option<Self>, ()> {
+        let head = segment.get(..HEAD).unwrap_or(segment);
+        if head.iter().all(|byte| *byte == 0) {
+            return Ok(None);
         }
+        let number = |at: usize| {
+            head.get(at..at + 8).and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)))
+        };
+        let (Some(seal), Some(first), Some(turn)) = (number(8), number(16), number(24)) else {
+            return Err(());
+        };
+        let read = Self { seal, first, turn };
+        if read.bytes() == head { Ok(Some(read)) } else { Err(()) }
     }
-    read.sort_by_key(|(first, _)| *first);
-    let firsts: Vec<u64> = read.iter().map(|(first, _)| *first).collect();
-    let mut found: Vec<Found> = Vec::new();
-    for (index, (_, records)) in read.into_iter().enumerate() {
-        // A segment that begins anew voids what a failed write left in the one before.
-        let until = firsts.get(index + 1).copied().unwrap_or(u64::MAX);
-        found.extend(records.into_iter().filter(|record| record.number < until));
-    }
-    Ok(found)
 }
 
-fn records(segment: &[u8], filed: u64) -> Option<(u64, Vec<Found>)> {
-    if segment.get(..4)? != WORD {
-        return None;
-    }
-    let seal = u64::from_be_bytes(segment.get(4..12)?.try_into().ok()?);
-    let first = u64::from_be_bytes(segment.get(12..HEAD)?.try_into().ok()?);
-    let mut rest = segment.get(HEAD..)?;
-    let mut found = Vec::new();
-    let mut expected = first;
-    while let Some((number, rows, behind)) = record(rest, seal, expected) {
-        if number > filed {
-            found.push(Found { number, rows: rows.to_vec() });
-        }
-        expected = number + 1;
-        rest = behind;
-    }
-    Some((first, found))
-}
-
-fn record(bytes: &[u8], seal: u64, expected: u64) -> Option<(u64, &[u8], &[u8])> {
-    let (mark, rest) = bytes.split_at_checked(MARK)?;
-    let length = u32::from_be_bytes(mark[..4].try_into().ok()?) as usize;
-    let sum = u32::from_be_bytes(mark[4..8].try_into().ok()?);
-    let number = u64::from_be_bytes(mark[8..].try_into().ok()?);
-    let (rows, behind) = rest.split_at_checked(length)?;
-    (number == expected && checksum(seal, number, rows) == sum).then_some((number, rows, behind))
-}
-
-fn checksum(seal: u64, number: u64, rows: &[u8]) -> u32 {
+/// Of one record; the seal and the number are in it, so that a record counts in its own place alone.
+pub(crate) fn checksum(seal: u64, number: u64, rows: &[u8]) -> u32 {
     let mut sum = crc32fast::Hasher::new();
     sum.update(&seal.to_be_bytes());
     sum.update(&number.to_be_bytes());
@@ -291,9 +290,12 @@ fn checksum(seal: u64, number: u64, rows: &[u8]) -> u32 {
     sum.finalize()
 }
 
-fn segments(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files of the journal, by name; makes the folder where there is none.
+pub(crate) fn segments(store: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = store.join(FOLDER);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(&folder)? {
         let path = entry?.path();
         if name_of(&path).is_some() {
             found.push(path);
@@ -305,89 +307,4 @@ fn segments(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn name_of(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::rows::{Entry, Image};
-
-    fn image(name: &str) -> Image {
-        Image::Entry(Arc::new(Entry::Switch { name: name.to_owned(), value: None }))
-    }
-
-    fn append(journal: &mut Journal, name: &str) -> u64 {
-        journal.push(&image(name)).unwrap();
-        journal.append().unwrap()
-    }
-
-    fn names(folder: &Path, filed: u64) -> Vec<String> {
-        let name = |found: &Found| match postcard::from_bytes(&found.rows).unwrap() {
-            Image::Entry(entry) => match &*entry {
-                Entry::Switch { name, .. } => name.clone(),
-                _ => String::new(),
-            },
-            _ => String::new(),
-        };
-        found(folder, filed).unwrap().iter().map(name).collect()
-    }
-
-    #[test]
-    fn what_was_appended_is_found_and_what_is_filed_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(names(folder.path(), 0).is_empty());
-        let mut journal = Journal::open(folder.path(), 1).unwrap();
-        for name in ["a", "b", "c"] {
-            append(&mut journal, name);
-        }
-        assert_eq!(names(folder.path(), 0), ["a", "b", "c"]);
-        assert_eq!(names(folder.path(), 2), ["c"]);
-    }
-
-    #[test]
-    fn a_torn_record_and_what_an_earlier_use_left_behind_it_are_not_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        names(folder.path(), 0);
-        let mut journal = Journal::open(folder.path(), 1).unwrap();
-        for name in ["a", "b", "c"] {
-            append(&mut journal, name);
-        }
-        drop(journal);
-        // Filed, and written over from its beginning: `b` and `c` stand behind.
-        let mut journal = Journal::open(folder.path(), 4).unwrap();
-        append(&mut journal, "d");
-        assert_eq!(names(folder.path(), 3), ["d"]);
-        let path = segments(&folder.path().join(FOLDER)).unwrap().remove(0);
-        let file = OpenOptions::new().write(true).open(path).unwrap();
-        file.write_all_at(b"x", (HEAD + MARK + 3) as u64).unwrap();
-        assert!(names(folder.path(), 3).is_empty());
-    }
-
-    #[test]
-    fn the_record_of_a_failed_append_is_void_once_another_stands_in_its_place() {
-        let folder = tempfile::tempdir().unwrap();
-        names(folder.path(), 0);
-        let mut journal = Journal::open(folder.path(), 1).unwrap();
-        append(&mut journal, "a");
-        append(&mut journal, "failed");
-        // As if the sync of the second had failed.
-        journal.next = 2;
-        let segment = journal.current.take().unwrap();
-        journal.full.push(Full { path: segment.path, last: 2 });
-        append(&mut journal, "b");
-        assert_eq!(names(folder.path(), 0), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_record_longer_than_a_segment_is_kept_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        names(folder.path(), 0);
-        let mut journal = Journal::open(folder.path(), 1).unwrap();
-        let long = "x".repeat(SEGMENT as usize + 5);
-        append(&mut journal, &long);
-        append(&mut journal, "b");
-        assert_eq!(names(folder.path(), 0), [long, "b".to_owned()]);
-    }
 }

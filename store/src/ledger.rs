@@ -94,6 +94,21 @@ pub(crate) struct Peek {
     pub(crate) is_new: bool,
 }
 
+impl Peek {
+    /// Whether no bytes of it lie in a file apart.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        let parts = self.parts.iter().flat_map(|parts| parts.iter());
+        let bodies = self
+            .content
+            .iter()
+            .map(|content| &content.body)
+            .chain(parts.filter_map(|part| part.body.as_ref()));
+        bodies
+            .chain(self.payload.iter().filter_map(|payload| payload.body.as_ref()))
+            .all(|body| matches!(body, Body::Here(_)))
+    }
+}
+
 impl Ledger {
     pub(crate) fn new(spans: Arc<Spans>, journal: Journal, filters: Filters, newest: u64) -> Self {
         Self {

@@ -32,7 +32,7 @@ mod whole;
 mod writer;
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -52,6 +52,7 @@ use journal::Journal;
 use large::Large;
 use ledger::Ledger;
 use marks::Marks;
+use replay::Ended;
 use spans::Spans;
 use tables::{REGISTER, Unusable};
 use writer::Writer;
@@ -91,12 +92,17 @@ impl Sqlite {
         let lock = lock::Lock::take(folder)?;
         let at = |unusable| cannot_open(folder, unusable);
         // It stands again when this run ends in order.
-        let ended_well = fs::remove_file(folder.join(ENDED_WELL)).is_ok() || !folder.join(REGISTER).exists();
+        let is_new = !folder.join(REGISTER).exists();
+        let ended = match fs::remove_file(folder.join(ENDED_WELL)) {
+            Ok(()) => Ended::Well,
+            Err(_) => Ended::Suddenly,
+        };
+        let ended_well = is_new || ended == Ended::Well;
         let spans = Arc::new(Spans::open(folder).map_err(Unusable::File).map_err(at)?);
         let large = Arc::new(Large::open(folder).map_err(Unusable::File).map_err(at)?);
         let mut filer = Filer::open(folder, Arc::clone(&spans), Arc::clone(&large)).map_err(at)?;
         let (marks, inside) = Marks::open(folder);
-        let opened = open(folder, &mut filer, inside.into_iter());
+        let opened = open(folder, &mut filer, (ended, inside.into_iter()));
         let (ledger, (message, delivery)) = opened.map_err(at)?;
         let writer = Writer::start(ledger, filer).map_err(Unusable::File).map_err(at)?;
         Ok(Self {
@@ -149,14 +155,13 @@ impl Drop for Sqlite {
 fn open(
     folder: &Path,
     filer: &mut Filer,
-    inside: impl Iterator<Item = u64>,
+    (ended, inside): (Ended, impl Iterator<Item = u64>),
 ) -> Result<(Ledger, (u64, u64)), Unusable> {
     let through = filer.filed()?;
-    let found = journal::found(folder, through).map_err(Unusable::File)?;
+    let found = replay::found(folder, through, ended)?;
     let last = found.last().map_or(through, |record| record.number);
     if !found.is_empty() {
-        let damaged =
-            |error| Unusable::File(io::Error::other(format!("the journal cannot be read: {error}")));
+        let damaged = |error| Unusable::Damaged(format!("a record of the journal cannot be read: {error}"));
         let filing = replay::replayed(&found).map_err(damaged)?;
         tracing::info!(
             messages = filing.messages.len(),
@@ -183,6 +188,7 @@ fn cannot_open(folder: &Path, unusable: Unusable) -> OpenError {
             cause,
             advice: "give this user the right to write there, or choose another folder",
         },
+        Unusable::Damaged(why) => OpenError::Damaged { folder, why },
         Unusable::Database(error) => OpenError::Database { folder, why: words(&error) },
         Unusable::Layout { found: 1, .. } => OpenError::Older { folder },
         Unusable::Layout { found, known } => OpenError::Newer { folder, found, known },

@@ -36,6 +36,8 @@ struct Names {
 pub(crate) enum Unusable {
     File(io::Error),
     Database(rusqlite::Error),
+    /// What was answered is not there.
+    Damaged(String),
     /// Of a layout that this program does not know, or knows no more.
     Layout {
         found: i64,

@@ -27,6 +27,9 @@ impl Sqlite {
     /// What memory knows is looked at first: what it does not know then is in a file by then.
     pub(crate) async fn whole_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let peek = self.writer.write(move |ledger| Ok(ledger.peek(id.0))).await?;
+        if let Some(row) = peek.delivery.as_ref().filter(|_| peek.is_new && peek.is_at_hand()) {
+            return Whole::of(&peek).delivery(row, &self.large).map_err(StoreError::from);
+        }
         let large = Arc::clone(&self.large);
         look(&self.spans, move |spans| {
             let row = match &peek.delivery {

@@ -32,7 +32,9 @@ use crate::{
 };
 
 /// How many fresh payloads an outlet keeps in memory; the rest is read back from the store.
-const FRESH: usize = 256;
+const FRESH: usize = 2048;
+/// Nor more than about so many bytes.
+const FRESH_BYTES: usize = 16 << 20;
 
 /// How long to wait before asking a store that failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
@@ -63,6 +65,14 @@ pub(crate) struct Fresh {
     pub(crate) effect: Hash,
     pub(crate) body: Option<Content>,
     pub(crate) texts: Texts,
+}
+
+impl Fresh {
+    /// About as many bytes as it holds alone.
+    fn weight(&self) -> usize {
+        let own = self.body.as_ref().filter(|body| **body != self.message.body);
+        1000 + self.message.body.len() + own.map_or(0, Content::len)
+    }
 }
 
 /// What a sender that waits hears of one delivery.
@@ -168,7 +178,8 @@ impl Outlet {
             (None, None)
         };
         let mut lanes = self.lanes();
-        let fresh = (lanes.len() < FRESH).then_some(fresh);
+        let is_little = (lanes.len() + 1) * fresh.weight() < FRESH_BYTES;
+        let fresh = (lanes.len() < FRESH && is_little).then_some(fresh);
         lanes.insert(waiting, fresh, watcher);
         if !self.may_send() {
             lanes.tell_all_queued();
