@@ -67,8 +67,8 @@ pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings};
 pub use stop::Stop;
 pub use store::{
-    Act, AnswerState, Arrival, AttemptEnd, Closed, Delivery, DeliveryId, DeliveryState, Filling, Interrupted,
-    Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position, Processed,
-    RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError, StoredReply, Tally, Told,
-    Waiting, left_to,
+    Act, AnswerState, Arrival, AttemptEnd, Closed, Delivery, DeliveryId, DeliveryState, Extent, Filling,
+    Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
+    Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError,
+    StoredReply, Tally, Told, Waiting, left_to,
 };

@@ -37,7 +37,7 @@ impl Outlet {
                 // Together, so that one commit takes both.
                 tokio::join!(concluded, self.keep_late(conduct));
             }
-            Err(NotBegun) => self.rest_for(position, STORE_PAUSE),
+            Err(NotBegun) => self.look_again(position).await,
         }
     }
 
