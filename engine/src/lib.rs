@@ -60,7 +60,7 @@ pub use plan::{
 };
 pub use ports::Ports;
 pub use reply::{
-    Outcome, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
+    Outcome, Promise, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
 };
 pub use routing::{Goes, RoutedPiece};
 pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};

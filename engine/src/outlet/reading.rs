@@ -130,10 +130,15 @@ impl Outlet {
 
     /// Takes up again what a worker had when it was cut.
     async fn look_up(&self, position: Position) -> Result<(), StoreError> {
-        match self.in_store(position).await? {
-            Some(waiting) => self.lanes().renew(waiting),
-            None => self.lanes().end(position, Tried::Dropped),
+        if let Some(waiting) = self.in_store(position).await? {
+            self.lanes().renew(waiting);
+            return Ok(());
         }
+        // Its end was written, and perhaps brought back what follows it.
+        for follower in self.all_followers() {
+            follower.take_up(position.message).await?;
+        }
+        self.ended(position, Tried::Dropped);
         Ok(())
     }
 

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use engine::{
     Arrival, Closed, Delivery, DeliveryId, DeliveryState, Filling, Hash, Interrupted, Intervention, Kept,
-    LateAnswer, Memory, MessageId, Note, Position, Processed, Settlement, Sibling, Standing, Store,
-    StoreError, Told, Waiting,
+    LateAnswer, Memory, MessageId, Note, Position, Processed, ReadAhead, Settlement, Sibling, Standing,
+    Store, StoreError, Told, Waiting,
 };
 use tokio::sync::watch;
 
@@ -41,6 +41,7 @@ pub struct Flaky {
     state: Mutex<State>,
     /// A write that was caught waits until it is open.
     door: watch::Sender<bool>,
+    ahead: Mutex<ReadAhead>,
 }
 
 struct State {
@@ -54,7 +55,12 @@ impl Flaky {
     pub fn new(memory: Arc<Memory>, news: News) -> Self {
         let state =
             Mutex::new(State { writes: Vec::new(), fault: Fault::Nothing, caught: None, dead: false });
-        Self { memory, news, state, door: watch::Sender::new(true) }
+        Self { memory, news, state, door: watch::Sender::new(true), ahead: Mutex::default() }
+    }
+
+    /// Outlets have so much of their queues in memory.
+    pub fn reads_ahead(&self, ahead: ReadAhead) {
+        *self.ahead.lock().unwrap() = ahead;
     }
 
     pub fn set(&self, fault: Fault) {
@@ -223,7 +229,15 @@ impl Store for Flaky {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
-        self.read(self.memory.waiting(channel, destination, after, limit)).await
+        // As a real store does, it lets others go on meanwhile.
+        tokio::task::yield_now().await;
+        let page = self.read(self.memory.waiting(channel, destination, after, limit)).await;
+        tokio::task::yield_now().await;
+        page
+    }
+
+    fn read_ahead(&self) -> ReadAhead {
+        *self.ahead.lock().unwrap()
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {

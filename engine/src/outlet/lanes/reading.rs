@@ -277,8 +277,11 @@ impl Lanes {
         front + self.ahead.page <= most && self.gaps.cuts.len() < most
     }
 
+    /// How many of a lane stand before its gap, as far as that matters.
     fn standing(&self, lane: u64) -> usize {
-        self.by_key.get(&lane).map_or(0, std::collections::BTreeSet::len)
+        let Some(standing) = self.by_key.get(&lane) else { return 0 };
+        let Some(cut) = self.gaps.cuts.get(&lane) else { return standing.len() };
+        standing.range(..=cut.gap.after).take(self.ahead.of_a_key.max(1)).count()
     }
 
     fn is_full(&self, lane: u64) -> bool {
