@@ -2,8 +2,12 @@
 
 mod channel;
 mod connector;
+mod crowd;
+mod door;
 mod file;
+mod http;
 pub mod mllp;
+mod secret;
 pub mod setting;
 pub mod tls;
 mod wire;
@@ -11,7 +15,7 @@ mod wire;
 pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};
 
 /// Every connector, in the order the reference lists them.
-pub const CONNECTORS: &[Connector] = &[mllp::CONNECTOR, file::CONNECTOR, channel::CONNECTOR];
+pub const CONNECTORS: &[Connector] = &[mllp::CONNECTOR, http::CONNECTOR, file::CONNECTOR, channel::CONNECTOR];
 
 /// The connector that channels call `name`.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -2,17 +2,21 @@
 
 use std::{io, time::Duration};
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::{client, server};
 
-use crate::setting::Address;
+use crate::{setting::Address, tls};
 
 /// How often TCP asks a silent peer before it is taken for gone.
 const ASKS: u32 = 5;
+
+/// How long a peer that does not let us in may take to say so.
+const DOOR: Duration = Duration::from_millis(500);
 
 /// A connection, whatever is under it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
@@ -38,7 +42,7 @@ impl Stream for server::TlsStream<TcpStream> {
     }
 
     fn subject(&self) -> Option<String> {
-        crate::tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+        tls::subject(self.get_ref().1.peer_certificates()?.first()?)
     }
 }
 
@@ -48,7 +52,7 @@ impl Stream for client::TlsStream<TcpStream> {
     }
 
     fn subject(&self) -> Option<String> {
-        crate::tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+        tls::subject(self.get_ref().1.peer_certificates()?.first()?)
     }
 }
 
@@ -62,8 +66,13 @@ pub(crate) enum Peer {
 
 /// Asks the socket itself, without waiting for the runtime to hear of it.
 pub(crate) fn look(stream: &dyn Stream) -> Peer {
+    look_at(&SockRef::from(stream.socket()))
+}
+
+/// The same of a socket whose stream somebody else reads.
+pub(crate) fn look_at(socket: &Socket) -> Peer {
     let mut byte = [std::mem::MaybeUninit::uninit()];
-    match SockRef::from(stream.socket()).peek(&mut byte) {
+    match socket.peek(&mut byte) {
         Ok(0) => Peer::Gone,
         Ok(_) => Peer::Speaking,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Peer::Silent,
@@ -76,6 +85,16 @@ pub(crate) async fn connect(address: &Address, keep_alive: Duration) -> io::Resu
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
     prepare(&stream, keep_alive)?;
     Ok(stream)
+}
+
+/// A peer may look at our certificate after its own greeting is done: that it shuts the door is heard only then.
+pub(crate) async fn is_let_in(wire: &mut Wire) -> Result<(), String> {
+    match timeout(DOOR, wire.read(&mut [0])).await {
+        // It waits for a message, or has one for us.
+        Err(_) | Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0)) => Err("the peer hung up after the greeting".to_owned()),
+        Ok(Err(error)) => Err(tls::explain_reading(&error)),
+    }
 }
 
 /// Small messages leave at once, and a peer that vanished is noticed.

@@ -11,8 +11,8 @@ use engine::{Checks, Destination, Diagnostic, Feeds, Opening, Outbound, Outcome,
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use stage::{
-    PATIENCE, Peer, Stage, destination, destination_in, free_address, hears, message, named, opening,
-    outbound, telling,
+    PATIENCE, Peer, Stage, Web, destination, destination_in, free_address, hears, message, named, opening,
+    outbound, says, telling,
 };
 use tokio::{net::TcpListener, time::timeout};
 
@@ -37,9 +37,15 @@ struct Source {
 /// A destination, and the port where its other side is played.
 struct Behind {
     destination: Box<dyn Destination>,
-    listener: Option<TcpListener>,
+    peer: Option<Played>,
     answer: Answer,
     message: Outbound,
+}
+
+/// By which protocol the other side is played.
+enum Played {
+    Mllp(TcpListener),
+    Http(Web),
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +58,7 @@ enum Answer {
 async fn rig(name: &str, root: &Path) -> Rig {
     match name {
         "mllp" => mllp(root).await,
+        "http" => http(root).await,
         "file" => file(root).await,
         "channel" => channel().await,
         other => panic!("connector `{other}` has no rig: say here how it is tried"),
@@ -76,7 +83,29 @@ async fn mllp_behind(root: &Path, answer: Answer) -> Behind {
     let settings = json!({ "connect": listener.local_addr().unwrap().to_string(), "timeout": "300ms" });
     Behind {
         destination: destination("mllp", settings, root).await,
-        listener: Some(listener),
+        peer: Some(Played::Mllp(listener)),
+        answer,
+        message: outbound(message("M-1")),
+    }
+}
+
+async fn http(root: &Path) -> Rig {
+    let absent = json!({ "url": format!("http://{}/", free_address()) });
+    Rig {
+        source: None,
+        absent: Some(destination("http", absent, root).await),
+        refusing: Some(http_behind(root, Answer::Refusal).await),
+        cutting: Some(http_behind(root, Answer::Cut).await),
+        silent: Some(http_behind(root, Answer::Silence).await),
+    }
+}
+
+async fn http_behind(root: &Path, answer: Answer) -> Behind {
+    let web = Web::open().await;
+    let settings = json!({ "url": web.url("/"), "timeout": "300ms" });
+    Behind {
+        destination: destination("http", settings, root).await,
+        peer: Some(Played::Http(web)),
         answer,
         message: outbound(message("M-1")),
     }
@@ -131,12 +160,29 @@ impl Source {
 impl Behind {
     /// One that refuses by itself, with nobody behind it.
     fn alone(destination: Box<dyn Destination>, message: Outbound) -> Self {
-        Self { destination, listener: None, answer: Answer::Refusal, message }
+        Self { destination, peer: None, answer: Answer::Refusal, message }
     }
 
     async fn send(&self) -> Result<engine::Response, SendError> {
-        let Some(listener) = &self.listener else { return self.destination.send(&self.message).await };
-        tokio::join!(self.destination.send(&self.message), self.play(listener)).0
+        match &self.peer {
+            None => self.destination.send(&self.message).await,
+            Some(Played::Mllp(listener)) => {
+                tokio::join!(self.destination.send(&self.message), self.play(listener)).0
+            }
+            Some(Played::Http(web)) => {
+                tokio::join!(self.destination.send(&self.message), self.play_http(web)).0
+            }
+        }
+    }
+
+    async fn play_http(&self, web: &Web) {
+        let mut guest = web.accept().await;
+        guest.asked().await.unwrap();
+        match self.answer {
+            Answer::Refusal => guest.write(says(422, &[], "")).await,
+            Answer::Cut => {}
+            Answer::Silence => assert!(guest.asked().await.is_none(), "it gives up and hangs up"),
+        }
     }
 
     async fn play(&self, listener: &TcpListener) {

@@ -60,15 +60,15 @@ pub use plan::{
 };
 pub use ports::Ports;
 pub use reply::{
-    Outcome, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
+    Outcome, Promise, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
 };
 pub use routing::{Goes, RoutedPiece};
 pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings};
 pub use stop::Stop;
 pub use store::{
-    Act, AnswerState, Arrival, AttemptEnd, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling,
-    Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
-    Processed, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError, StoredReply, Taken,
-    Tally, Told, Waiting, left_to,
+    Act, AnswerState, Arrival, AttemptEnd, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent,
+    Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
+    Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError,
+    StoredReply, Taken, Tally, Told, Waiting, left_to,
 };

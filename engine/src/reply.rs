@@ -118,6 +118,7 @@ pub struct ReplyWords {
     /// Codes that differ from the protocol's usual ones, by outcome.
     pub codes: Vec<(Outcome, String)>,
     pub filtered: WhenFiltered,
+    pub promise: Promise,
     /// `reply: never`.
     pub silent: Silence,
 }
@@ -128,6 +129,16 @@ pub enum ReplyMode {
     Auto,
     Enhanced,
     Original,
+}
+
+/// How far a message is when its sender hears that it is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Promise {
+    /// Its steps have run.
+    #[default]
+    Processed,
+    /// It is kept, and that is all (`reply: stored`, `reply: never`).
+    Stored,
 }
 
 /// What a sender hears of a message that was filtered or wanted by nobody.

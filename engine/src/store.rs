@@ -103,6 +103,41 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError>;
 
+    /// The same of those that have this key, or have none where it is empty.
+    async fn waiting_of_key(
+        &self,
+        (channel, destination): (&str, &str),
+        key: &str,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        let mut after = after;
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let page = self.waiting(channel, destination, after, self.read_ahead().page.max(1)).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.position);
+            found.extend(page.into_iter().filter(|waiting| waiting.has_key(key)));
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// How many deliveries wait for an outlet, and where the last of them stands.
+    async fn extent(&self, channel: &str, destination: &str) -> Result<Extent, StoreError> {
+        let mut extent = Extent::default();
+        loop {
+            let page = self.waiting(channel, destination, extent.last, self.read_ahead().page.max(1)).await?;
+            let Some(last) = page.last() else { return Ok(extent) };
+            extent = Extent { deliveries: extent.deliveries + page.len() as u64, last: Some(last.position) };
+        }
+    }
+
+    /// How much of a queue is worth having in memory, where it can be read so.
+    fn read_ahead(&self) -> ReadAhead {
+        ReadAhead::default()
+    }
+
     /// One delivery with its payload.
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
 
@@ -346,6 +381,36 @@ pub struct Waiting {
     pub state: DeliveryState,
     pub tally: Tally,
     pub received: SystemTime,
+}
+
+impl Waiting {
+    /// Whether it goes in the order of this key; those without keys go in that of the empty one.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.keys.iter().any(|own| own == key) || (key.is_empty() && self.keys.is_empty())
+    }
+}
+
+/// How much waits for an outlet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    pub deliveries: u64,
+    pub last: Option<Position>,
+}
+
+/// How much of a queue an outlet has in memory; the rest stays in the store until its turn comes near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadAhead {
+    pub deliveries: usize,
+    /// Of one key, so that one that is stuck leaves room for the others.
+    pub of_a_key: usize,
+    /// So many are read at once.
+    pub page: usize,
+}
+
+impl Default for ReadAhead {
+    fn default() -> Self {
+        Self { deliveries: 20_000, of_a_key: 32, page: 2_000 }
+    }
 }
 
 /// How often a delivery was tried, and what came of it.

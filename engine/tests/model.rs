@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{DeliveryId, DeliveryState, MessageId, Order, Outcome, Reply, ReplyWhen};
+use engine::{DeliveryId, DeliveryState, MessageId, Order, Outcome, ReadAhead, Reply, ReplyWhen};
 use proptest::prelude::*;
 use stage::{Answer, News, Peer, Stage, When, answering_again, is_quiet, marked, outlet, plan, replying};
 use tokio::task::JoinHandle;
@@ -134,18 +134,20 @@ struct Play {
     /// What was begun and not settled at each crash.
     cut: Vec<DeliveryId>,
     reloads: usize,
+    ahead: ReadAhead,
 }
 
 impl Play {
-    async fn start(when: ReplyWhen) -> Self {
+    async fn start(when: ReplyWhen, ahead: ReadAhead) -> Self {
         let news = News::default();
         let peers = ["archive", "record", "late"].map(|name| Peer::new(name, &news));
         let mut outlets: Vec<_> = peers.iter().map(outlet).collect();
         outlets[1].order = Order::Key;
         outlets[1].workers = 3;
         outlets[2].after = Some("archive".to_owned());
-        let stage = Stage::start(&news, replying(when, answering_again(plan(outlets)))).await;
-        Self { stage, peers, sent: Vec::new(), answers: Vec::new(), cut: Vec::new(), reloads: 0 }
+        let plan = replying(when, answering_again(plan(outlets)));
+        let stage = Stage::start_with(&news, plan, |store| store.reads_ahead(ahead)).await;
+        Self { stage, peers, sent: Vec::new(), answers: Vec::new(), cut: Vec::new(), reloads: 0, ahead }
     }
 
     async fn happen(&mut self, event: Event) {
@@ -164,12 +166,14 @@ impl Play {
             Event::Break(None, when) => self.stage.store.fail(when),
             Event::Mend => self.stage.store.mend(),
             Event::Crash => {
-                let cut = self.stage.crash().await;
+                let ahead = self.ahead;
+                let cut = self.stage.crash_with(|store| store.reads_ahead(ahead)).await;
                 self.cut.extend(cut);
             }
             Event::Restart => {
                 // A stop that had to be cut short is a crash for whatever was under way.
-                let cut = self.stage.restart().await;
+                let ahead = self.ahead;
+                let cut = self.stage.restart_with(|store| store.reads_ahead(ahead)).await;
                 self.cut.extend(cut);
             }
             Event::Reload => {
@@ -233,6 +237,17 @@ impl Play {
         }
         self.nothing_is_sent_twice();
         self.first_tries_keep_the_order();
+    }
+
+    /// What has ended in the store ends in memory, with the next try to write it.
+    async fn nothing_is_counted_any_more(&self) {
+        let depths = || self.stage.channel.view().destinations.iter().map(|outlet| outlet.depth).sum::<u64>();
+        for _ in 0..100 {
+            if depths() > 0 {
+                tokio::time::advance(Duration::from_millis(100)).await;
+            }
+        }
+        assert_eq!(depths(), 0);
     }
 
     /// Accepted: every delivery of it was taken by its peer, or refused by it.
@@ -303,19 +318,27 @@ impl Play {
     }
 }
 
-fn play(when: ReplyWhen, events: Vec<Event>) {
+fn play(when: ReplyWhen, ahead: ReadAhead, events: Vec<Event>) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut play = Play::start(when).await;
+        let mut play = Play::start(when, ahead).await;
         for event in events {
             play.happen(event).await;
         }
         let heard = play.end().await;
         play.check(&heard);
+        play.nothing_is_counted_any_more().await;
         assert!(play.stage.deliveries(DeliveryState::Begun).is_empty());
         play.stage.channel.stop(Duration::ZERO).await;
     });
+}
+
+/// All of a queue in memory, or hardly any of it.
+fn read_aheads() -> impl Strategy<Value = ReadAhead> {
+    let little = (1..6usize, 1..4usize, 1..4usize);
+    let little = little.prop_map(|(deliveries, of_a_key, page)| ReadAhead { deliveries, of_a_key, page });
+    prop_oneof![1 => Just(ReadAhead::default()), 3 => little]
 }
 
 fn modes() -> impl Strategy<Value = ReplyWhen> {
@@ -330,10 +353,14 @@ fn modes() -> impl Strategy<Value = ReplyWhen> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_what_is_accepted_arrives_once_and_in_order(when in modes(), events in events()) {
-        play(when, events);
+    fn whatever_happens_what_is_accepted_arrives_once_and_in_order(
+        when in modes(),
+        ahead in read_aheads(),
+        events in events(),
+    ) {
+        play(when, ahead, events);
     }
 }

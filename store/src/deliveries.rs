@@ -109,9 +109,9 @@ pub(crate) struct Filled {
 }
 
 impl Filled {
-    pub(crate) async fn new(of: DeliveryId, filling: &Filling, large: &Large) -> Result<Self, StoreError> {
+    pub(crate) async fn new(message: u64, filling: &Filling, large: &Large) -> Result<Self, StoreError> {
         let body = match &filling.body {
-            Some(body) => Some(large.keep(of.0, body).await?),
+            Some(body) => Some(large.keep(message, body).await?),
             None => None,
         };
         let texts = json_unless(filling.texts.is_empty(), &filling.texts);
@@ -184,7 +184,7 @@ fn pending(
             && row.after.as_deref() == Some(&*leader.destination)
             && row.is_pending
             && row.state == state
-            && !row.is_parked
+            && !(state == DeliveryState::SetAside && row.is_parked)
             && followers.iter().any(|name| **name == *row.destination)
     });
     Ok(found)

@@ -4,7 +4,7 @@
 //! and putting a row twice is putting it once. The register says last how far the journal is filed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,21 +17,23 @@ use crate::{
     load,
     packing::{self, Packer},
     put::{self, Share},
-    spans::{Span, Spans},
+    spans::Spans,
     tables::{Tables, Unusable, first},
 };
 
-/// A span is full when its messages' numbers are so far apart, or its file is so long.
-const FULL: u64 = 1_000_000;
+/// A span is full when its file is so long, or its messages' numbers are as far apart as the settings say.
 const FULL_BYTES: u64 = 2 << 30;
 /// How many spans are open for writing at once.
 const OPEN: usize = 4;
 
 pub(crate) struct Filer {
+    folder: PathBuf,
     pub(crate) spans: Arc<Spans>,
     pub(crate) large: Arc<Large>,
     register: Tables,
     open: Vec<(u64, SpanFile)>,
+    /// So many numbers of messages share a span.
+    full: u64,
 }
 
 /// A span that is open for writing.
@@ -41,9 +43,13 @@ pub(crate) struct SpanFile {
 }
 
 impl Filer {
-    pub(crate) fn open(folder: &Path, spans: Arc<Spans>, large: Arc<Large>) -> Result<Self, Unusable> {
+    pub(crate) fn open(
+        folder: &Path,
+        full: u64,
+        (spans, large): (Arc<Spans>, Arc<Large>),
+    ) -> Result<Self, Unusable> {
         let register = Tables::open_register(folder)?;
-        Ok(Self { spans, large, register, open: Vec::new() })
+        Ok(Self { folder: folder.to_owned(), spans, large, register, open: Vec::new(), full })
     }
 
     /// The last record of the journal that is filed.
@@ -67,8 +73,19 @@ impl Filer {
         })
     }
 
-    /// Files everything, durably.
+    /// Files everything, durably. After a failure the files are opened anew: what of it reached them nobody knows.
     pub(crate) fn file(&mut self, filing: &Filing) -> rusqlite::Result<()> {
+        let filed = self.put(filing);
+        if filed.is_err() {
+            self.open.clear();
+            if let Ok(register) = Tables::open_register(&self.folder) {
+                self.register = register;
+            }
+        }
+        filed
+    }
+
+    fn put(&mut self, filing: &Filing) -> rusqlite::Result<()> {
         self.begin_span_where_full()?;
         for (first, share) in self.shares(filing) {
             let span = self.span_file(first)?;
@@ -126,9 +143,10 @@ impl Filer {
             return Ok(());
         };
         let is_long = newest.path.metadata().is_ok_and(|file| file.len() > FULL_BYTES);
+        let full = self.full;
         let file = self.span_file(newest.first)?;
         let highest = highest(&file.tables, "messages")?;
-        if !is_long && highest < newest.first + FULL {
+        if !is_long && highest < newest.first + full {
             return Ok(());
         }
         let learnt = packing::newest(&file.tables.connection)?;
@@ -182,13 +200,33 @@ impl Filer {
         Ok(found)
     }
 
+    /// Takes away the large bodies of messages that were never kept: whoever wrote them got no further.
+    pub(crate) fn drop_orphans(&mut self) -> Result<(), Unusable> {
+        let mut orphans = BTreeSet::new();
+        for message in self.large.messages().map_err(Unusable::File)? {
+            let is_kept = match self.spans.of(message) {
+                Some(span) => {
+                    load::message(&self.span_file(span.first)?.tables.connection, message)?.is_some()
+                }
+                None => false,
+            };
+            if !is_kept {
+                orphans.insert(message);
+            }
+        }
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        self.large.forget(|message| orphans.contains(&message)).map_err(Unusable::File)
+    }
+
     /// The filters of the newest runs: kept ones, and the others made anew.
     pub(crate) fn filters(&mut self, highest: u64) -> rusqlite::Result<Filters> {
         let mut filters = Filters::default();
         let last = run_of(highest);
         for run in last.saturating_sub(255)..=last {
             let mut marks = (Vec::new(), i64::MIN);
-            for span in self.spans_of_run(run) {
+            for span in self.spans.within(run << 16, run << 16 | 0xFFFF) {
                 let connection = &self.span_file(span.first)?.tables.connection;
                 let sql = "SELECT newest, bits FROM filters WHERE run = ?1";
                 let kept = first(connection, sql, [run as i64], |row| {
@@ -208,16 +246,6 @@ impl Filer {
             }
         }
         Ok(filters)
-    }
-
-    fn spans_of_run(&self, run: u64) -> Vec<Arc<Span>> {
-        let mut of_run: Vec<Arc<Span>> = self.spans.of(run << 16 | 0xFFFF).into_iter().collect();
-        if let Some(before) = self.spans.of(run << 16)
-            && of_run.iter().all(|span| span.first != before.first)
-        {
-            of_run.push(before);
-        }
-        of_run
     }
 }
 

@@ -45,7 +45,7 @@ impl Filters {
 
     /// Where `mark` may be, among messages received since `oldest`.
     pub(crate) fn look(&self, mark: i64, oldest: i64) -> Maybe {
-        let recent = self.0.iter().rev().take_while(|(_, filter)| filter.newest >= oldest);
+        let recent = self.0.iter().rev().filter(|(_, filter)| filter.newest >= oldest);
         let runs = recent.filter(|(_, filter)| filter.has(mark)).map(|(run, _)| *run).collect();
         let first = self.0.first_key_value().filter(|(_, filter)| filter.newest >= oldest);
         Maybe { runs, unknown_before: first.map(|(run, _)| *run) }

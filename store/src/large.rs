@@ -3,6 +3,7 @@
 //! Neither the journal nor a span holds such bytes, and nobody who writes waits for them.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -32,7 +33,7 @@ impl Large {
 
     /// The bytes as a row holds them: `of` is the message, whose number begins the name.
     pub(crate) async fn keep(&self, of: u64, content: &Content) -> Result<Body, StoreError> {
-        if content.len() < LARGE {
+        if !is_large(content) {
             return Ok(Body::Here(content.bytes().clone()));
         }
         let name = format!("{of:020}.{}.{}", std::process::id(), self.next.fetch_add(1, Ordering::SeqCst));
@@ -67,9 +68,19 @@ impl Large {
         Ok(())
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.next().is_none())
+    /// The messages that have bytes here.
+    pub(crate) fn messages(&self) -> io::Result<BTreeSet<u64>> {
+        let mut found = BTreeSet::new();
+        for entry in fs::read_dir(&self.folder)? {
+            found.extend(message_of(&entry?.path()));
+        }
+        Ok(found)
     }
+}
+
+/// Whether these bytes lie in a file of their own.
+pub(crate) fn is_large(content: &Content) -> bool {
+    content.len() >= LARGE
 }
 
 fn message_of(path: &Path) -> Option<u64> {

@@ -3,11 +3,15 @@
 //! A write looks here first and in the files where it must, puts the rows it makes, and has each of them in the
 //! journal's next record. Until that is on disk everything can be taken back.
 
+mod holding;
+
 use std::{
     collections::{BTreeSet, HashMap},
     io,
     sync::Arc,
 };
+
+pub(crate) use holding::Held;
 
 use crate::{
     failure::Failure,
@@ -35,6 +39,9 @@ pub(crate) struct Ledger {
     /// About as many bytes as are not filed.
     weight: usize,
     newest: u64,
+    /// These messages are being forgotten: nothing is put of them.
+    held: Held,
+    is_filing: bool,
 }
 
 #[derive(Clone)]
@@ -124,6 +131,8 @@ impl Ledger {
             journal,
             weight: 0,
             newest,
+            held: Held::none(),
+            is_filing: false,
         }
     }
 
@@ -165,6 +174,7 @@ impl Ledger {
 
     pub(crate) fn put(&mut self, row: MessageRow) -> Result<(), Failure> {
         let id = row.id;
+        self.refuse_held(id)?;
         self.message(id)?;
         self.weight += row_weight(&row);
         let row = Arc::new(row);
@@ -208,6 +218,7 @@ impl Ledger {
 
     pub(crate) fn put_delivery(&mut self, row: DeliveryRow) -> Result<(), Failure> {
         self.weight += 300;
+        self.refuse_held(row.message)?;
         let (id, row) = (row.id, Arc::new(row));
         self.journal.push(&Image::Delivery(Arc::clone(&row)))?;
         let was = self.know_delivery(&row);
@@ -311,9 +322,7 @@ impl Ledger {
 
     /// The last number that a span may hold.
     fn end_of(&self, first: u64) -> u64 {
-        let spans = self.spans.all();
-        let next = spans.iter().map(|span| span.first).filter(|other| *other > first).min();
-        next.map_or(self.newest, |next| next - 1)
+        self.spans.end_of(first).unwrap_or(self.newest)
     }
 
     pub(crate) fn note(&mut self, entry: Entry) -> Result<(), Failure> {
@@ -407,6 +416,7 @@ impl Ledger {
 
     /// Everything that is not in the files, as it stands. Only between two writes.
     pub(crate) fn take_filing(&mut self) -> Filing {
+        self.is_filing = true;
         let (messages, deliveries) = std::mem::take(&mut self.unfiled);
         let messages = messages.iter().filter_map(|id| self.messages.get(id)).map(|known| FiledMessage {
             row: Arc::clone(&known.row),
@@ -429,6 +439,7 @@ impl Ledger {
 
     /// They are in the files: forgets what does not change any more.
     pub(crate) fn filed(&mut self, filing: &Filing) {
+        self.is_filing = false;
         self.weight = self.weight.saturating_sub(filing.weight);
         self.journal.filed(filing.through);
         for filed in &filing.messages {
@@ -458,6 +469,7 @@ impl Ledger {
 
     /// They are not: keeps them for the next filing.
     pub(crate) fn not_filed(&mut self, filing: Filing) {
+        self.is_filing = false;
         self.unfiled.0.extend(filing.messages.iter().map(|filed| filed.row.id));
         self.unfiled.1.extend(filing.deliveries.iter().map(|(row, _)| row.id));
         let since = std::mem::take(&mut self.entries);

@@ -78,6 +78,19 @@ pub struct Sqlite {
     _lock: lock::Lock,
 }
 
+/// What may be said of a store where it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// So many numbers of messages share a file.
+    pub span: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { span: 1_000_000 }
+    }
+}
+
 /// How many deliveries wait in the store of a folder, by channel and destination, read without opening it to write.
 /// `None` where there is none, or where it cannot be read so.
 pub fn waiting(folder: &Path) -> Option<Vec<(String, String, u64)>> {
@@ -89,6 +102,11 @@ impl Sqlite {
     ///
     /// A delivery that was begun and never settled is found `unsure`.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_with(folder, Settings::default())
+    }
+
+    /// The same, with other settings than the usual ones.
+    pub fn open_with(folder: &Path, settings: Settings) -> Result<Self, OpenError> {
         let lock = lock::Lock::take(folder)?;
         let at = |unusable| cannot_open(folder, unusable);
         // It stands again when this run ends in order.
@@ -100,7 +118,8 @@ impl Sqlite {
         let ended_well = is_new || ended == Ended::Well;
         let spans = Arc::new(Spans::open(folder).map_err(Unusable::File).map_err(at)?);
         let large = Arc::new(Large::open(folder).map_err(Unusable::File).map_err(at)?);
-        let mut filer = Filer::open(folder, Arc::clone(&spans), Arc::clone(&large)).map_err(at)?;
+        let mut filer =
+            Filer::open(folder, settings.span, (Arc::clone(&spans), Arc::clone(&large))).map_err(at)?;
         let (marks, inside) = Marks::open(folder);
         let opened = open(folder, &mut filer, (ended, inside.into_iter()));
         let (ledger, (message, delivery)) = opened.map_err(at)?;
@@ -172,9 +191,7 @@ fn open(
     let highest = filer.highest()?;
     filer.doubt_what_was_begun()?;
     filer.mark(inside)?;
-    if !filer.large.is_empty() {
-        filer.large.forget(|message| message > highest.0).map_err(Unusable::File)?;
-    }
+    filer.drop_orphans()?;
     let filters = filer.filters(highest.0)?;
     let journal = Journal::open(folder, last + 1).map_err(Unusable::File)?;
     Ok((Ledger::new(Arc::clone(&filer.spans), journal, filters, highest.0), highest))

@@ -80,11 +80,32 @@ impl Spans {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The first number of each, oldest first.
+    pub(crate) fn firsts(&self) -> Vec<u64> {
+        self.all().iter().map(|span| span.first).collect()
+    }
+
     /// The span that a message belongs to.
     pub(crate) fn of(&self, message: u64) -> Option<Arc<Span>> {
         let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
         let behind = list.partition_point(|span| span.first <= message);
-        behind.checked_sub(1).map(|index| Arc::clone(&list[index]))
+        // One that is older than the oldest was given its number long ago, and goes there.
+        list.get(behind.saturating_sub(1)).cloned()
+    }
+
+    /// The spans that may hold some of these messages, newest first.
+    pub(crate) fn within(&self, first: u64, through: u64) -> Vec<Arc<Span>> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let from = list.partition_point(|span| span.first <= first).saturating_sub(1);
+        let behind = list.partition_point(|span| span.first <= through);
+        list.get(from..behind).unwrap_or_default().iter().rev().cloned().collect()
+    }
+
+    /// The last message that a span may hold, where another one follows.
+    pub(crate) fn end_of(&self, first: u64) -> Option<u64> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let behind = list.partition_point(|span| span.first <= first);
+        list.get(behind).map(|next| next.first - 1)
     }
 
     pub(crate) fn newest(&self) -> Option<Arc<Span>> {
@@ -135,6 +156,11 @@ impl Spans {
     ) -> Result<T, Failure> {
         let mut reader = match self.take_idle(&span.path) {
             Some(reader) => reader,
+            None if !span.path.exists() => {
+                return Err(Failure::Refused(
+                    "what is looked for was forgotten just now; ask again".to_owned(),
+                ));
+            }
             None => Reader { connection: tables::open_reader(&span.path)?, unpacker: Unpacker::default() },
         };
         reader.connection.execute_batch("BEGIN")?;

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use engine::{
-    Act, Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Reading, Settlement, Sibling,
-    Standing, Store, StoreError, Taken, Told, Waiting,
+    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash,
+    Interrupted, Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Reading, Settlement,
+    Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
 };
 
 use crate::{
-    Sqlite, codes::parsed_or_default, deliveries, failure::Failure, intake, load, messages, people,
+    Sqlite, codes::parsed_or_default, deliveries, failure::Failure, intake, large, load, messages, people,
     rows::MessageRow, spans::look,
 };
 
@@ -91,7 +91,8 @@ impl Store for Sqlite {
     }
 
     async fn fill(&self, id: DeliveryId, filling: Filling) -> Result<(), StoreError> {
-        let filled = deliveries::Filled::new(id, &filling, &self.large).await?;
+        let message = self.owner(id, filling.body.as_ref()).await?;
+        let filled = deliveries::Filled::new(message, &filling, &self.large).await?;
         self.writer.write(move |ledger| deliveries::fill(ledger, id, &filled)).await
     }
 
@@ -108,7 +109,7 @@ impl Store for Sqlite {
     }
 
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
-        self.writer.filed().await;
+        self.all_filed().await?;
         let channel = channel.to_owned();
         let open = look(&self.spans, move |spans| {
             let mut open = Vec::new();
@@ -134,7 +135,7 @@ impl Store for Sqlite {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
-        self.writer.filed().await;
+        self.all_filed().await?;
         let outlet = (channel.to_owned(), destination.to_owned());
         look(&self.spans, move |spans| {
             let mut found = Vec::new();
@@ -171,7 +172,8 @@ impl Store for Sqlite {
         let (mut body, mut has_content) = (None, true);
         if let Act::Resend { body: edited, .. } = &intervention.what {
             if let Some(edited) = edited {
-                body = Some(self.large.keep(intervention.delivery.0, edited).await?);
+                let message = self.owner(intervention.delivery, Some(edited)).await?;
+                body = Some(self.large.keep(message, edited).await?);
             } else {
                 let delivery = self.whole_delivery(intervention.delivery).await?;
                 has_content = delivery.is_none_or(|delivery| delivery.body.is_some());
@@ -195,7 +197,7 @@ impl Store for Sqlite {
     }
 
     async fn switches(&self) -> Result<Vec<(String, String)>, StoreError> {
-        self.writer.filed().await;
+        self.all_filed().await?;
         self.register(|connection| Ok(people::switches(connection)?)).await
     }
 
@@ -205,6 +207,20 @@ impl Store for Sqlite {
 }
 
 impl Sqlite {
+    /// The message of a delivery, where bytes for it will lie apart: they are named by it, and go with it.
+    async fn owner(&self, of: DeliveryId, body: Option<&Content>) -> Result<u64, StoreError> {
+        if !body.is_some_and(large::is_large) {
+            return Ok(0);
+        }
+        self.writer.write(move |ledger| Ok(deliveries::row(ledger, of)?.message)).await
+    }
+
+    /// Waits until everything is in the files, for those who must not miss any of it.
+    async fn all_filed(&self) -> Result<(), StoreError> {
+        self.writer.filed().await;
+        self.writer.refuses().map_or(Ok(()), |why| Err(StoreError(why)))
+    }
+
     /// A message that was found open, with its bytes.
     async fn interrupted_one(&self, row: Arc<MessageRow>) -> Result<Interrupted, StoreError> {
         let large = Arc::clone(&self.large);

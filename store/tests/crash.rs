@@ -41,6 +41,26 @@ fn killed_under_load_many_times_it_keeps_all_that_it_acknowledged() {
 }
 
 #[test]
+fn killed_while_it_reads_the_journal_back_it_reads_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = Spoken::default();
+    for round in 0..6 {
+        let mut child = Child::start(folder.path(), "load");
+        all.hear(&mut child, 400 + round * 37);
+        child.kill();
+        all.hear(&mut child, usize::MAX);
+        drop(child);
+        for _ in 0..4 {
+            let mut child = Child::start(folder.path(), "load");
+            child.begins();
+            child.kill();
+            all.hear(&mut child, usize::MAX);
+        }
+    }
+    check(folder.path(), &all);
+}
+
+#[test]
 fn a_write_whose_sync_fails_is_refused_did_not_happen_and_the_next_ones_go_on() {
     let spoken = under_strace("sync", "fsync,fdatasync:error=EIO:when=25", "one");
     assert_eq!(spoken.failed.len(), 1, "the one that met the failing sync");

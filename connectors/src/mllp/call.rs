@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::OpenError;
-use tokio::{io::AsyncReadExt, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     setting::Address,
@@ -13,9 +13,6 @@ use crate::{
 
 /// How long a peer that is only tried may take to pick up.
 const TRY: Duration = Duration::from_secs(5);
-
-/// How long a peer that does not let us in may take to say so.
-const DOOR: Duration = Duration::from_millis(500);
 
 /// Connects, and greets by TLS. The caller bounds the time.
 pub(super) async fn call(
@@ -38,18 +35,8 @@ pub(super) async fn reach(
 ) -> Result<(), OpenError> {
     let tried = async {
         let mut wire = call(address, tls, keep_alive).await?;
-        if tls.is_some() { is_let_in(&mut wire).await } else { Ok(()) }
+        if tls.is_some() { wire::is_let_in(&mut wire).await } else { Ok(()) }
     };
     let tried = timeout(TRY, tried).await.unwrap_or_else(|_| Err(format!("no answer within {TRY:?}")));
     tried.map_err(|why| OpenError::new(format!("cannot connect to {address}: {why}")))
-}
-
-/// A peer may look at our certificate after its own greeting is done: that it shuts the door is heard only then.
-async fn is_let_in(wire: &mut Wire) -> Result<(), String> {
-    match timeout(DOOR, wire.read(&mut [0])).await {
-        // It waits for a message, or has one for us.
-        Err(_) | Ok(Ok(1..)) => Ok(()),
-        Ok(Ok(0)) => Err("the peer hung up after the greeting".to_owned()),
-        Ok(Err(error)) => Err(tls::explain_reading(&error)),
-    }
 }

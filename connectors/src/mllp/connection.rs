@@ -16,11 +16,13 @@ use tracing::{debug, warn};
 
 use super::{
     answer::{Speaker, Wording},
-    crowd::Seat,
     frame::{Found, Marks, Reader, Stray},
     manners::{Manners, Wanted},
 };
-use crate::wire::{Stream, Wire};
+use crate::{
+    crowd::Seat,
+    wire::{Stream, Wire},
+};
 
 /// How long a sender may take to read its answer.
 const WRITING: Duration = Duration::from_secs(30);

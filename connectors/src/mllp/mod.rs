@@ -4,7 +4,6 @@ mod answer;
 mod asked;
 mod call;
 mod connection;
-mod crowd;
 mod destination;
 pub mod frame;
 mod link;

@@ -10,13 +10,14 @@ use serde::Deserialize;
 use super::{
     answer::Wording,
     call,
-    crowd::Crowd,
     frame::Marks,
     run::{Calling, Listening, Manner},
     settings::{Framing, Way},
 };
 use crate::{
     Examine,
+    crowd::Crowd,
+    door::Door,
     setting::{Address, Listen, Period, Size},
     tls::{self, Tls},
 };
@@ -141,29 +142,38 @@ impl Settings {
     async fn open_listening(&self, listen: Listen, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
         let failed = |why: &str| OpenError::new(format!("cannot listen on {listen}: {why}"));
         let tls = self.tls.as_ref().map(|tls| tls::Acceptor::new(tls, &opening.root)).transpose();
-        let tls = tls.map_err(|why| failed(&why))?.map(Arc::new);
+        let tls = tls.map_err(|why| failed(&why))?;
         let listener = opening
             .ports
             .listen(listen.0)
             .await
             .map_err(|error| OpenError::io(format!("cannot listen on {listen}"), error))?;
-        Ok(Box::new(Listening { listener, tls, manner: self.manner(opening) }))
+        let door = Door { listener, tls, crowd: self.crowd(opening), keep_alive: self.keep_alive.0 };
+        Ok(Box::new(Listening { door, manner: self.manner(opening) }))
     }
 
     fn open_calling(&self, address: &Address, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
         let tls = self.way().connector(address, opening)?;
-        Ok(Box::new(Calling { address: address.clone(), tls, manner: self.manner(opening) }))
+        let (crowd, keep_alive) = (self.crowd(opening), self.keep_alive.0);
+        Ok(Box::new(Calling {
+            address: address.clone(),
+            tls,
+            crowd,
+            keep_alive,
+            manner: self.manner(opening),
+        }))
+    }
+
+    fn crowd(&self, opening: &Opening) -> Arc<Crowd> {
+        Crowd::new(self.connections, self.connections_per_address, Arc::clone(&opening.connections))
     }
 
     fn manner(&self, opening: &Opening) -> Manner {
-        let open = Arc::clone(&opening.connections);
         Manner {
             wording: Wording::new(opening.words.clone(), opening.charset.as_deref()),
             marks: Marks::from(&self.framing),
             max_size: self.max_size.0,
             idle: self.idle.0,
-            keep_alive: self.keep_alive.0,
-            crowd: Crowd::new(self.connections, self.connections_per_address, open),
         }
     }
 }

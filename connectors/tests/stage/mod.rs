@@ -5,6 +5,7 @@
 
 mod peer;
 mod steps;
+mod web;
 
 use std::{
     net::SocketAddr,
@@ -26,6 +27,7 @@ use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
 pub use peer::{Peer, acknowledge, hears};
 pub use steps::{Gate, Steps};
+pub use web::{Asked, Guest, Web, says};
 
 /// Longer than anything a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -156,10 +156,7 @@ impl Channel {
     /// Finds what an earlier run left, lets the outlets go, and takes up what was cut.
     async fn tend(self: Arc<Self>, stop: Stop) {
         // What a stop within this process left open is known already.
-        if self.recovery.has_looked_back() {
-            // A worker that the stop cut left its delivery begun: the store knows.
-            self.all_outlets().iter().for_each(|outlet| outlet.forget());
-        } else {
+        if !self.recovery.has_looked_back() {
             self.line().find_interrupted(&stop).await;
         }
         for outlet in self.all_outlets() {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Channel, hold_switch};
 use crate::{
-    Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, MessageId, Route, StoreError,
+    Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, MessageId, Position, Route,
+    StoreError,
+    outlet::{Outlet, Withdrawn, position_of},
 };
 
 /// Why a person's wish could not be done.
@@ -67,28 +69,25 @@ impl Channel {
         let from = self.outlet(&found.destination);
         let target = to.as_deref().unwrap_or(&found.destination);
         let target = self.outlet(target).ok_or_else(|| Refusal::NoDestination(target.to_owned()))?;
-        if from.as_ref().is_some_and(|outlet| !outlet.withdraw(delivery)) {
-            return Err(Refusal::UnderWay);
-        }
-        let waits = from.as_ref().is_some_and(|outlet| outlet.waits(delivery));
+        let withdrawn = match &from {
+            Some(outlet) => Some(outlet.withdraw(position_of(&found)).await?),
+            None => None,
+        };
         let what = Act::Resend { to, body };
         let again = self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await;
         let Ok(Some(waiting)) = again else {
-            if let Some(outlet) = from {
-                outlet.restore(delivery);
-            }
+            withdrawn.map(Withdrawn::restore);
             return Err(again.err().map_or(Refusal::NoDelivery(delivery.0), Refusal::Store));
         };
         let id = waiting.position.delivery;
-        target.revive(waiting);
-        if id != delivery
-            && let Some(outlet) = from
-        {
-            if waits {
-                // The new one goes in its place.
-                self.drop_withdrawn(delivery, &outlet, by).await?;
-            } else {
-                outlet.restore(delivery);
+        match withdrawn {
+            Some(withdrawn) if id == delivery => withdrawn.revive(waiting),
+            withdrawn => {
+                target.take_made(waiting);
+                // The new one goes in the place of one that waits.
+                if let Some(withdrawn) = withdrawn.filter(Withdrawn::waits) {
+                    self.drop_withdrawn(delivery, withdrawn, by).await?;
+                }
             }
         }
         Ok(id)
@@ -102,24 +101,22 @@ impl Channel {
             self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await?;
             return Ok(());
         };
-        if !outlet.withdraw(delivery) {
-            return Err(Refusal::UnderWay);
-        }
-        self.drop_withdrawn(delivery, &outlet, by).await
+        let withdrawn = outlet.withdraw(position_of(&found)).await?;
+        self.drop_withdrawn(delivery, withdrawn, by).await
     }
 
     async fn drop_withdrawn(
         &self,
         delivery: DeliveryId,
-        outlet: &crate::outlet::Outlet,
+        withdrawn: Withdrawn<'_>,
         by: &str,
     ) -> Result<(), Refusal> {
         let dropped = Intervention { delivery, what: Act::Drop, by: by.to_owned() };
         if let Err(error) = self.around.store.intervene(dropped).await {
-            outlet.restore(delivery);
+            withdrawn.restore();
             return Err(error.into());
         }
-        outlet.gone(delivery);
+        withdrawn.gone();
         Ok(())
     }
 
@@ -129,31 +126,34 @@ impl Channel {
         let mut made = 0;
         let mut left = Vec::new();
         for outlet in self.all_outlets() {
-            for delivery in outlet.waiting_now() {
-                if !outlet.withdraw(delivery) {
-                    left.push(self.left(delivery, outlet.name(), "it is being sent").await?);
-                    continue;
-                }
-                outlet.forget_fresh(delivery);
-                let again = self.rerun(delivery, outlet.name()).await;
-                outlet.restore(delivery);
-                match again? {
-                    Ok(()) => made += 1,
-                    Err(why) => left.push(self.left(delivery, outlet.name(), &why).await?),
+            // What comes from here on is made with the steps now in force.
+            let Some(last) = outlet.last_waiting().await? else { continue };
+            let mut after = None;
+            loop {
+                let waiting = outlet.waiting_behind(after, last).await?;
+                let Some(end) = waiting.last() else { break };
+                after = Some(*end);
+                for position in waiting {
+                    match self.rerun_one(&outlet, position).await? {
+                        Ok(()) => made += 1,
+                        Err(why) => left.push(left_as_it_was(position, outlet.name(), why)),
+                    }
                 }
             }
         }
         Ok((made, left))
     }
 
-    async fn left(
-        &self,
-        delivery: DeliveryId,
-        destination: &str,
-        why: &str,
-    ) -> Result<LeftAsItWas, StoreError> {
-        let message = self.around.store.delivery(delivery).await?.map(|found| found.message.id);
-        Ok(LeftAsItWas { delivery, message, destination: destination.to_owned(), why: why.to_owned() })
+    async fn rerun_one(&self, outlet: &Outlet, position: Position) -> Result<Result<(), String>, Refusal> {
+        let withdrawn = match outlet.withdraw(position).await {
+            Ok(withdrawn) => withdrawn,
+            Err(Refusal::UnderWay) => return Ok(Err("it is being sent".to_owned())),
+            Err(refusal) => return Err(refusal),
+        };
+        withdrawn.forget_fresh();
+        let again = self.rerun(position.delivery, outlet.name()).await;
+        withdrawn.restore();
+        again
     }
 
     /// Makes one payload again; else says why it is left as it was.
@@ -199,4 +199,9 @@ impl Channel {
         self.around.store.fill(id, filling).await?;
         Ok(Ok(()))
     }
+}
+
+fn left_as_it_was(position: Position, destination: &str, why: String) -> LeftAsItWas {
+    let Position { message, delivery, .. } = position;
+    LeftAsItWas { delivery, message: Some(message), destination: destination.to_owned(), why }
 }

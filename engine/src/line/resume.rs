@@ -67,7 +67,7 @@ impl Line {
             Some(standing) if standing.state == MessageState::Kept => {}
             Some(_) => {
                 for outlet in &self.outlets {
-                    outlet.refill().await?;
+                    outlet.take_up(id).await?;
                 }
                 self.arrivals.leave(id);
                 return Ok(());

@@ -60,7 +60,7 @@ impl Outlet {
         let Outbound { id, note, .. } = &going.outbound;
         let doubts = going.delivery.tally.doubts;
         if self.store.begin(*id, note.clone(), doubts).await.is_err() {
-            self.rest_for(position, STORE_PAUSE);
+            self.look_again(position).await;
             return None;
         }
         Some(going)
@@ -251,7 +251,7 @@ impl Outlet {
                 if has_begun {
                     return Ok(Some(next));
                 }
-                self.rest_for(next.position, STORE_PAUSE);
+                self.look_again(next.position).await;
                 Ok(None)
             }
             Err(_) => {

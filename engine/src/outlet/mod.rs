@@ -5,6 +5,7 @@ mod conduct;
 mod follow;
 mod lanes;
 mod person;
+mod reading;
 mod verdict;
 mod view;
 
@@ -22,11 +23,12 @@ use tokio::{
 };
 
 pub(crate) use conduct::Conduct;
+pub(crate) use person::{Withdrawn, position_of};
 pub use view::{HeadView, OutletView};
 
 use crate::{
-    Content, Hash, Message, Observer, Order, Piece, Position, QueueMode, Response, Stop, Store, StoreError,
-    Texts, Waiting,
+    Content, Hash, Message, Observer, Order, Piece, Position, QueueMode, Response, Stop, Store, Texts,
+    Waiting,
     arrivals::Arrivals,
     outlet::lanes::{Lanes, Until, Watcher},
 };
@@ -39,16 +41,18 @@ const FRESH_BYTES: usize = 16 << 20;
 /// How long to wait before asking a store that failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
-/// How many waiting deliveries are read from the store at once.
-const PAGE: usize = 10_000;
-
 pub(crate) struct Outlet {
     channel: Arc<str>,
     name: String,
     store: Arc<dyn Store>,
     observer: Arc<dyn Observer>,
     arrivals: Arc<Arrivals>,
+    /// What of the queue is in memory. The store is the queue.
     lanes: Mutex<Lanes>,
+    /// Taken while what lies in the store alone must not be read into memory: a person changes it, or a page is read.
+    still: tokio::sync::Mutex<()>,
+    /// There is something to read, and room for it.
+    more: Notify,
     /// `None`: the channel's file names it no more; what waits is kept.
     conduct: RwLock<Option<Arc<Conduct>>>,
     /// Those whose `after:` names this one.
@@ -113,13 +117,16 @@ pub(crate) struct Shared {
 impl Outlet {
     pub(crate) fn new(name: &str, shared: Shared) -> Self {
         let Shared { channel, store, observer, arrivals } = shared;
+        let lanes = Lanes::new(Order::Arrival, store.read_ahead());
         Self {
             channel,
             name: name.to_owned(),
             store,
             observer,
             arrivals,
-            lanes: Mutex::new(Lanes::new(Order::Arrival)),
+            lanes: Mutex::new(lanes),
+            still: tokio::sync::Mutex::default(),
+            more: Notify::new(),
             conduct: RwLock::default(),
             followers: RwLock::default(),
             held: AtomicBool::new(false),
@@ -189,33 +196,19 @@ impl Outlet {
         tried
     }
 
-    /// Forgets what memory knows of the queue, while nobody works on it.
-    pub(crate) fn forget(&self) {
-        let mut lanes = self.lanes();
-        lanes.tell_all_queued();
-        *lanes = Lanes::new(lanes.order());
-    }
-
-    /// Reads back what the store has waiting and memory does not know.
-    pub(crate) async fn refill(&self) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = self.store.waiting(&self.channel, &self.name, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.position);
-            let mut lanes = self.lanes();
-            for waiting in page {
-                lanes.insert(waiting, None, None);
-            }
-        }
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    /// Sends what is ready, one after the other, until asked to stop or until the worker is one too many.
+    /// Sends what is ready, one after the other, until asked to stop or until the worker is one too many. The first
+    /// worker's task reads on too, so that there is something to send.
     pub(crate) async fn work(self: Arc<Self>, worker: usize, stop: Stop) {
-        while let Some((position, conduct)) = self.next(worker, &stop).await {
-            self.attempt(position, &conduct, &stop).await;
+        if worker == 0 {
+            tokio::join!(self.send_all(worker, &stop), self.read_on(&stop));
+        } else {
+            self.send_all(worker, &stop).await;
+        }
+    }
+
+    async fn send_all(&self, worker: usize, stop: &Stop) {
+        while let Some((position, conduct)) = self.next(worker, stop).await {
+            self.attempt(position, &conduct, stop).await;
         }
     }
 
@@ -253,6 +246,9 @@ impl Outlet {
             return Next::Pause(Some(Instant::now() + closed));
         }
         let mut lanes = self.lanes();
+        if lanes.wants_more() {
+            self.more.notify_one();
+        }
         if !lanes.has_ready() && lanes.next_wake().is_none_or(|when| when > Instant::now()) {
             return Next::Pause(lanes.next_wake());
         }

@@ -40,7 +40,8 @@ impl Outlet {
         let state = match (&conduct, shown) {
             (None, _) => "detached",
             _ if self.is_held() => "held",
-            (_, None) => "idle",
+            (_, None) if lanes.depth() == 0 => "idle",
+            (_, None) => "waiting",
             (_, Some(entry)) if entry.is_stopped() => "stopped",
             (Some(conduct), _) if !conduct.closed_for(SystemTime::now()).is_zero() => "closed",
             (_, Some(entry)) if entry.is_busy() => "sending",
@@ -50,7 +51,7 @@ impl Outlet {
         OutletView {
             name: self.name.clone(),
             state,
-            depth: lanes.len() as u64,
+            depth: lanes.depth(),
             oldest_seconds: lanes.head().map(|entry| age(entry.waiting.received)),
             head: shown.map(|entry| HeadView {
                 delivery: entry.waiting.position.delivery,

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use engine::{
     Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, Memory, MessageId, Note, Position, Processed, Settlement, Sibling,
-    Standing, Store, StoreError, Taken, Told, Waiting,
+    Intervention, Kept, LateAnswer, Memory, MessageId, Note, Position, Processed, ReadAhead, Settlement,
+    Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
 };
 use tokio::sync::watch;
 
@@ -41,6 +41,7 @@ pub struct Flaky {
     state: Mutex<State>,
     /// A write that was caught waits until it is open.
     door: watch::Sender<bool>,
+    ahead: Mutex<ReadAhead>,
 }
 
 struct State {
@@ -60,7 +61,12 @@ impl Flaky {
             dead: false,
             in_one_write: false,
         });
-        Self { memory, news, state, door: watch::Sender::new(true) }
+        Self { memory, news, state, door: watch::Sender::new(true), ahead: Mutex::default() }
+    }
+
+    /// Outlets have so much of their queues in memory.
+    pub fn reads_ahead(&self, ahead: ReadAhead) {
+        *self.ahead.lock().unwrap() = ahead;
     }
 
     /// From here on a message may be kept and queued in one write.
@@ -250,7 +256,15 @@ impl Store for Flaky {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
-        self.read(self.memory.waiting(channel, destination, after, limit)).await
+        // As a real store does, it lets others go on meanwhile.
+        tokio::task::yield_now().await;
+        let page = self.read(self.memory.waiting(channel, destination, after, limit)).await;
+        tokio::task::yield_now().await;
+        page
+    }
+
+    fn read_ahead(&self) -> ReadAhead {
+        *self.ahead.lock().unwrap()
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {

@@ -116,10 +116,15 @@ impl Stage {
 
     /// Stops as an operator would, and starts again. Says what was cut because it took too long.
     pub async fn restart(&mut self) -> Vec<DeliveryId> {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same; the next process finds a store that was told how to behave.
+    pub async fn restart_with(&mut self, prepare: impl FnOnce(&Flaky)) -> Vec<DeliveryId> {
         self.channel.stop(Duration::from_secs(10)).await;
         self.store.die();
         let begun = self.deliveries(DeliveryState::Begun);
-        self.start_again(|_| {}).await;
+        self.start_again(prepare).await;
         begun
     }
 

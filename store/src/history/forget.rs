@@ -4,7 +4,10 @@
 //! up or set aside goes by the age of errors. Done in small steps between two filings, so that nobody who writes waits
 //! long. A span that is empty then goes as a file; what another one needs no more is cut off it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use engine::{Ages, DeliveryState, MessageState, StoreError};
 use rusqlite::{Connection, Row};
@@ -13,6 +16,7 @@ use crate::{
     codes::{Coded, nanoseconds},
     failure::Failure,
     filer::Filer,
+    ledger::{Held, Ledger},
     load,
     packing::Unpacker,
     put::values,
@@ -30,7 +34,7 @@ const SPARE: i64 = 2000;
 
 /// Messages received before these instants may go, in nanoseconds.
 #[derive(Clone, Copy)]
-struct Before {
+pub(super) struct Before {
     content: i64,
     errors: i64,
     metadata: i64,
@@ -62,39 +66,144 @@ enum Pass {
     Remains,
 }
 
+/// What may go of one channel: in one span, with content or without.
+#[derive(Clone)]
+struct Task {
+    channel: Arc<str>,
+    span: u64,
+    pass: Pass,
+    before: Before,
+}
+
 /// Forgets, step by step; returns how many messages it touched.
 pub(super) async fn forget(writer: &Writer, channel: &str, ages: Ages) -> Result<u64, StoreError> {
     let before = Before::now(ages);
-    let spans = writer.with_files(|filer| {
-        filer.remember_highest()?;
-        Ok(filer.spans.all().iter().map(|span| span.first).collect::<Vec<_>>())
-    });
+    let channel: Arc<str> = Arc::from(channel);
     let mut forgotten = 0;
-    for span in spans.await? {
+    for span in writer.with_files(|filer| Ok(filer.spans.firsts())).await? {
         let mut of_span = 0;
         for pass in [Pass::Contents, Pass::Remains] {
+            let task = Task { channel: Arc::clone(&channel), span, pass, before };
             let mut last = Some(0);
             while let Some(after) = last {
-                let channel = channel.to_owned();
-                let step = move |filer: &mut Filer| step(filer, span, (&channel, pass), (after, before));
-                let step = writer.with_files(step).await?;
+                let began = Instant::now();
+                let step = step(writer, &task, after).await?;
                 of_span += step.forgotten;
                 last = step.last;
+                rest(began).await;
             }
         }
         if of_span > 0 {
-            while writer.with_files(move |filer| shrink(filer, span)).await? {}
+            while writer.with_files(move |filer| shrink(filer, span)).await? {
+                rest(Instant::now()).await;
+            }
         }
         forgotten += of_span;
     }
     Ok(forgotten)
 }
 
+/// Leaves the disk to those who write: it is theirs four fifths of the time.
+async fn rest(began: Instant) {
+    tokio::time::sleep(began.elapsed().min(Duration::from_secs(1)) * 4).await;
+}
+
+/// Looks at some messages, and forgets those that may go. They are held meanwhile: what a person does to one of them
+/// comes before, and is seen, or is refused.
+async fn step(writer: &Writer, task: &Task, after: i64) -> Result<Step, StoreError> {
+    let asked = task.clone();
+    let found = writer.with_files(move |filer| {
+        let tables = &filer.span_file(asked.span)?.tables;
+        Ok(candidates(&tables.connection, &asked, after)?)
+    });
+    let found = found.await?;
+    let is_full = found.len() as i64 == STEP;
+    let last = found.last().filter(|_| is_full).map(|last| last.id);
+    let may_go = found.iter().filter(|candidate| task.takes(candidate));
+    let may_go = Held::These(may_go.map(|candidate| candidate.id as u64).collect());
+    if may_go.is_none() {
+        return Ok(Step { forgotten: 0, last });
+    }
+    let held = writer.write(move |ledger| Ok(ledger.hold(&may_go))).await?;
+    let asked = task.clone();
+    let forgotten = writer.with_files(move |filer| asked.forget(filer, &held, after)).await;
+    release(writer).await?;
+    Ok(Step { forgotten: forgotten?, last })
+}
+
+pub(super) async fn release(writer: &Writer) -> Result<(), StoreError> {
+    let release = |ledger: &mut Ledger| {
+        ledger.release();
+        Ok(())
+    };
+    writer.write(release).await
+}
+
+impl Task {
+    fn takes(&self, candidate: &Candidate) -> bool {
+        match self.pass {
+            Pass::Contents => self.before.takes(candidate),
+            Pass::Remains => self.before.takes_all(candidate) && !candidate.has_content,
+        }
+    }
+
+    /// Looks again, since what is held now may have changed before, and forgets.
+    fn forget(&self, filer: &mut Filer, held: &Held, after: i64) -> Result<u64, Failure> {
+        let connection = &filer.span_file(self.span)?.tables.connection;
+        let mut found = candidates(connection, self, after)?;
+        found.retain(|candidate| held.has(candidate.id as u64) && self.takes(candidate));
+        remember(filer, self, &found)?;
+        let mut gone = Vec::new();
+        let mut unpacker = Unpacker::default();
+        filer.span_file(self.span)?.tables.commit(|tables| {
+            for candidate in &found {
+                if candidate.has_content && forget_content(tables, &mut unpacker, candidate.id)? {
+                    gone.push(candidate.id as u64);
+                }
+                if self.before.takes_all(candidate) {
+                    forget_all(tables, candidate.id)?;
+                }
+            }
+            Ok(())
+        })?;
+        if !gone.is_empty() {
+            filer.large.forget(|message| gone.contains(&message))?;
+        }
+        Ok(found.len() as u64)
+    }
+}
+
+/// Before the last trace of the highest numbers goes, they are written down: none is given twice.
+fn remember(filer: &mut Filer, task: &Task, going: &[Candidate]) -> Result<(), Failure> {
+    let going: Vec<i64> = going
+        .iter()
+        .filter(|candidate| task.before.takes_all(candidate))
+        .map(|candidate| candidate.id)
+        .collect();
+    let Some(highest) = going.iter().max() else { return Ok(()) };
+    let connection = &filer.span_file(task.span)?.tables.connection;
+    let mut delivery = 0;
+    for id in &going {
+        let sql = "SELECT max(id) FROM deliveries WHERE message = ?1";
+        let of_message = first(connection, sql, [id], |row| row.get::<_, Option<i64>>(0))?.flatten();
+        delivery = delivery.max(of_message.unwrap_or(0));
+    }
+    if *highest as u64 > filer.number("messages")? || delivery as u64 > filer.number("deliveries")? {
+        filer.remember_highest()?;
+    }
+    Ok(())
+}
+
 impl Before {
-    fn now(ages: Ages) -> Self {
+    pub(super) fn now(ages: Ages) -> Self {
         let now = SystemTime::now();
         let ago = |age: Duration| now.checked_sub(age).map_or(i64::MIN, nanoseconds);
         Self { content: ago(ages.content), errors: ago(ages.errors), metadata: ago(ages.metadata) }
+    }
+
+    /// What came before this goes whole, however it ended.
+    pub(super) fn all(self) -> i64 {
+        self.content.min(self.errors).min(self.metadata)
     }
 
     /// Nothing that came later goes in this pass.
@@ -138,55 +247,15 @@ impl Candidate {
     }
 }
 
-fn step(
-    filer: &mut Filer,
-    span: u64,
-    (channel, pass): (&str, Pass),
-    (after, before): (i64, Before),
-) -> Result<Step, Failure> {
-    let tables = &mut filer.span_file(span)?.tables;
-    let found = candidates(&tables.connection, (channel, pass), (after, before.limit(pass)))?;
-    let mut gone = Vec::new();
-    let mut unpacker = Unpacker::default();
-    let forgotten = tables.commit(|tables| {
-        let mut forgotten = 0;
-        for candidate in &found {
-            let goes = match pass {
-                Pass::Contents => before.takes(candidate),
-                Pass::Remains => before.takes_all(candidate) && !candidate.has_content,
-            };
-            if !goes {
-                continue;
-            }
-            if candidate.has_content && forget_content(tables, &mut unpacker, candidate.id)? {
-                gone.push(candidate.id as u64);
-            }
-            if before.takes_all(candidate) {
-                forget_all(tables, candidate.id)?;
-            }
-            forgotten += 1;
-        }
-        Ok(forgotten)
-    })?;
-    if !gone.is_empty() {
-        filer.large.forget(|message| gone.contains(&message))?;
-    }
-    let is_full = found.len() as i64 == STEP;
-    Ok(Step { forgotten, last: found.last().filter(|_| is_full).map(|last| last.id) })
-}
-
-fn candidates(
-    connection: &Connection,
-    (channel, pass): (&str, Pass),
-    (after, limit): (i64, i64),
-) -> rusqlite::Result<Vec<Candidate>> {
+fn candidates(connection: &Connection, task: &Task, after: i64) -> rusqlite::Result<Vec<Candidate>> {
+    let limit = task.before.limit(task.pass);
     let oldest =
         first(connection, "SELECT received FROM messages ORDER BY id LIMIT 1", [], |row| row.get(0))?;
     if oldest.is_none_or(|oldest: i64| oldest >= limit) {
         return Ok(Vec::new());
     }
     // What still has content is found by its content: after some time few have.
-    let from = match pass {
+    let from = match task.pass {
         Pass::Contents => "contents h CROSS JOIN messages m ON m.id = h.message WHERE h.message > ?2 AND",
         Pass::Remains => "messages m WHERE m.id > ?2 AND",
     };
@@ -200,7 +269,7 @@ fn candidates(
         DeliveryState::SetAside.code(),
         DeliveryState::GivenUp.code(),
     ))?;
-    let found = statement.query_map((channel, after, limit), Candidate::read)?;
+    let found = statement.query_map((&*task.channel, after, limit), Candidate::read)?;
     found.collect()
 }
 

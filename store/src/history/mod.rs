@@ -5,6 +5,7 @@
 mod find;
 mod forget;
 mod show;
+mod whole_spans;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::SystemTime};
 

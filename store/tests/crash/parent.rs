@@ -44,6 +44,15 @@ impl Child {
         Self { process, output }
     }
 
+    /// Hears that it runs: next it opens the store.
+    pub(crate) fn begins(&mut self) {
+        let mut line = String::new();
+        while !line.contains("running 1 test") {
+            line.clear();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "it never began");
+        }
+    }
+
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
     }

@@ -1,8 +1,10 @@
 //! Everything that both stores show, side by side.
 
+use std::{cmp::Reverse, collections::BTreeSet};
+
 use engine::{
-    History, MessageId, Store,
-    memory::{StoredDelivery, StoredMessage},
+    DeliveryState, History, MessageId, Query, Store,
+    memory::{Snapshot, StoredDelivery, StoredMessage},
 };
 
 use super::operation::{CHANNELS, DESTINATIONS, Operation, Pair};
@@ -15,6 +17,7 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
     for delivery in &snapshot.deliveries {
         compare_delivery(pair, delivery, after).await;
     }
+    compare_searches(pair, &snapshot, after).await;
     for channel in CHANNELS {
         for destination in DESTINATIONS {
             let memory = pair.memory.waiting(channel, destination, None, 100).await.unwrap();
@@ -28,6 +31,47 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
     }
     assert_eq!(pair.memory.switches().await.unwrap(), pair.disk.switches().await.unwrap());
     assert_eq!(snapshot.audit.len(), pair.disk.audit(1000).await.unwrap().len(), "after {after:?}");
+}
+
+/// What people find: all, by what they know of it, page by page, and what waits or stands in a state.
+async fn compare_searches(pair: &Pair, snapshot: &Snapshot, after: &Operation) {
+    let all = Query { limit: 1000, ..Query::default() };
+    let mut newest_first: Vec<&StoredMessage> = snapshot.messages.iter().collect();
+    newest_first.sort_by_key(|message| Reverse(message.message.id));
+    let fitting = |fits: &dyn Fn(&StoredMessage) -> bool| -> Vec<MessageId> {
+        newest_first.iter().filter(|message| fits(message)).map(|message| message.message.id).collect()
+    };
+    let find = async |query: Query| -> Vec<MessageId> {
+        pair.disk.find(&query).await.unwrap().into_iter().map(|row| row.id).collect()
+    };
+    assert_eq!(find(all.clone()).await, fitting(&|_| true), "after {after:?}");
+    if let Some(middle) = newest_first.get(newest_first.len() / 2).map(|message| message.message.id) {
+        let page = Query { before: Some(middle), limit: 2, ..all.clone() };
+        let expected: Vec<MessageId> =
+            fitting(&|message| message.message.id < middle).into_iter().take(2).collect();
+        assert_eq!(find(page).await, expected, "after {after:?}");
+    }
+    let control_ids: BTreeSet<_> =
+        newest_first.iter().filter_map(|one| one.message.control_id.clone()).collect();
+    for control_id in control_ids {
+        let of_it = Query { text: Some(control_id.clone()), ..all.clone() };
+        let expected = fitting(&|message| message.message.control_id.as_ref() == Some(&control_id));
+        assert_eq!(find(of_it).await, expected, "{control_id} after {after:?}");
+    }
+    let mut in_order: Vec<&StoredDelivery> = snapshot.deliveries.iter().collect();
+    in_order.sort_by_key(|delivery| (delivery.message, delivery.part, delivery.id));
+    for (name, state) in [
+        ("given_up", DeliveryState::GivenUp),
+        ("sent", DeliveryState::Sent),
+        ("waiting", DeliveryState::Waiting),
+    ] {
+        let of_state = Query { state: Some(name.to_owned()), ..all.clone() };
+        let found: Vec<_> =
+            pair.disk.deliveries(&of_state).await.unwrap().into_iter().map(|row| row.id).collect();
+        let expected: Vec<_> =
+            in_order.iter().filter(|delivery| delivery.state == state).map(|delivery| delivery.id).collect();
+        assert_eq!(found, expected, "{name} after {after:?}");
+    }
 }
 
 async fn compare_message(pair: &Pair, message: &StoredMessage, after: &Operation) {

@@ -13,7 +13,7 @@ use std::{
 use engine::Stop;
 
 /// The open connections of one source.
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     most: usize,
     most_per_address: usize,
     /// The channel's metric.
@@ -35,20 +35,20 @@ struct Taken {
 }
 
 /// One connection's place, until it is dropped.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     crowd: Arc<Crowd>,
     number: u64,
     leave: Stop,
 }
 
 impl Crowd {
-    pub(super) fn new(most: usize, most_per_address: usize, open: Arc<AtomicI64>) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_per_address: usize, open: Arc<AtomicI64>) -> Arc<Self> {
         Arc::new(Self { most, most_per_address, open, seats: Mutex::default() })
     }
 
     /// A place for a new connection. When there is none, the connection of the same address that was idle
     /// longest makes room; `None` where no such one is idle.
-    pub(super) fn seat(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+    pub(crate) fn seat(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
         let mut seats = self.lock();
         let neighbours = seats.taken.values().filter(|taken| taken.address == address).count();
         if neighbours >= self.most_per_address || seats.taken.len() >= self.most {
@@ -81,16 +81,16 @@ impl Seats {
 
 impl Seat {
     /// A message is under way: this one is not to be closed for another.
-    pub(super) fn busy(&self) {
+    pub(crate) fn busy(&self) {
         self.set(None);
     }
 
-    pub(super) fn idle(&self) {
+    pub(crate) fn idle(&self) {
         self.set(Some(Instant::now()));
     }
 
     /// Returns when another connection needs the place.
-    pub(super) async fn wanted(&self) {
+    pub(crate) async fn wanted(&self) {
         self.leave.requested().await;
     }
 

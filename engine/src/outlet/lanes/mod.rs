@@ -3,81 +3,65 @@
 //! A delivery stands in one lane for each of its keys, and may go when it is at the front of all of
 //! them. In order of arrival there is one lane; without order there is none.
 
+mod entry;
+mod gaps;
+mod reading;
+mod standing;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
-    hash::{Hash as _, Hasher},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::SystemTime,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
+
+pub(super) use entry::{Entry, Until, Watcher};
+pub(super) use reading::Wish;
 
 use super::{Fresh, Tried};
-use crate::{MessageId, Order, Position, Waiting};
+use crate::{MessageId, Order, Position, ReadAhead, Waiting};
+use entry::State;
+use gaps::Gaps;
 
 pub(super) struct Lanes {
     order: Order,
+    ahead: ReadAhead,
     entries: BTreeMap<Position, Entry>,
     by_key: HashMap<u64, BTreeSet<Position>>,
     /// At the front of all their lanes, and nothing holds them.
     ready: BTreeSet<Position>,
     resting: BTreeSet<(Instant, Position)>,
-}
-
-pub(super) struct Entry {
-    pub(super) waiting: Waiting,
-    /// What to send, while it is young enough to be in memory. Boxed: a long queue has room for few of them.
-    fresh: Option<Box<Fresh>>,
-    state: State,
-    lanes: Vec<u64>,
-    watcher: Option<Watcher>,
-    /// Its sender's wait is over (`queue: never`): the attempt under way is the last.
-    is_last_try: bool,
-    /// The delivery it follows waits in its own queue: so does this one.
-    leader_waits: bool,
-}
-
-/// Somebody who waits for news of a delivery.
-pub(super) struct Watcher {
-    pub(super) tell: oneshot::Sender<Tried>,
-    pub(super) until: Until,
-}
-
-/// How long a watcher waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// To be queued is news enough.
-    FirstTry,
-    End,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waits,
-    /// A worker has it. `nudged`: what it may come to wait for has ended in the meantime.
-    Busy {
-        nudged: bool,
-    },
-    Rests(Instant),
-    /// Until another outlet has sent the same message.
-    Follows,
-    /// Until a person says so.
-    Stopped,
+    /// Those that somebody waits for.
+    watched: BTreeSet<Position>,
+    gaps: Gaps,
+    /// How many entries stand behind the part of the queue that was read.
+    islands: usize,
+    is_counted: bool,
 }
 
 impl Lanes {
-    pub(super) fn new(order: Order) -> Self {
+    /// Knows nothing of the queue until [`Self::count`].
+    pub(super) fn new(order: Order, ahead: ReadAhead) -> Self {
         Self {
             order,
+            ahead,
             entries: BTreeMap::new(),
             by_key: HashMap::new(),
             ready: BTreeSet::new(),
             resting: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            gaps: Gaps::unknown(),
+            islands: 0,
+            is_counted: false,
         }
     }
 
-    pub(super) fn order(&self) -> Order {
-        self.order
+    /// How many wait or are under way, in memory or not.
+    pub(super) fn depth(&self) -> u64 {
+        u64::try_from(self.entries.len() as i64 + self.gaps.unread).unwrap_or(0)
     }
 
+    /// How many are in memory.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -100,24 +84,47 @@ impl Lanes {
         !self.ready.is_empty()
     }
 
-    /// Adds a delivery. With `watch`, tells of its first try, at once if it stands behind one that waits.
+    /// Takes a delivery that has come into the queue, into memory if there is room before it. With `watch`, tells of
+    /// its first try, at once if it stands behind one that waits.
     pub(super) fn insert(&mut self, waiting: Waiting, fresh: Option<Fresh>, watcher: Option<Watcher>) {
         let position = waiting.position;
         if self.contains(&position) {
             return;
         }
         let lanes = self.lanes_of(&waiting.keys);
+        if self.is_left_out(position, &lanes) && !self.is_waited_for(&position, &lanes, watcher.as_ref()) {
+            self.leave_out(position, &waiting.keys, &lanes);
+            if let Some(watcher) = watcher {
+                watcher.tell(Tried::Queued);
+            }
+            return;
+        }
+        self.put(Entry::new(waiting, fresh, lanes, watcher));
+    }
+
+    /// Takes a delivery that never was in the queue before: a page that was read meanwhile may have named it.
+    pub(super) fn insert_new(&mut self, waiting: Waiting) {
+        if self.contains(&waiting.position) {
+            self.gaps.unread += 1;
+        }
+        self.insert(waiting, None, None);
+        self.gaps.settle();
+    }
+
+    fn put(&mut self, mut entry: Entry) {
+        let position = entry.waiting.position;
+        let lanes = entry.lanes.clone();
         for lane in &lanes {
             self.by_key.entry(*lane).or_default().insert(position);
         }
-        let state = if waiting.tally.stopped { State::Stopped } else { State::Waits };
-        let fresh = fresh.map(Box::new);
-        let mut entry =
-            Entry { waiting, fresh, state, lanes, watcher, is_last_try: false, leader_waits: false };
-        if self.stands_behind_one_that_waits(&position, &entry.lanes) {
+        if self.stands_behind_one_that_waits(&position, &lanes) {
             entry.tell_queued();
         }
-        let (not_before, lanes) = (entry.waiting.tally.not_before, entry.lanes.clone());
+        if entry.watcher.is_some() {
+            self.watched.insert(position);
+        }
+        self.islands += usize::from(self.gaps.is_beyond(position));
+        let (not_before, state) = (entry.waiting.tally.not_before, entry.state);
         self.entries.insert(position, entry);
         match not_before.and_then(until) {
             Some(when) if state == State::Waits => self.rest(position, when),
@@ -153,17 +160,13 @@ impl Lanes {
         let [lane] = self.entries.get(&position)?.lanes[..] else { return None };
         let mut standing = self.by_key.get(&lane)?.iter();
         let (first, behind) = (standing.next(), *standing.next()?);
+        let entry = self.entries.get(&behind)?;
         let overtakes = first_open.is_some_and(|open| open < behind.message);
-        let entry = self.entries.get_mut(&behind)?;
-        if first != Some(&position)
-            || overtakes
-            || !entry.is_untouched()
-            || entry.state != State::Waits
-            || entry.lanes.len() != 1
-        {
+        let may_go = entry.is_untouched() && entry.state == State::Waits && entry.lanes.len() == 1;
+        if first != Some(&position) || overtakes || !may_go || self.gaps.hide(behind, &entry.lanes) {
             return None;
         }
-        entry.state = State::Busy { nudged: false };
+        self.entries.get_mut(&behind)?.state = State::Busy { nudged: false };
         Some(behind)
     }
 
@@ -188,14 +191,10 @@ impl Lanes {
         true
     }
 
-    /// Where a delivery stands. Asked by people, not on the way of a message.
-    pub(super) fn position_of(&self, delivery: crate::DeliveryId) -> Option<Position> {
-        self.entries.keys().find(|position| position.delivery == delivery).copied()
-    }
-
-    pub(super) fn idle(&self) -> Vec<crate::DeliveryId> {
-        let idle = self.entries.iter().filter(|(_, entry)| !entry.is_busy());
-        idle.map(|(position, _)| position.delivery).collect()
+    /// Those that a worker has.
+    pub(super) fn busy(&self) -> Vec<Position> {
+        let busy = self.entries.iter().filter(|(_, entry)| entry.is_busy());
+        busy.map(|(position, _)| *position).collect()
     }
 
     pub(super) fn get(&self, position: &Position) -> Option<&Entry> {
@@ -204,6 +203,13 @@ impl Lanes {
 
     pub(super) fn take_fresh(&mut self, position: &Position) -> Option<Fresh> {
         self.entries.get_mut(position)?.fresh.take().map(|fresh| *fresh)
+    }
+
+    /// Takes a delivery up again as the store has it, since nobody knows how its last attempt went.
+    pub(super) fn renew(&mut self, waiting: Waiting) {
+        self.end(waiting.position, Tried::Queued);
+        let lanes = self.lanes_of(&waiting.keys);
+        self.put(Entry::new(waiting, None, lanes, None));
     }
 
     /// Keeps the tally of an attempt that left the delivery in the queue.
@@ -218,6 +224,9 @@ impl Lanes {
     pub(super) fn end(&mut self, position: Position, tried: Tried) {
         let Some(mut entry) = self.entries.remove(&position) else { return };
         entry.tell(tried);
+        self.gaps.note_end(position);
+        self.watched.remove(&position);
+        self.islands -= usize::from(self.gaps.is_beyond(position));
         self.ready.remove(&position);
         if let State::Rests(when) = entry.state {
             self.resting.remove(&(when, position));
@@ -229,6 +238,7 @@ impl Lanes {
                     self.by_key.remove(lane);
                 }
             }
+            self.gaps.feed(*lane, self.has_room(*lane));
         }
         self.refresh(position, &entry.lanes);
     }
@@ -303,34 +313,10 @@ impl Lanes {
 
     /// Nobody is sent for the moment: whoever waits for a first try hears that it is queued.
     pub(super) fn tell_all_queued(&mut self) {
-        for entry in self.entries.values_mut() {
-            if !matches!(entry.state, State::Busy { .. }) {
-                entry.tell_queued();
+        for position in self.watched.clone() {
+            if self.get(&position).is_some_and(|entry| !entry.is_busy()) {
+                self.tell_queued(&position);
             }
-        }
-    }
-
-    /// Sorts everything into lanes anew, under another order.
-    pub(super) fn reorder(&mut self, order: Order) {
-        if order == self.order {
-            return;
-        }
-        self.order = order;
-        self.by_key.clear();
-        self.ready.clear();
-        let positions: Vec<Position> = self.entries.keys().copied().collect();
-        for position in &positions {
-            let keys = self.entries.get(position).map(|entry| entry.waiting.keys.clone()).unwrap_or_default();
-            let lanes = self.lanes_of(&keys);
-            for lane in &lanes {
-                self.by_key.entry(*lane).or_default().insert(*position);
-            }
-            if let Some(entry) = self.entries.get_mut(position) {
-                entry.lanes = lanes;
-            }
-        }
-        for position in positions {
-            self.refresh_one(position);
         }
     }
 
@@ -363,117 +349,24 @@ impl Lanes {
 
     fn tell_queued_from(&mut self, position: Position) {
         let lanes = self.entries.get(&position).map(|entry| entry.lanes.clone()).unwrap_or_default();
-        let behind = lanes.iter().filter_map(|lane| self.by_key.get(lane));
-        let behind: Vec<Position> =
-            behind.flat_map(|standing| standing.range(position..)).copied().chain([position]).collect();
-        for position in behind {
-            if let Some(entry) = self.entries.get_mut(&position) {
-                entry.tell_queued();
+        let watched: Vec<Position> = self.watched.range(position..).copied().collect();
+        for other in watched {
+            let shares = |entry: &Entry| entry.lanes.iter().any(|lane| lanes.contains(lane));
+            if other == position || self.get(&other).is_some_and(shares) {
+                self.tell_queued(&other);
             }
         }
     }
 
-    fn stands_behind_one_that_waits(&self, position: &Position, lanes: &[u64]) -> bool {
-        lanes.iter().filter_map(|lane| self.by_key.get(lane)).filter_map(|lane| lane.first()).any(|first| {
-            first < position
-                && self.entries.get(first).is_some_and(|entry| {
-                    matches!(entry.state, State::Rests(_) | State::Stopped)
-                        || (entry.state == State::Follows && entry.leader_waits)
-                })
-        })
-    }
-
-    /// Looks again at an entry and at whoever is first in its lanes.
-    fn refresh(&mut self, position: Position, lanes: &[u64]) {
-        self.refresh_one(position);
-        for lane in lanes {
-            let mut front = self.by_key.get(lane).into_iter().flatten().copied();
-            let (first, second) = (front.next(), front.next());
-            drop(front);
-            for position in [first, second].into_iter().flatten() {
-                self.refresh_one(position);
-            }
+    fn tell_queued(&mut self, position: &Position) {
+        if self.entries.get_mut(position).is_none_or(Entry::tell_queued) {
+            self.watched.remove(position);
         }
     }
-
-    fn refresh_one(&mut self, position: Position) {
-        let Some(entry) = self.entries.get(&position) else { return };
-        let goes =
-            entry.state == State::Waits && entry.lanes.iter().all(|lane| self.is_free(*lane, position));
-        if goes {
-            self.ready.insert(position);
-        } else {
-            self.ready.remove(&position);
-        }
-    }
-
-    /// Whether `position` is first in the lane, and no worker has another one of it.
-    fn is_free(&self, lane: u64, position: Position) -> bool {
-        let Some(standing) = self.by_key.get(&lane) else { return true };
-        if standing.first() != Some(&position) {
-            return false;
-        }
-        // One that came in front of one under way waits for it.
-        standing.iter().nth(1).is_none_or(|second| {
-            !matches!(self.entries.get(second).map(|entry| entry.state), Some(State::Busy { .. }))
-        })
-    }
-
-    fn lanes_of(&self, keys: &[String]) -> Vec<u64> {
-        match self.order {
-            Order::None => Vec::new(),
-            Order::Arrival => vec![0],
-            Order::Key if keys.is_empty() => vec![lane("")],
-            Order::Key => {
-                let mut lanes: Vec<u64> = keys.iter().map(|key| lane(key)).collect();
-                lanes.sort_unstable();
-                lanes.dedup();
-                lanes
-            }
-        }
-    }
-}
-
-impl Entry {
-    /// Whether nothing has to be found out before it is sent.
-    fn is_untouched(&self) -> bool {
-        self.waiting.state == crate::DeliveryState::Waiting && self.waiting.after.is_none()
-    }
-
-    fn tell(&mut self, tried: Tried) {
-        if let Some(watcher) = self.watcher.take() {
-            // A sender that no longer waits has its answer.
-            let _ = watcher.tell.send(tried);
-        }
-    }
-
-    fn tell_queued(&mut self) {
-        if self.watcher.as_ref().is_some_and(|watcher| watcher.until == Until::FirstTry) {
-            self.tell(Tried::Queued);
-        }
-    }
-
-    pub(super) fn is_last_try(&self) -> bool {
-        self.is_last_try
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.state == State::Stopped
-    }
-
-    pub(super) fn is_busy(&self) -> bool {
-        matches!(self.state, State::Busy { .. })
-    }
-}
-
-fn lane(key: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A wall clock time as an instant, if it is still to come.
-fn until(when: std::time::SystemTime) -> Option<Instant> {
-    let ahead = when.duration_since(std::time::SystemTime::now()).ok()?;
+fn until(when: SystemTime) -> Option<Instant> {
+    let ahead = when.duration_since(SystemTime::now()).ok()?;
     Some(Instant::now() + ahead)
 }

@@ -1,0 +1,267 @@
+//! One connection to a server: requests go out one after the other, each answered before the next.
+//!
+//! Nothing of it runs between two requests, so whether the server has hung up in the meantime is read from the
+//! socket itself, before the first byte of the next one leaves.
+
+use std::{
+    error::Error,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use socket2::{SockRef, Socket};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    http::content,
+    tls,
+    wire::{self, Peer, Wire},
+};
+
+/// The longest head of an answer.
+const LONGEST_HEAD: usize = 256 * 1024;
+
+/// An open connection.
+pub(super) struct Link {
+    asking: SendRequest<Full<Bytes>>,
+    /// What reads and writes; `None` once the connection has ended.
+    driver: Option<Driver>,
+    socket: Socket,
+    tally: Arc<Tally>,
+    asked: u32,
+    used: Instant,
+}
+
+type Driver = Pin<Box<http1::Connection<TokioIo<Counted>, Full<Bytes>>>>;
+
+/// What a server said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: AnswerBody,
+}
+
+#[derive(Debug)]
+pub(super) enum AnswerBody {
+    Whole(Bytes),
+    /// Longer than we take: its beginning.
+    Long(Bytes),
+    /// It did not come to its end.
+    Cut(String),
+}
+
+/// Why no answer came, by what the server may have got.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// No byte of the request left, or the server understood none.
+    Untouched(String),
+    /// Some did.
+    Touched(String),
+}
+
+impl Link {
+    pub(super) async fn open(wire: Wire) -> Result<Self, String> {
+        let socket = SockRef::from(wire.socket()).try_clone().map_err(|error| error.to_string())?;
+        let tally = Arc::<Tally>::default();
+        let counted = Counted { wire, tally: Arc::clone(&tally) };
+        let (asking, connection) = http1::Builder::new()
+            .max_buf_size(LONGEST_HEAD)
+            .handshake(TokioIo::new(counted))
+            .await
+            .map_err(|error| error.to_string())?;
+        let driver = Some(Box::pin(connection));
+        Ok(Self { asking, driver, socket, tally, asked: 0, used: Instant::now() })
+    }
+
+    /// Whether it may be asked again: it was used lately, and the server neither hung up nor spoke unasked.
+    pub(super) fn is_usable(&self, idle: Duration) -> bool {
+        self.driver.is_some()
+            && self.used.elapsed() <= idle
+            && wire::look_at(&SockRef::from(&self.socket)) == Peer::Silent
+    }
+
+    /// Asks, and waits for the whole answer, of whose body `most` bytes are taken.
+    pub(super) async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Answer, Unanswered> {
+        let before = self.tally.written.load(Ordering::SeqCst);
+        let Self { asking, driver, .. } = self;
+        let asked = driven(driver, async {
+            asking.ready().await?;
+            let (head, body) = asking.send_request(request).await?.into_parts();
+            Ok((head, gather(body, most, deadline).await))
+        });
+        let answer = timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(Lost::Late)).map_err(|lost| {
+            let touched = self.tally.written.load(Ordering::SeqCst) != before;
+            self.explain(&lost, touched)
+        });
+        self.used = Instant::now();
+        self.asked += 1;
+        let (head, body) = answer?;
+        let body = match body {
+            AnswerBody::Whole(body) => unpacked(&head.headers, body, most),
+            not_whole => {
+                // What is left of it would be taken for the next answer.
+                self.driver = None;
+                not_whole
+            }
+        };
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    fn explain(&self, lost: &Lost, touched: bool) -> Unanswered {
+        if self.tally.hears_tls.load(Ordering::SeqCst) {
+            return Unanswered::Untouched("the server speaks TLS: `url` begins with `https://`".to_owned());
+        }
+        let Lost::Broken(error) = lost else {
+            let why = "no answer came in time".to_owned();
+            return if touched { Unanswered::Touched(why) } else { Unanswered::Untouched(why) };
+        };
+        let at_fault = cause::<io::Error>(error);
+        // A server looks at our certificate after its own greeting is done.
+        if let Some(at_fault) = at_fault.filter(|error| self.asked == 0 && tls::is_alert(error)) {
+            return Unanswered::Untouched(tls::explain(at_fault));
+        }
+        let why = match at_fault {
+            Some(at_fault) => tls::explain_reading(at_fault),
+            None if error.is_parse_too_large() => "the head of the answer is too long".to_owned(),
+            None if error.is_parse() => "what came back is not HTTP".to_owned(),
+            None => "the server hung up before it answered".to_owned(),
+        };
+        if touched { Unanswered::Touched(why) } else { Unanswered::Untouched(why) }
+    }
+}
+
+/// How an exchange failed.
+enum Lost {
+    Late,
+    Broken(hyper::Error),
+}
+
+impl From<hyper::Error> for Lost {
+    fn from(error: hyper::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Keeps a connection reading and writing while something waits for what comes of it.
+async fn driven<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    while let Some(running) = driver {
+        tokio::select! {
+            // What waits in the socket is read first: it answers nothing that is still to be asked.
+            biased;
+            _ = running.as_mut() => *driver = None,
+            done = work.as_mut() => return done,
+        }
+    }
+    work.await
+}
+
+async fn gather(mut body: Incoming, most: usize, deadline: Instant) -> AnswerBody {
+    let mut gathered = BytesMut::new();
+    loop {
+        match timeout_at(deadline, body.frame()).await {
+            Ok(None) => return AnswerBody::Whole(gathered.freeze()),
+            Ok(Some(Ok(frame))) => {
+                let Ok(chunk) = frame.into_data() else { continue };
+                let room = most - gathered.len();
+                gathered.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    return AnswerBody::Long(gathered.freeze());
+                }
+            }
+            Ok(Some(Err(_))) => return AnswerBody::Cut("the server hung up within its answer".to_owned()),
+            Err(_) => return AnswerBody::Cut("the answer did not come to its end in time".to_owned()),
+        }
+    }
+}
+
+fn unpacked(headers: &HeaderMap, body: Bytes, most: usize) -> AnswerBody {
+    match content::unpack(headers, body.clone(), most) {
+        Ok(body) => AnswerBody::Whole(body),
+        Err(content::Packed::Unknown) => AnswerBody::Whole(body),
+        Err(content::Packed::Long) => AnswerBody::Long(Bytes::new()),
+        Err(content::Packed::Broken) => AnswerBody::Cut("the answer cannot be unpacked".to_owned()),
+    }
+}
+
+/// The first cause of this kind behind an error.
+fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
+}
+
+/// What went through a connection.
+#[derive(Default)]
+struct Tally {
+    written: AtomicU64,
+    read: AtomicBool,
+    /// The first bytes that came are those of TLS, on a connection without it.
+    hears_tls: AtomicBool,
+}
+
+/// A connection that counts what leaves.
+struct Counted {
+    wire: Wire,
+    tally: Arc<Tally>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.wire).poll_read(context, buffer);
+        let came = &buffer.filled()[before..];
+        if !came.is_empty() && !self.tally.read.swap(true, Ordering::SeqCst) {
+            let is_tls = matches!(came, [0x15 | 0x16, 3, ..]);
+            self.tally.hears_tls.store(is_tls, Ordering::SeqCst);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.wire).poll_write(context, buffer);
+        if let Poll::Ready(Ok(count)) = &written {
+            self.tally.written.fetch_add(*count as u64, Ordering::SeqCst);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(context)
+    }
+}

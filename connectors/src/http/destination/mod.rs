@@ -1,0 +1,251 @@
+//! Carries each message to a server in a request of its own.
+
+mod auth;
+mod draft;
+mod link;
+mod meaning;
+mod proxy;
+mod send;
+mod server;
+mod token;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use async_trait::async_trait;
+use engine::{Checks, Destination, DestinationSettings, Doubt, OpenError, Opening};
+use hyper::{Method, header::HeaderName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use self::{
+    auth::{Auth, Credentials},
+    draft::Draft,
+    meaning::Statuses,
+    proxy::Proxy,
+    send::Sender,
+    server::{Patience, Server},
+    token::Tokens,
+};
+use super::place::{Origin, Scheme, has_expression};
+use crate::{
+    Examine,
+    setting::{Period, Size},
+    tls::{Side, Tls},
+};
+
+/// How long a server that is only tried may take to pick up.
+const TRY: Duration = Duration::from_secs(5);
+
+/// Headers that the connection itself writes.
+const OURS: [&str; 6] =
+    ["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "content-type"];
+
+/// Sends each message as the body of a request, and goes by the status of the answer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "url": "https://record.example.org/orders" }))]
+pub(super) struct Settings {
+    /// Where to. Path and query may be made of the message, the host may not. What an expression puts into the path
+    /// is best encoded by `url_encode`; `query` encodes by itself.
+    #[schemars(extend("x-template" = true, "pattern" = "^[Hh][Tt][Tt][Pp][Ss]?://[^\\s/?#@]+([/?].*)?$", "examples" = ["https://record.example.org/orders"]))]
+    url: String,
+
+    /// The method. POST, PUT and PATCH carry the message in their body; the others carry none.
+    #[serde(default = "method")]
+    #[schemars(extend("x-template" = true, "pattern" = "^(POST|PUT|PATCH|DELETE|GET|HEAD)$"))]
+    method: String,
+
+    /// Headers by their names. Without `Content-Type`, which is `content_type`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, Text>,
+
+    /// Parameters that are added to the query of the URL, encoded as they must be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    query: BTreeMap<String, Text>,
+
+    /// What the body is (`application/fhir+json`). By default it is what the body looks like: `application/hl7-v2`,
+    /// `application/json`, `application/xml`, `text/plain; charset=utf-8`, else `application/octet-stream`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Text")]
+    content_type: Option<Text>,
+
+    /// The statuses by which the message counts as sent: `201`, or `2xx` for all of a hundred.
+    #[serde(default = "success")]
+    #[schemars(length(min = 1))]
+    success: Vec<Statuses>,
+
+    /// Who we are to the server. A client's certificate stands under `tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Auth")]
+    auth: Option<Auth>,
+
+    /// A header (`Idempotency-Key`) that gets the identity of the delivery: the same at each attempt, and at no other
+    /// delivery. For servers that know a repeat by it: what may have arrived is then sent again by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+
+    /// How long one attempt may take, from connecting to the end of the answer.
+    #[serde(default = "timeout")]
+    timeout: Period,
+
+    /// How long connecting may take, TLS included.
+    #[serde(default = "connect_timeout")]
+    connect_timeout: Period,
+
+    /// The longest answer taken, unpacked. Of a longer one the beginning is kept.
+    #[serde(default = "max_size")]
+    max_size: Size,
+
+    /// TLS, where the URL begins with `https://`: `authorities` to trust (the system's by default) and, where the server
+    /// asks for it, `certificate` and `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Tls")]
+    tls: Option<Tls>,
+
+    /// A proxy between us and the server. Without one none is used, whatever the environment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Proxy")]
+    proxy: Option<Proxy>,
+
+    /// A connection that was not used for so long is closed and opened anew.
+    #[serde(default = "idle")]
+    idle: Period,
+
+    /// How long a connection is quiet before TCP asks whether the server is still there.
+    #[serde(default = "keep_alive")]
+    keep_alive: Period,
+}
+
+/// A text that may be made of the message.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("x-template" = true))]
+struct Text(String);
+
+fn method() -> String {
+    "POST".to_owned()
+}
+
+fn success() -> Vec<Statuses> {
+    vec![Statuses::SUCCESS]
+}
+
+fn timeout() -> Period {
+    Period::seconds(30)
+}
+
+fn connect_timeout() -> Period {
+    Period::seconds(10)
+}
+
+fn max_size() -> Size {
+    Size(16_000_000)
+}
+
+fn idle() -> Period {
+    Period::seconds(30)
+}
+
+fn keep_alive() -> Period {
+    Period::seconds(60)
+}
+
+impl Examine for Settings {
+    fn examine(&self, root: &Path, checks: &mut Checks<'_>) {
+        if let Some(tls) = &self.tls {
+            tls.examine(Side::Connects, root, "tls", checks);
+        }
+    }
+}
+
+#[async_trait]
+impl DestinationSettings for Settings {
+    fn check(&self, checks: &mut Checks<'_>) {
+        self.check_place(checks);
+        self.check_headers(checks);
+        if let Some(auth) = &self.auth {
+            auth.check(checks);
+        }
+        if let Some(tls) = &self.tls {
+            tls.check(Side::Connects, "tls", checks);
+        }
+        for (name, period) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
+            if period.0.is_zero() {
+                checks.error("period-too-short", name, "no attempt could succeed");
+            }
+        }
+    }
+
+    /// A POST that may have arrived is for a person to decide; by HTTP's own word the others may be repeated.
+    fn doubt(&self) -> Doubt {
+        let method = Method::from_bytes(self.method.as_bytes());
+        let is_idempotent = method.is_ok_and(|method| Draft::is_idempotent(&method));
+        if is_idempotent || self.idempotency_key.is_some() { Doubt::Resend } else { Doubt::Hold }
+    }
+
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
+        Ok(Box::new(self.sender(opening)?))
+    }
+
+    async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
+        let sender = self.sender(opening)?;
+        sender.reach(Instant::now() + TRY).await.map_err(OpenError::new)
+    }
+}
+
+impl Settings {
+    fn check_place(&self, checks: &mut Checks<'_>) {
+        match Origin::of(&self.url) {
+            Ok(origin) if origin.scheme == Scheme::Plain && self.tls.is_some() => {
+                let why = "only means something where `url` begins with `https://`";
+                checks.error("unused-field", "tls", why);
+            }
+            Ok(_) => {}
+            Err(why) => checks.error("wrong-value", "url", why),
+        }
+        if self.proxy.as_ref().is_some_and(|proxy| proxy.user.is_none() && proxy.password.is_some()) {
+            checks.error("missing-field", "proxy", "a `password` needs its `user`");
+        }
+    }
+
+    fn check_headers(&self, checks: &mut Checks<'_>) {
+        let names = self.headers.keys().map(|name| (format!("headers.{name}"), name));
+        let key = self.idempotency_key.iter().map(|name| ("idempotency_key".to_owned(), name));
+        let secret = self.auth.as_ref().and_then(Auth::header_name);
+        for (at, name) in names.chain(key) {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                checks.error("wrong-value", &at, format!("`{name}` is no name of a header"));
+            } else if is("content-type") {
+                checks.error("wrong-value", &at, "stands under `content_type`");
+            } else if OURS.iter().any(|ours| is(ours)) {
+                checks.error("wrong-value", &at, format!("`{name}` is written by the connection itself"));
+            } else if is("authorization") && self.auth.is_some() || secret.is_some_and(is) {
+                checks.error("conflicting-fields", &at, "`auth` writes this header");
+            }
+        }
+    }
+
+    fn sender(&self, opening: &Opening) -> Result<Sender, OpenError> {
+        let failed = |why: String| OpenError::new(format!("cannot send by HTTP: {why}"));
+        let patience =
+            Patience { connecting: self.connect_timeout.0, idle: self.idle.0, keep_alive: self.keep_alive.0 };
+        let tls = self.tls.clone().unwrap_or_default();
+        let tls = (&tls, opening.root.as_path());
+        let origin = Origin::of(&self.url).map_err(|why| failed(format!("`url` {why}")))?;
+        let server = Server::new(origin, tls, self.proxy.clone(), patience).map_err(failed)?;
+        let auth = self.auth.clone().unwrap_or_default();
+        let tokens =
+            auth.oauth2.as_ref().map(|oauth2| Tokens::new(oauth2, tls, self.proxy.clone(), patience));
+        let tokens = tokens.transpose().map_err(failed)?;
+        let credentials = Credentials::new(&auth, tokens).map_err(failed)?;
+        Ok(Sender { settings: self.clone(), server, credentials })
+    }
+
+    /// Whether a setting was written for one message and stands here for all.
+    fn is_unfilled(text: &str, written: &str) -> bool {
+        text == written && has_expression(written)
+    }
+}

@@ -1,0 +1,186 @@
+//! One server and the connections that are kept to it.
+
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use engine::SendError;
+use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    draft::Draft,
+    link::{Answer, Link, Unanswered},
+    proxy::Proxy,
+};
+use crate::{
+    http::place::{Origin, Scheme},
+    tls::{self, Tls},
+    wire::{self, Wire},
+};
+
+/// The longest head that a proxy answers with.
+const LONGEST_HEAD: u64 = 16 * 1024;
+
+/// A server, and how it is reached.
+pub(super) struct Server {
+    pub(super) origin: Origin,
+    proxy: Option<Proxy>,
+    tls: Option<tls::Connector>,
+    patience: Patience,
+    /// Connections that nobody uses now, the one used last at the end.
+    kept: Mutex<Vec<Link>>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) connecting: Duration,
+    pub(super) idle: Duration,
+    pub(super) keep_alive: Duration,
+}
+
+impl Server {
+    pub(super) fn new(
+        origin: Origin,
+        (tls, root): (&Tls, &Path),
+        proxy: Option<Proxy>,
+        patience: Patience,
+    ) -> Result<Self, String> {
+        let tls = match origin.scheme {
+            Scheme::Plain => None,
+            Scheme::Tls => Some(tls::Connector::new(tls, root)?),
+        };
+        Ok(Self { origin, proxy, tls, patience, kept: Mutex::default() })
+    }
+
+    /// Asks over a kept connection, else over a new one. A kept one that took nothing is opened anew.
+    pub(super) async fn ask(
+        &self,
+        draft: &Draft,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Answer, SendError> {
+        while let Some(mut link) = self.take() {
+            match link.ask(self.request(draft), most, deadline).await {
+                Ok(answer) => return Ok(self.keep(link, answer)),
+                Err(Unanswered::Touched(why)) => return Err(SendError::unknown(why)),
+                Err(Unanswered::Untouched(_)) => {}
+            }
+        }
+        let mut link = self.open(deadline).await.map_err(SendError::not_delivered)?;
+        match link.ask(self.request(draft), most, deadline).await {
+            Ok(answer) => Ok(self.keep(link, answer)),
+            Err(Unanswered::Touched(why)) => Err(SendError::unknown(why)),
+            Err(Unanswered::Untouched(why)) => Err(SendError::not_delivered(why)),
+        }
+    }
+
+    /// Whether the server picks up, and where there is TLS lets us in; the connection is closed at once.
+    pub(super) async fn reach(&self, deadline: Instant) -> Result<(), String> {
+        let mut wire = self.call(deadline).await?;
+        if self.tls.is_some() { wire::is_let_in(&mut wire).await } else { Ok(()) }
+    }
+
+    fn request(&self, draft: &Draft) -> hyper::Request<http_body_util::Full<bytes::Bytes>> {
+        match (&self.proxy, &self.tls) {
+            // A proxy is asked itself for what is not encrypted, and sees it.
+            (Some(proxy), None) => {
+                let mut request = draft.request_by_proxy(&self.origin);
+                if let Some(credentials) = credentials(proxy) {
+                    request.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
+                }
+                request
+            }
+            _ => draft.request(&self.origin),
+        }
+    }
+
+    /// A kept connection whose server is still there.
+    fn take(&self) -> Option<Link> {
+        loop {
+            let link = self.lock().pop()?;
+            if link.is_usable(self.patience.idle) {
+                return Some(link);
+            }
+        }
+    }
+
+    fn keep(&self, link: Link, answer: Answer) -> Answer {
+        self.lock().push(link);
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Link>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Link, String> {
+        Link::open(self.call(deadline).await?).await
+    }
+
+    /// Connects, through a proxy where there is one, and greets by TLS.
+    async fn call(&self, deadline: Instant) -> Result<Wire, String> {
+        let deadline = deadline.min(Instant::now() + self.patience.connecting);
+        let address = self.proxy.as_ref().map_or(&self.origin.address, |proxy| &proxy.connect);
+        let calling = async {
+            let mut stream =
+                wire::connect(address, self.patience.keep_alive).await.map_err(|error| error.to_string())?;
+            let Some(tls) = &self.tls else { return Ok(Box::new(stream) as Wire) };
+            if let Some(proxy) = &self.proxy {
+                self.pass(proxy, &mut stream).await?;
+            }
+            Ok(Box::new(tls.connect(stream, &self.origin.address.host).await?) as Wire)
+        };
+        let called =
+            timeout_at(deadline, calling).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        called.map_err(|why| format!("cannot connect to {address}: {why}"))
+    }
+
+    /// Asks a proxy for a way through to the server.
+    async fn pass(&self, proxy: &Proxy, stream: &mut TcpStream) -> Result<(), String> {
+        let to = &self.origin.address;
+        let mut head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
+        if let Some(credentials) = credentials(proxy) {
+            head.extend_from_slice(b"Proxy-Authorization: ");
+            head.extend_from_slice(credentials.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        stream.write_all(&head).await.map_err(|error| error.to_string())?;
+        match through(stream).await? {
+            200..300 => Ok(()),
+            status => Err(format!("the proxy answered {status} for {to}")),
+        }
+    }
+}
+
+/// The status of a proxy's answer. It is read byte by byte: what follows it is the server's.
+async fn through(stream: &mut TcpStream) -> Result<u16, String> {
+    let mut head = Vec::new();
+    let mut bytes = stream.take(LONGEST_HEAD);
+    while !head.ends_with(b"\r\n\r\n") {
+        let byte = bytes.read_u8().await.map_err(|_| "the proxy hung up".to_owned())?;
+        head.push(byte);
+    }
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let status = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix("HTTP/1."));
+    let status = status.and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+    status.ok_or_else(|| "the proxy does not speak HTTP".to_owned())
+}
+
+fn credentials(proxy: &Proxy) -> Option<HeaderValue> {
+    let user = proxy.user.as_ref()?;
+    let password = proxy.password.as_ref().map_or("", |password| password.reveal());
+    let both = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    let mut value = HeaderValue::from_str(&format!("Basic {both}")).expect("base64 is visible ASCII");
+    value.set_sensitive(true);
+    Some(value)
+}
