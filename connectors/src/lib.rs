@@ -5,7 +5,7 @@ mod connector;
 mod crowd;
 mod door;
 mod file;
-mod http;
+pub mod http;
 pub mod mllp;
 mod secret;
 pub mod setting;

@@ -11,8 +11,8 @@ use engine::{Checks, Destination, Diagnostic, Feeds, Opening, Outbound, Outcome,
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use stage::{
-    PATIENCE, Peer, Stage, Web, destination, destination_in, free_address, hears, message, named, opening,
-    outbound, says, telling,
+    Guest, PATIENCE, Peer, Stage, Web, destination, destination_in, free_address, hears, message, named,
+    opening, outbound, posts, says, telling,
 };
 use tokio::{net::TcpListener, time::timeout};
 
@@ -31,7 +31,14 @@ struct Rig {
 /// A running source, and how a sender sends it a message and hears whether it was taken.
 struct Source {
     stage: Stage,
-    address: Option<SocketAddr>,
+    sender: Sender,
+}
+
+/// By which protocol a sender sends.
+enum Sender {
+    Mllp(SocketAddr),
+    Http(SocketAddr),
+    Channel,
 }
 
 /// A destination, and the port where its other side is played.
@@ -70,7 +77,7 @@ async fn mllp(root: &Path) -> Rig {
     let stage = Stage::listening(address, json!({}), ReplyWords::default()).await;
     let absent = json!({ "connect": free_address().to_string() });
     Rig {
-        source: Some(Source { stage, address: Some(address) }),
+        source: Some(Source { stage, sender: Sender::Mllp(address) }),
         absent: Some(destination("mllp", absent, root).await),
         refusing: Some(mllp_behind(root, Answer::Refusal).await),
         cutting: Some(mllp_behind(root, Answer::Cut).await),
@@ -90,9 +97,11 @@ async fn mllp_behind(root: &Path, answer: Answer) -> Behind {
 }
 
 async fn http(root: &Path) -> Rig {
+    let address = free_address();
+    let stage = Stage::serving(address, json!({}), ReplyWords::default()).await;
     let absent = json!({ "url": format!("http://{}/", free_address()) });
     Rig {
-        source: None,
+        source: Some(Source { stage, sender: Sender::Http(address) }),
         absent: Some(destination("http", absent, root).await),
         refusing: Some(http_behind(root, Answer::Refusal).await),
         cutting: Some(http_behind(root, Answer::Cut).await),
@@ -133,7 +142,7 @@ async fn channel() -> Rig {
     let opening = Opening { feeds, ..opening(Path::new(".")) };
     let refusing = destination_in("channel", json!({ "name": "next" }), &opening).await;
     Rig {
-        source: Some(Source { stage, address: None }),
+        source: Some(Source { stage, sender: Sender::Channel }),
         absent: Some(destination_in("channel", json!({ "name": "nobody" }), &opening).await),
         refusing: Some(Behind::alone(refusing, outbound(telling("M-1", "refuse")))),
         cutting: None,
@@ -144,16 +153,27 @@ async fn channel() -> Rig {
 impl Source {
     /// Sends a message in small pieces and says whether the sender was told that it is safe.
     async fn send(&self, message: &str) -> bool {
-        if let Some(address) = self.address {
-            let mut peer = Peer::connect(address).await;
-            for piece in [b"\x0b", message.as_bytes(), b"\x1c\x0d"].concat().chunks(7) {
-                peer.write(piece).await;
+        match self.sender {
+            Sender::Mllp(address) => {
+                let mut peer = Peer::connect(address).await;
+                for piece in [b"\x0b", message.as_bytes(), b"\x1c\x0d"].concat().chunks(7) {
+                    peer.write(piece).await;
+                }
+                peer.acknowledgement().await.0 == "AA"
             }
-            return peer.acknowledgement().await.0 == "AA";
+            Sender::Http(address) => {
+                let mut guest = Guest::connect(address).await;
+                for piece in posts("/", &[], message).as_bytes().chunks(7) {
+                    guest.write(piece).await;
+                }
+                guest.asked().await.unwrap().status() == 200
+            }
+            Sender::Channel => {
+                let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };
+                let feeder = destination_in("channel", json!({ "name": "next" }), &opening).await;
+                feeder.send(&outbound(message)).await.is_ok()
+            }
         }
-        let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };
-        let feeder = destination_in("channel", json!({ "name": "next" }), &opening).await;
-        feeder.send(&outbound(message)).await.is_ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::{
-    Outcome, Path, RepeatPolicy, Repeats, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence,
+    Outcome, Path, Promise, RepeatPolicy, Repeats, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence,
     WhenFiltered,
 };
 
@@ -47,6 +47,10 @@ pub(crate) fn reply(reader: &mut Reader<'_>) -> ReplyRead {
         filtered: match long.filtered {
             FilteredFile::Accept => WhenFiltered::Accept,
             FilteredFile::Refuse => WhenFiltered::Refuse,
+        },
+        promise: match when {
+            ReplyWhen::Stored | ReplyWhen::Never => Promise::Stored,
+            _ => Promise::Processed,
         },
         silent: if when == ReplyWhen::Never { Silence::Never } else { Silence::Answers },
     };

@@ -3,12 +3,20 @@
 mod content;
 mod destination;
 mod place;
+mod source;
 
-use crate::{Connector, DestinationKind};
+use engine::{Reply, ReplyWords};
+
+use crate::{Connector, DestinationKind, SourceKind};
 
 pub(crate) const CONNECTOR: Connector = Connector {
     name: "http",
     summary: "HTTP and HTTPS, one request for each message",
-    source: None,
+    source: Some(SourceKind::of::<source::Settings>()),
     destination: Some(DestinationKind::of::<destination::Settings>()),
 };
+
+/// The status in the answer that the sender of a message hears.
+pub fn status(words: &ReplyWords, reply: &Reply) -> u16 {
+    source::words::status(words, reply).as_u16()
+}

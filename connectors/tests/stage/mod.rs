@@ -27,7 +27,7 @@ use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
 pub use peer::{Peer, acknowledge, hears};
 pub use steps::{Gate, Steps};
-pub use web::{Asked, Guest, Web, says};
+pub use web::{Asked, Guest, Web, posts, says};
 
 /// Longer than anything a test waits for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,6 +63,12 @@ impl Stage {
     pub async fn listening(address: SocketAddr, mut settings: Value, words: ReplyWords) -> Self {
         settings["listen"] = address.to_string().into();
         Self::start("mllp", settings, words, Feeds::default(), Some(address)).await
+    }
+
+    /// Starts a channel with a source of HTTP that listens on `address`.
+    pub async fn serving(address: SocketAddr, mut settings: Value, words: ReplyWords) -> Self {
+        settings["listen"] = address.to_string().into();
+        Self::start("http", settings, words, Feeds::default(), Some(address)).await
     }
 
     /// Starts a channel with this source; one that is fed is called `next`.

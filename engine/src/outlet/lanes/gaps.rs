@@ -98,6 +98,22 @@ impl Gaps {
         self.blocked.clear();
     }
 
+    /// Leaves out a delivery and whatever lies behind it; says where the gap begins now, if it has moved. The gaps of
+    /// lanes lie before that of the queue.
+    pub(super) fn widen(&mut self, position: Position) -> Option<Position> {
+        if let Some(beyond) = self.beyond.as_mut().filter(|beyond| beyond.after < position) {
+            beyond.take_in(position);
+            return None;
+        }
+        let beyond = self.beyond.get_or_insert(Gap::of(position));
+        beyond.take_in(position);
+        let after = beyond.after;
+        if self.cuts.values().any(|cut| cut.gap.upto > after) {
+            self.join();
+        }
+        self.beyond.map(|beyond| beyond.after)
+    }
+
     pub(super) fn cut(&mut self, lane: u64, key: &str, position: Position) {
         let gap = Gap::of(position);
         self.cuts.entry(lane).or_insert_with(|| Cut { gap, key: key.to_owned() }).gap.take_in(position);

@@ -36,6 +36,8 @@ pub(super) struct Lanes {
     gaps: Gaps,
     /// How many entries stand behind the part of the queue that was read.
     islands: usize,
+    /// The last place of all that were ever here.
+    newest: Position,
     is_counted: bool,
 }
 
@@ -52,6 +54,7 @@ impl Lanes {
             watched: BTreeSet::new(),
             gaps: Gaps::unknown(),
             islands: 0,
+            newest: gaps::before_message(MessageId(0)),
             is_counted: false,
         }
     }
@@ -94,6 +97,7 @@ impl Lanes {
         let lanes = self.lanes_of(&waiting.keys);
         if self.is_left_out(position, &lanes) && !self.is_waited_for(&position, &lanes, watcher.as_ref()) {
             self.leave_out(position, &waiting.keys, &lanes);
+            self.newest = self.newest.max(position);
             if let Some(watcher) = watcher {
                 watcher.tell(Tried::Queued);
             }
@@ -113,6 +117,7 @@ impl Lanes {
 
     fn put(&mut self, mut entry: Entry) {
         let position = entry.waiting.position;
+        self.newest = self.newest.max(position);
         let lanes = entry.lanes.clone();
         for lane in &lanes {
             self.by_key.entry(*lane).or_default().insert(position);

@@ -39,6 +39,7 @@ impl Lanes {
         self.is_counted = true;
         self.gaps = Gaps { unread: extent.deliveries as i64, ..Gaps::default() };
         self.gaps.beyond = extent.last.zip(first).map(|(upto, after)| Gap { after, upto });
+        self.newest = self.newest.max(extent.last.unwrap_or(self.newest));
         self.count_islands();
     }
 
@@ -216,9 +217,11 @@ impl Lanes {
             && self.entries.len() < self.ahead.deliveries
     }
 
+    /// The newest go first when memory is full; far beyond that, whoever comes.
     fn is_behind_a_full_window(&self, position: Position) -> bool {
-        self.entries.len() >= self.ahead.deliveries.max(1)
-            && self.entries.last_key_value().is_some_and(|(last, _)| *last < position)
+        let most = self.ahead.deliveries.max(1);
+        let number = self.entries.len();
+        number >= 2 * most || (number >= most && self.newest < position)
     }
 
     /// Whether a lane of its own has a gap before it, or is full.
@@ -256,7 +259,9 @@ impl Lanes {
         if !is_behind && self.is_cut_off(position, lanes) {
             return self.cut(position, keys);
         }
-        self.gaps.beyond.get_or_insert(Gap::of(position)).take_in(position);
+        let Some(after) = self.gaps.widen(position) else { return };
+        self.ready.retain(|ready| *ready <= after);
+        self.count_islands();
     }
 
     /// Leaves a delivery out of all its lanes: none of them overtakes it.

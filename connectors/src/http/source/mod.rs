@@ -1,0 +1,214 @@
+//! Takes each request that comes as a message, and answers it for what became of it.
+
+mod facts;
+mod proof;
+mod serve;
+pub(super) mod words;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use engine::{Checks, Claim, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
+use hyper::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::{
+    proof::Auth,
+    serve::{Host, serve},
+};
+use crate::{
+    Examine,
+    crowd::Crowd,
+    door::Door,
+    setting::{Listen, Period, Size},
+    tls::{self, Side, Tls},
+};
+
+/// Listens for requests whose bodies are messages, and answers each with the status of what became of it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "listen": "0.0.0.0:8080", "path": "/orders" }))]
+pub(super) struct Settings {
+    /// Where to listen.
+    listen: Listen,
+
+    /// The path that is taken, with all that lies beneath it. Requests to any other hear 404.
+    #[serde(default = "path")]
+    #[schemars(extend("pattern" = "^/[^?#\\s]*$", "examples" = ["/orders"]))]
+    path: String,
+
+    /// The methods by which messages come. Requests by any other hear 405.
+    #[serde(default = "methods")]
+    #[schemars(length(min = 1))]
+    methods: Vec<Taken>,
+
+    /// Who may send. Without it everybody may who reaches the port (and, where `tls.clients` is given, has a certificate).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Auth")]
+    auth: Option<Auth>,
+
+    /// The longest body taken, unpacked. A longer one is answered 413.
+    #[serde(default = "max_size")]
+    max_size: Size,
+
+    /// TLS: `certificate`, `key` and, to ask senders for theirs, `clients`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Tls")]
+    tls: Option<Tls>,
+
+    /// How many connections may be open at once.
+    #[serde(default = "connections")]
+    #[schemars(range(min = 1))]
+    connections: usize,
+
+    /// How many connections one address may have open at once. When it has as many, the one that was idle
+    /// longest is closed for the new one.
+    #[serde(default = "connections_per_address")]
+    #[schemars(range(min = 1))]
+    connections_per_address: usize,
+
+    /// How long a connection may take until the head of its next request is there; then it is closed.
+    #[serde(default = "idle")]
+    idle: Period,
+
+    /// How long the body of a request may take to come; then it is answered 408.
+    #[serde(default = "body_within")]
+    body_within: Period,
+
+    /// How long a connection is quiet before TCP asks whether the sender is still there.
+    #[serde(default = "keep_alive")]
+    keep_alive: Period,
+}
+
+/// A method by which messages can come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+enum Taken {
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Get,
+}
+
+impl Taken {
+    fn method(self) -> Method {
+        match self {
+            Self::Post => Method::POST,
+            Self::Put => Method::PUT,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+            Self::Get => Method::GET,
+        }
+    }
+}
+
+fn path() -> String {
+    "/".to_owned()
+}
+
+fn methods() -> Vec<Taken> {
+    vec![Taken::Post, Taken::Put]
+}
+
+fn max_size() -> Size {
+    Size(64_000_000)
+}
+
+fn connections() -> usize {
+    1000
+}
+
+fn connections_per_address() -> usize {
+    100
+}
+
+fn idle() -> Period {
+    Period::seconds(60)
+}
+
+fn body_within() -> Period {
+    Period::seconds(60)
+}
+
+fn keep_alive() -> Period {
+    Period::seconds(60)
+}
+
+impl Examine for Settings {
+    fn examine(&self, root: &Path, checks: &mut Checks<'_>) {
+        if let Some(tls) = &self.tls {
+            tls.examine(Side::Listens, root, "tls", checks);
+        }
+    }
+}
+
+#[async_trait]
+impl SourceSettings for Settings {
+    fn check(&self, checks: &mut Checks<'_>) {
+        if let Some(auth) = &self.auth {
+            auth.check(checks);
+        }
+        if let Some(tls) = &self.tls {
+            tls.check(Side::Listens, "tls", checks);
+        }
+        for (name, period) in [("idle", self.idle), ("body_within", self.body_within)] {
+            if period.0.is_zero() {
+                checks.error("period-too-short", name, "no request could be read");
+            }
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        if self.listen.0.port() == 0 { Vec::new() } else { vec![Claim::Port(self.listen.0)] }
+    }
+
+    fn usual_format(&self) -> &'static str {
+        "json"
+    }
+
+    async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
+        let listen = self.listen;
+        let tls = self.tls.as_ref().map(|tls| tls::Acceptor::new(tls, &opening.root)).transpose();
+        let tls = tls.map_err(|why| OpenError::new(format!("cannot listen on {listen}: {why}")))?;
+        let listener = opening
+            .ports
+            .listen(listen.0)
+            .await
+            .map_err(|error| OpenError::io(format!("cannot listen on {listen}"), error))?;
+        let open = Arc::clone(&opening.connections);
+        let crowd = Crowd::new(self.connections, self.connections_per_address, open);
+        let door = Door { listener, tls, crowd, keep_alive: self.keep_alive.0 };
+        Ok(Box::new(Listening { door, settings: self.clone(), words: opening.words.clone() }))
+    }
+}
+
+/// Senders connect to it.
+struct Listening {
+    door: Door,
+    settings: Settings,
+    words: engine::ReplyWords,
+}
+
+#[async_trait]
+impl Source for Listening {
+    async fn run(self: Box<Self>, inlet: Inlet, stop: Stop) -> Result<(), OpenError> {
+        let Self { door, settings, words } = *self;
+        let channel = inlet.channel().to_owned();
+        let host = Arc::new(Host {
+            inlet,
+            words,
+            auth: settings.auth,
+            path: settings.path,
+            methods: settings.methods.into_iter().map(Taken::method).collect(),
+            max_size: settings.max_size.0,
+            idle: settings.idle.0,
+            body_within: settings.body_within.0,
+            stop: stop.clone(),
+        });
+        door.receive(&channel, &stop, move |guest| serve(Arc::clone(&host), guest)).await;
+        Ok(())
+    }
+}
