@@ -3,6 +3,7 @@
 // Each test file plays with a part of it.
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used)]
 
+mod files;
 mod peer;
 mod steps;
 mod web;
@@ -25,6 +26,7 @@ use engine::{
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
+pub use files::{Files, authority, client, usage};
 pub use peer::{Peer, acknowledge, hears};
 pub use steps::{Gate, Steps};
 pub use web::{Asked, Guest, Web, posts, says};
