@@ -21,6 +21,7 @@ mod messages;
 mod packing;
 mod people;
 mod put;
+mod queues;
 mod repeats;
 mod replay;
 mod rows;

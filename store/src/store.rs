@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use engine::{
-    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash,
+    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Extent, Filling, Hash,
     Interrupted, Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Reading, Settlement,
     Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
 };
 
 use crate::{
     Sqlite, codes::parsed_or_default, deliveries, failure::Failure, intake, large, load, messages, people,
-    rows::MessageRow, spans::look,
+    queues::Queue, rows::MessageRow, spans::look,
 };
 
 /// After an end that was not in order: a message whose steps end the process does so within this time.
@@ -136,22 +136,26 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
         self.all_filed().await?;
-        let outlet = (channel.to_owned(), destination.to_owned());
-        look(&self.spans, move |spans| {
-            let mut found = Vec::new();
-            for span in spans.all() {
-                let room = limit - found.len();
-                if room == 0 {
-                    break;
-                }
-                let page = spans.read(&span, |reader| {
-                    Ok(load::waiting(&reader.connection, (&outlet.0, &outlet.1), after, room)?)
-                })?;
-                found.extend(page);
-            }
-            Ok(found)
-        })
-        .await
+        let queue = Queue::new(channel, destination);
+        look(&self.spans, move |spans| queue.page(spans, after, limit)).await
+    }
+
+    async fn waiting_of_key(
+        &self,
+        (channel, destination): (&str, &str),
+        key: &str,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.all_filed().await?;
+        let (queue, key) = (Queue::new(channel, destination), key.to_owned());
+        look(&self.spans, move |spans| queue.page_of_key(spans, &key, after, limit)).await
+    }
+
+    async fn extent(&self, channel: &str, destination: &str) -> Result<Extent, StoreError> {
+        self.all_filed().await?;
+        let queue = Queue::new(channel, destination);
+        look(&self.spans, move |spans| queue.extent(spans)).await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
@@ -216,7 +220,7 @@ impl Sqlite {
     }
 
     /// Waits until everything is in the files, for those who must not miss any of it.
-    async fn all_filed(&self) -> Result<(), StoreError> {
+    pub(crate) async fn all_filed(&self) -> Result<(), StoreError> {
         self.writer.filed().await;
         self.writer.refuses().map_or(Ok(()), |why| Err(StoreError(why)))
     }

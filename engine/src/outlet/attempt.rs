@@ -313,6 +313,7 @@ impl Outlet {
     /// The delivery is over: its lanes go on, and so do those that waited for it.
     pub(super) fn ended(&self, position: Position, tried: Tried) {
         self.lanes().end(position, tried);
+        self.read_if_wanted();
         self.tell_followers(position);
         self.wake.notify_one();
     }

@@ -245,10 +245,8 @@ impl Outlet {
         if !closed.is_zero() {
             return Next::Pause(Some(Instant::now() + closed));
         }
+        self.read_if_wanted();
         let mut lanes = self.lanes();
-        if lanes.wants_more() {
-            self.more.notify_one();
-        }
         if !lanes.has_ready() && lanes.next_wake().is_none_or(|when| when > Instant::now()) {
             return Next::Pause(lanes.next_wake());
         }

@@ -84,6 +84,13 @@ impl Outlet {
         }
     }
 
+    /// Has more read, where there is more and room for it.
+    pub(super) fn read_if_wanted(&self) {
+        if self.lanes().wants_more() {
+            self.more.notify_one();
+        }
+    }
+
     async fn read_page(&self) -> Result<Look, StoreError> {
         if !self.lanes().wants_more() {
             return Ok(Look::Nothing);

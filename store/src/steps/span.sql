@@ -108,6 +108,11 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_by_message ON deliveries (message);
 CREATE INDEX deliveries_in_order ON deliveries (lane, message, part) WHERE lane IS NOT NULL;
+-- By key, where there is one; those with several keys are apart.
+CREATE INDEX deliveries_by_key ON deliveries (lane, message >> 14, keys, message, part)
+    WHERE lane IS NOT NULL AND keys IS NOT NULL;
+CREATE INDEX deliveries_by_several_keys ON deliveries (lane, message, part)
+    WHERE lane IS NOT NULL AND instr(keys, '","') > 0;
 CREATE INDEX deliveries_for_people ON deliveries (state) WHERE state > 4;
 
 -- What leaves, where it is not the part's body and nothing else, and what came back, packed.

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use engine::{
-    DeliveryState, History, MessageId, Query, Store,
+    DeliveryState, History, MessageId, Query, Store, Waiting,
     memory::{Snapshot, StoredDelivery, StoredMessage},
 };
 
@@ -23,6 +23,7 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
             let memory = pair.memory.waiting(channel, destination, None, 100).await.unwrap();
             let disk = pair.disk.waiting(channel, destination, None, 100).await.unwrap();
             assert_eq!(memory, disk, "after {after:?}");
+            compare_queue(pair, (channel, destination), &memory, after).await;
             if let Some(first) = memory.first() {
                 let rest = pair.disk.waiting(channel, destination, Some(first.position), 1).await.unwrap();
                 assert_eq!(memory[1..].iter().take(1).collect::<Vec<_>>(), rest.iter().collect::<Vec<_>>());
@@ -31,6 +32,30 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
     }
     assert_eq!(pair.memory.switches().await.unwrap(), pair.disk.switches().await.unwrap());
     assert_eq!(snapshot.audit.len(), pair.disk.audit(1000).await.unwrap().len(), "after {after:?}");
+}
+
+/// How much waits, and what waits by key.
+async fn compare_queue(
+    pair: &Pair,
+    (channel, destination): (&str, &str),
+    waiting: &[Waiting],
+    after: &Operation,
+) {
+    let extents = (
+        pair.memory.extent(channel, destination).await.unwrap(),
+        pair.disk.extent(channel, destination).await.unwrap(),
+    );
+    assert_eq!(extents.0, extents.1, "after {after:?}");
+    let keys = waiting.iter().flat_map(|waiting| waiting.keys.iter().map(String::as_str)).chain([""]);
+    for key in keys.collect::<BTreeSet<_>>() {
+        for from in [None, waiting.first().map(|first| first.position)] {
+            let of_key = (
+                pair.memory.waiting_of_key((channel, destination), key, from, 2).await.unwrap(),
+                pair.disk.waiting_of_key((channel, destination), key, from, 2).await.unwrap(),
+            );
+            assert_eq!(of_key.0, of_key.1, "{key} after {after:?}");
+        }
+    }
 }
 
 /// What people find: all, by what they know of it, page by page, and what waits or stands in a state.

@@ -334,7 +334,7 @@ fn delivery(id: u64, destination: usize, after: Option<usize>) -> NewDelivery {
         after: after.map(|after| DESTINATIONS[after].to_owned()),
         body: own.then(|| Content::from(format!("payload {id}"))),
         texts: if own { Texts::from([("name".to_owned(), format!("{id}.hl7"))]) } else { Texts::new() },
-        keys: if id.is_multiple_of(2) { vec![format!("IPP{id}")] } else { Vec::new() },
+        keys: keys(id),
         ..stage::delivery(DeliveryId(id), DESTINATIONS[destination])
     }
 }
@@ -391,4 +391,16 @@ fn closed(outcome: Outcome) -> Closed {
         halt: Some(Halt::Failed { step: "steps[0]".to_owned(), why: "broke".to_owned(), place: None }),
         inputs: None,
     }
+}
+
+/// Of one's own, of many, several, and one that looks like several.
+fn keys(id: u64) -> Vec<String> {
+    let keys: &[&str] = match id % 6 {
+        0 => &[],
+        1 | 2 => &["shared"],
+        3 => &["shared", "other"],
+        4 => &["a\",\"b"],
+        _ => return vec![format!("IPP{id}")],
+    };
+    keys.iter().map(|key| (*key).to_owned()).collect()
 }
