@@ -1,65 +1,11 @@
 //! Talks with two implementations of HL7 over MLLP that are not ours, both ways: Python's `hl7` and npm's `@medplum/hl7`.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, ChildStdout, Command, Stdio},
-};
+use std::process::Command;
 
 use serde_json::Value;
-use tests::{Project, Relais, Sender, free_port, installed, message, mshfield, wait_until};
-
-const PYTHON: &str = "python/bin/python";
-const PACKAGES: &str = "node/node_modules";
-
-fn script(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/peers")).join(name)
-}
-
-fn python(name: &str) -> Command {
-    let mut command = Command::new(installed(PYTHON));
-    command.arg(script(name));
-    command
-}
-
-fn node(name: &str) -> Command {
-    let mut command = Command::new("node");
-    command.arg(script(name)).arg(installed(PACKAGES));
-    command
-}
-
-/// A peer that receives; ended with the test.
-struct Receiving {
-    child: Child,
-    words: BufReader<ChildStdout>,
-    port: u16,
-}
-
-impl Receiving {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("a peer can be started");
-        let mut words = BufReader::new(child.stdout.take().expect("what a peer says is read"));
-        let mut port = String::new();
-        words.read_line(&mut port).expect("a peer says its port");
-        let port = port.trim().parse().unwrap_or_else(|_| panic!("a peer says `{port}` instead of its port"));
-        Self { child, words, port }
-    }
-
-    /// What it read of the next message.
-    fn next(&mut self) -> Value {
-        let mut line = String::new();
-        self.words.read_line(&mut line).expect("a peer says what it received");
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("a peer says `{line}`"))
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        // It may have left already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use tests::{
+    Project, Receiving, Relais, Sender, free_port, installed, message, mshfield, node, python, wait_until,
+};
 
 /// A small result in this charset, of a patient whose name needs one.
 fn result(id: &str, family: &str, charset: &str) -> String {
@@ -129,7 +75,7 @@ fn delivers_to(mut peer: Receiving) {
     for (id, family, code) in [("D1", "ÉTÉ", "AA"), ("D2", "REFUSE", "AE"), ("D3", "O\\T\\NEIL", "AA")] {
         let answer = sender.send(result(id, family, "UNICODE UTF-8").as_bytes()).expect("each is answered");
         assert_eq!((mshfield(&answer, "MSA", 1).as_str(), mshfield(&answer, "MSA", 2).as_str()), (code, id));
-        let read = peer.next();
+        let read = peer.next_read();
         assert_eq!(read["id"], id);
         assert_eq!(read["value"], "4.1");
         assert_eq!(read["family"], family);

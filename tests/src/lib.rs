@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
 mod disk;
+mod outside;
 mod peer;
 mod places;
 mod project;
 mod relais;
 
 pub use disk::{SmallDisk, Strace, is_root};
+pub use outside::{Receiving, node, python};
 pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
 pub use places::{corpus, installed};
 pub use project::Project;

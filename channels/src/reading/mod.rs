@@ -23,7 +23,7 @@ use crate::{
     promises::Promises,
     report::{Report, span_of},
     shape::Shape,
-    trial::{Batches, Trial},
+    trial::Trial,
     yaml::{Kind, Node},
 };
 pub(crate) use channel::ChannelRead;
@@ -94,11 +94,8 @@ pub(crate) fn channel(
     let is_ready = report.count_from(first).0 == 0 && !holds_unknown(&tree);
     let plan = program.clone().filter(|_| is_ready).and_then(|script| read.plan(script, version, &text));
     let promises = Promises::of(&read, &tree, report.files.get(file).path.clone());
-    let batches = match protocol(&tree, &Path::parse("source")).as_deref() {
-        Some("mllp") => Batches::Split,
-        _ => Batches::Whole,
-    };
-    let trial = program.map(|script| Trial::new(&read, script, batches));
+    let source = protocol(&tree, &Path::parse("source"));
+    let trial = program.map(|script| Trial::new(&read, script, source.as_deref()));
     Draft {
         plan,
         trial,

@@ -1,9 +1,18 @@
-//! The acknowledgement code that a sender would hear.
+//! The acknowledgement code, or the status, that a sender would hear.
 
 use engine::{Reply, ReplyBody, ReplyWords};
 use formats::hl7::acknowledgement::{self, Code};
 
-pub(super) fn code(words: &ReplyWords, reply: &Reply, message: &[u8]) -> String {
+use super::Speech;
+
+pub(super) fn code(speech: Speech, words: &ReplyWords, reply: &Reply, message: &[u8]) -> String {
+    match speech {
+        Speech::Hl7 => acknowledgement_code(words, reply, message),
+        Speech::Http => connectors::http::status(words, reply).to_string(),
+    }
+}
+
+fn acknowledgement_code(words: &ReplyWords, reply: &Reply, message: &[u8]) -> String {
     if let Some(ReplyBody::From(body) | ReplyBody::Script(body)) = &reply.body
         && let Ok(read) = acknowledgement::read(body)
     {

@@ -67,6 +67,7 @@ pub(crate) struct Trial {
     reply: ReplyPolicy,
     words: ReplyWords,
     batches: Batches,
+    speech: Speech,
     /// In the order of the file.
     outlets: Vec<TrialOutlet>,
     tests: Vec<TestFile>,
@@ -74,11 +75,20 @@ pub(crate) struct Trial {
 
 /// What becomes of a batch before the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Batches {
+enum Batches {
     /// Each of its messages goes its own way.
     Split,
     /// It is one message, as any other.
     Whole,
+}
+
+/// In whose words a sender is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// By acknowledgement codes.
+    Hl7,
+    /// By the status of HTTP.
+    Http,
 }
 
 struct TrialOutlet {
@@ -88,7 +98,7 @@ struct TrialOutlet {
 }
 
 impl Trial {
-    pub(crate) fn new(read: &ChannelRead, script: Arc<dyn Script>, batches: Batches) -> Self {
+    pub(crate) fn new(read: &ChannelRead, script: Arc<dyn Script>, protocol: Option<&str>) -> Self {
         let outlets = read.destinations.iter().map(|destination| TrialOutlet {
             name: destination.name.clone(),
             after: destination.outlet.after.clone(),
@@ -99,7 +109,8 @@ impl Trial {
             script,
             reply: read.reply.policy.clone(),
             words: read.reply.words.clone(),
-            batches,
+            batches: if protocol == Some("mllp") { Batches::Split } else { Batches::Whole },
+            speech: if protocol == Some("http") { Speech::Http } else { Speech::Hl7 },
             outlets: outlets.collect(),
             tests: read.tests.clone(),
         }

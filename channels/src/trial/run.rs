@@ -61,7 +61,7 @@ fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, By
         Ok(reading) => reading,
         Err(unreadable) => {
             let reply = Reply::because(Outcome::Unreadable, unreadable.why.clone());
-            let code = code::code(&trial.words, &reply, body.bytes());
+            let code = code::code(trial.speech, &trial.words, &reply, body.bytes());
             let why = Some(unreadable.why);
             return Ok(Ran { outcome: Outcome::Unreadable, why, code, left: Vec::new() });
         }
@@ -121,9 +121,9 @@ impl Way<'_> {
             ReplyWhen::Never => "none".to_owned(),
             ReplyWhen::Stored => {
                 let accepted = Reply::of(Outcome::Accepted);
-                code::code(&self.trial.words, &accepted, self.message.body.bytes())
+                code::code(self.trial.speech, &self.trial.words, &accepted, self.message.body.bytes())
             }
-            _ => code::code(&self.trial.words, reply, self.message.body.bytes()),
+            _ => code::code(self.trial.speech, &self.trial.words, reply, self.message.body.bytes()),
         };
         Ran { outcome, why, code, left }
     }
