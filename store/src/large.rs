@@ -15,7 +15,7 @@ use engine::{Content, StoreError};
 
 use crate::rows::Body;
 
-const FOLDER: &str = "large";
+pub(crate) const FOLDER: &str = "large";
 /// From this length on a body is large.
 const LARGE: usize = 1 << 20;
 
@@ -66,6 +66,10 @@ impl Large {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn files(&self) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.path())).collect()
     }
 
     /// The messages that have bytes here.

@@ -4,6 +4,7 @@
 //! spans, where people search and what waits is read back. See [`engine::Store`] for what each write means, and
 //! `writer.rs` for what holds when the disk fails.
 
+mod backup;
 mod codes;
 mod deliveries;
 mod failure;
@@ -29,6 +30,7 @@ mod spans;
 mod store;
 mod succession;
 mod tables;
+mod verify;
 mod whole;
 mod writer;
 
@@ -42,10 +44,12 @@ use std::{
     time::Instant,
 };
 
+pub use backup::{Saved, restore};
 use engine::StoreError;
 pub use failure::OpenError;
 pub use people::Audited;
 use rusqlite::Connection;
+pub use verify::{Fault, Report, verify};
 
 use failure::{Failure, words};
 use filer::Filer;
@@ -59,7 +63,7 @@ use tables::{REGISTER, Unusable};
 use writer::Writer;
 
 /// There as long as the last run ended in order.
-const ENDED_WELL: &str = "ended-well";
+pub(crate) const ENDED_WELL: &str = "ended-well";
 
 /// Keeps messages in the files of a folder. Open one for each folder: a second is refused.
 pub struct Sqlite {
@@ -73,6 +77,8 @@ pub struct Sqlite {
     next_delivery: AtomicU64,
     spans: Arc<Spans>,
     large: Arc<Large>,
+    /// Nothing is forgotten while somebody else holds it.
+    forgetting: tokio::sync::Mutex<()>,
     // Dropped in this order: what was asked is written before the folder is let go.
     marks: Marks,
     writer: Writer,
@@ -134,6 +140,7 @@ impl Sqlite {
             next_delivery: AtomicU64::new(delivery + 1),
             spans,
             large,
+            forgetting: tokio::sync::Mutex::default(),
             marks,
             writer,
             _lock: lock,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The folder of the spans, in the store's folder.
-const FOLDER: &str = "spans";
+pub(crate) const FOLDER: &str = "spans";
 /// How many read at once for people; the others wait their turn.
 const SEATS: usize = 4;
 /// How many connections that nobody reads on at the moment are kept open.

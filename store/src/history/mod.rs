@@ -116,6 +116,7 @@ impl History for Sqlite {
     }
 
     async fn forget(&self, channel: &str, ages: Ages) -> Result<u64, StoreError> {
+        let _alone = self.forgetting.lock().await;
         self.writer.filed().await;
         forget::forget(&self.writer, channel, ages).await
     }

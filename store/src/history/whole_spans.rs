@@ -15,6 +15,7 @@ impl Sqlite {
     /// Forgets the spans of which everything may go, whatever channel it is of; returns how many messages that were.
     /// A channel that is not named keeps its spans.
     pub async fn forget_spans(&self, ages: &BTreeMap<String, Ages>) -> Result<u64, StoreError> {
+        let _alone = self.forgetting.lock().await;
         self.writer.filed().await;
         let limit = |(channel, ages): (&String, &Ages)| (channel.clone(), Before::now(*ages).all());
         let limits: Limits = ages.iter().map(limit).collect();
