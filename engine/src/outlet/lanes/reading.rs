@@ -36,10 +36,13 @@ impl Lanes {
     /// Takes note of how much waits in the store, before anything is read. Once.
     pub(in crate::outlet) fn count(&mut self, extent: Extent) {
         let first = self.gaps.beyond.map(|gap| gap.after);
+        // What came while the store counted is not in its count, perhaps.
+        let came = (self.gaps.unread > 0).then_some(self.newest);
+        let last = extent.last.max(came);
         self.is_counted = true;
         self.gaps = Gaps { unread: extent.deliveries as i64, ..Gaps::default() };
-        self.gaps.beyond = extent.last.zip(first).map(|(upto, after)| Gap { after, upto });
-        self.newest = self.newest.max(extent.last.unwrap_or(self.newest));
+        self.gaps.beyond = last.zip(first).map(|(upto, after)| Gap { after, upto });
+        self.newest = self.newest.max(last.unwrap_or(self.newest));
         self.count_islands();
     }
 
