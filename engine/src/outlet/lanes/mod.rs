@@ -5,6 +5,8 @@
 
 mod entry;
 mod gaps;
+#[cfg(test)]
+mod million;
 mod reading;
 mod standing;
 
