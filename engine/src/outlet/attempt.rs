@@ -245,20 +245,17 @@ impl Outlet {
     ) -> Result<Option<Going>, ()> {
         let Outbound { id, note, .. } = &next.outbound;
         let begin = Begin { id: *id, note: note.clone(), doubts: next.delivery.tally.doubts };
-        match self.store.settle_and_begin((position.delivery, settlement.clone()), begin).await {
-            Ok((taken, has_begun)) => {
-                take_back(&self.all_followers(), taken);
-                if has_begun {
-                    return Ok(Some(next));
-                }
-                self.look_again(next.position).await;
-                Ok(None)
-            }
-            Err(_) => {
-                self.put_back(next.position);
-                Err(())
-            }
+        let written = self.store.settle_and_begin((position.delivery, settlement.clone()), begin).await;
+        let Ok((taken, has_begun)) = written else {
+            self.put_back(next.position);
+            return Err(());
+        };
+        take_back(&self.all_followers(), taken);
+        if has_begun {
+            return Ok(Some(next));
         }
+        self.look_again(next.position).await;
+        Ok(None)
     }
 
     fn settlement(&self, end: AttemptEnd, tally: Tally) -> Settlement {
