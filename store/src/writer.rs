@@ -357,8 +357,9 @@ impl Thread {
 }
 
 impl Shared {
+    /// Where somebody panicked in the middle of a write, nothing more is written: the next record would hold half of it.
     fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock().expect("nobody panicked in the middle of a write")
     }
 
     /// A command that has come is on its way no more.
