@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -78,16 +77,20 @@ impl Ward {
         Some([word(&row["state"]), word(&row["answer"]), word(&row["deliveries"][0]["state"])])
     }
 
+    /// On a slow disk one thread writes, and counts its syncs: whoever comes does not write at once himself.
+    fn leaves_writing_to_its_thread(&self, relais: &Relais) {
+        let slowed = Strace::slow_syncs(relais);
+        for number in 0..8 {
+            let id = format!("slow-{number}");
+            assert_eq!(self.send(&id), "AA");
+            self.has_gone_all_its_way(&id);
+        }
+        drop(slowed);
+    }
+
     /// How often the record was sent this message.
     fn arrived(&self, id: &str) -> usize {
         self.record.received().iter().filter(|message| mshfield(message, "MSH", 10) == id).count()
-    }
-
-    /// The segments of the store's journal, which are what is synced before an answer.
-    fn journal(&self) -> Vec<PathBuf> {
-        let segments =
-            fs::read_dir(self.project.path("data").join("journal")).expect("the store has a journal");
-        segments.map(|segment| segment.expect("it can be listed").path()).collect()
     }
 }
 
@@ -141,7 +144,7 @@ fn an_answer_leaves_only_after_its_message_was_synced() {
         } else if call.contains("|ORU^R01^ORU_R01|S") && !is_write(call) {
             syncs = 0;
         } else if call.contains("MSA|AA|S") && is_write(call) {
-            assert!(syncs >= 2, "an answer left before it was kept and queued: {call}");
+            assert!(syncs >= 1, "an answer left before its message was kept and queued: {call}");
             answered += 1;
         }
     }
@@ -180,9 +183,10 @@ fn survives_failing_syncs(reply: &str) {
     for from in 1..=6 {
         stands_ready(&relais);
         let failing = Strace::fail_syncs(&relais, "EIO", from, &[]);
-        // Each message needs two writes before its answer; sooner or later one hits the fault.
+        // Sooner or later a write hits the fault.
         let mut refused = Vec::new();
-        for number in 0..20 {
+        // Each thread counts for itself, and whoever finds the store at rest writes.
+        for number in 0..100 {
             let id = format!("E{from}-{number}");
             let code = ward.send(&id);
             sent.push(id.clone());
@@ -212,11 +216,13 @@ fn survives_failing_syncs(reply: &str) {
 #[test]
 fn a_message_that_was_kept_and_refused_goes_on_by_itself() {
     let ward = Ward::new();
-    let relais = ward.start();
-    // Its first write keeps it, the second would queue it.
+    ward.start().kill();
+    // After an end that was not in order the first write keeps a message, and the second would queue it.
+    let relais = ward.project.start();
+    stands_ready(&relais);
+    ward.leaves_writing_to_its_thread(&relais);
     let failing = Strace::fail_syncs(&relais, "EIO", 2, &[]);
     assert_eq!(ward.send("kept"), "AR");
-    assert!(says_unready(&relais, "the disk failed"));
     assert_eq!(ward.arrived("kept"), 0);
     drop(failing);
     wait_until("it goes on with nobody's help", || ward.arrived("kept") == 1);
@@ -230,6 +236,7 @@ fn a_server_killed_while_its_disk_fails_goes_on_when_it_is_started_again() {
     for from in 1..=4 {
         let ward = Ward::new();
         let relais = ward.start();
+        ward.leaves_writing_to_its_thread(&relais);
         let failing = Strace::fail_syncs(&relais, "EIO", from, &[]);
         let id = format!("K{from}");
         let code = ward.send(&id);

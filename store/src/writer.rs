@@ -37,7 +37,7 @@ const TOLD_WITHIN: Duration = Duration::from_millis(20);
 /// How long rows stay out of the files: most messages have gone their way by then, and are filed once.
 const FILED_WITHIN: Duration = Duration::from_millis(150);
 /// A disk is quick where a write takes less.
-const AT_ONCE: Duration = Duration::from_millis(1);
+const AT_ONCE: Duration = Duration::from_micros(500);
 /// So many bytes are filed at once, without waiting for more.
 const ENOUGH: usize = 4 << 20;
 /// More than this waits for the filer.
@@ -476,7 +476,9 @@ impl Core {
                 Err(StoreError(why))
             }
         };
-        self.try_due = self.troubles.any().then(|| Instant::now() + TRY_AGAIN);
+        // Not put off by each write that comes: it would never be time.
+        let later = self.try_due.filter(|due| *due > now).unwrap_or(now + TRY_AGAIN);
+        self.try_due = self.troubles.any().then_some(later);
         if self.file_due.is_none() && self.ledger.has_unfiled() {
             self.file_due = Some(Instant::now() + FILED_WITHIN);
         }

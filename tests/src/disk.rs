@@ -17,7 +17,8 @@ pub struct Strace {
 }
 
 impl Strace {
-    /// Makes syncs of these files fail with `error`, from each thread's `from`th on, until it is dropped.
+    /// Makes syncs of these files, or of all where none is named, fail with `error`, from each thread's `from`th on,
+    /// until it is dropped.
     pub fn fail_syncs(relais: &Relais, error: &str, from: u32, files: &[PathBuf]) -> Self {
         let inject = format!("inject=fsync,fdatasync:error={error}:when={from}+");
         let mut command = Command::new("strace");
@@ -25,6 +26,14 @@ impl Strace {
         for file in files {
             command.arg("-P").arg(file);
         }
+        Self::attach(relais, command)
+    }
+
+    /// Makes every sync take five milliseconds longer, until it is dropped.
+    pub fn slow_syncs(relais: &Relais) -> Self {
+        let mut command = Command::new("strace");
+        command.args(["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_exit=5000"]);
+        command.args(["-o", "/dev/null"]);
         Self::attach(relais, command)
     }
 
