@@ -161,7 +161,7 @@ pub(crate) fn main() -> ExitCode {
             "`relais {verb}` speaks with no server: leave out --server"
         )));
     }
-    let runtime = match runtime() {
+    let runtime = match crate::threads::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Complaint::wrong(format!("cannot start: {error}"))),
     };
@@ -172,17 +172,6 @@ pub(crate) fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(complaint) => complain(&complaint),
     }
-}
-
-/// More threads than processors: steps that hang leave the other channels some. Scripts nest deeply: their stacks
-/// are reserved, and cost memory only where they are used.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(processors * 2)
-        .thread_stack_size(100 << 20)
-        .enable_all()
-        .build()
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
