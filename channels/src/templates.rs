@@ -20,6 +20,7 @@ const ARCHIVE: Shipped = ("channels/archive.yaml", include_str!("../archive.yaml
 const ROUTER: Shipped = ("channels/router.yaml", include_str!("../router.yaml"));
 const ADMISSIONS: Shipped = ("channels/admissions.yaml", include_str!("../admissions.yaml"));
 const ORDERS: Shipped = ("channels/orders.yaml", include_str!("../orders.yaml"));
+const WEB_ORDERS: Shipped = ("channels/web-orders.yaml", include_str!("../web-orders.yaml"));
 
 const POTASSIUM: Shipped = ("messages/potassium-high.hl7", include_str!("../../messages/potassium-high.hl7"));
 const POTASSIUM_DELIVERED: Shipped =
@@ -29,6 +30,11 @@ const WITHOUT_PATIENT: Shipped =
 const ADMISSION: Shipped = ("messages/admission.hl7", include_str!("../../messages/admission.hl7"));
 const ORDER: Shipped = ("messages/order.hl7", include_str!("../../messages/order.hl7"));
 const QUERY: Shipped = ("messages/query.hl7", include_str!("../../messages/query.hl7"));
+const WEB_ORDER: Shipped = ("messages/web-order.json", include_str!("../../messages/web-order.json"));
+const WEB_ORDER_WITHOUT_PATIENT: Shipped = (
+    "messages/web-order-without-patient.json",
+    include_str!("../../messages/web-order-without-patient.json"),
+);
 
 const SETTINGS: &str = "\
 # The server's settings. Everything has a default: these are the defaults.
@@ -59,6 +65,11 @@ pub fn templates() -> &'static [Template] {
                 name: "router",
                 summary: "one MLLP port, a channel of its own for each kind of message",
                 files: project(&[ROUTER, ADMISSIONS, ORDERS, ADMISSION, ORDER, QUERY]),
+            },
+            Template {
+                name: "web-orders",
+                summary: "orders over HTTP, each written to a file",
+                files: project(&[WEB_ORDERS, WEB_ORDER, WEB_ORDER_WITHOUT_PATIENT]),
             },
         ]
     })

@@ -9,6 +9,7 @@ use std::{path::Path, time::Duration};
 use engine::{Destination, Doubt, Outbound, Response, SendError};
 use serde_json::{Value, json};
 use stage::{Asked, Web, destination, free_address, message, outbound, says};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn open(mut settings: Value, web: &Web) -> Box<dyn Destination> {
     if settings["url"].is_null() {
@@ -238,7 +239,6 @@ async fn a_head_without_end_is_not_read_without_end() {
         guest.asked().await.unwrap();
         guest.write("HTTP/1.1 200 OK\r\n").await;
         let line = format!("X-Long: {}\r\n", "x".repeat(10_000));
-        use tokio::io::AsyncWriteExt;
         while guest.stream.write_all(line.as_bytes()).await.is_ok() {}
     });
     assert_unknown(&sent);
@@ -316,6 +316,23 @@ async fn a_connection_is_used_again_and_opened_anew_where_the_server_hung_up() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_before_it_has_read_all_is_heard_and_its_connection_left() {
+    let web = Web::open().await;
+    let destination = open(json!({ "timeout": "5s" }), &web).await;
+    let (large, next) = (outbound(vec![b'x'; 30_000_000]), outbound("next"));
+    let (sent, _unread) = tokio::join!(destination.send(&large), async {
+        let mut guest = web.accept().await;
+        guest.stream.read_exact(&mut [0; 100]).await.unwrap();
+        guest.write(says(413, &[], "")).await;
+        guest
+    });
+    assert!(matches!(sent, Err(SendError::Refused { .. })), "{sent:?}");
+    let (sent, (asked, _guest)) = tokio::join!(destination.send(&next), web.answer(says(200, &[], "")));
+    sent.unwrap();
+    assert_eq!(asked.text(), "next");
+}
+
+#[tokio::test]
 async fn an_answer_nobody_asked_for_is_never_taken_for_the_next_ones() {
     let web = Web::open().await;
     let destination = open(json!({}), &web).await;
@@ -325,6 +342,19 @@ async fn an_answer_nobody_asked_for_is_never_taken_for_the_next_ones() {
     assert_eq!(sent.unwrap().body.unwrap(), "first");
     let (sent, _) = tokio::join!(destination.send(&second), web.answer(says(200, &[], "second")));
     assert_eq!(sent.unwrap().body.unwrap(), "second");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_before_it_is_asked_got_nothing() {
+    let web = Web::open().await;
+    let destination = open(json!({}), &web).await;
+    let message = outbound("x");
+    let (sent, _guest) = tokio::join!(destination.send(&message), async {
+        let mut guest = web.accept().await;
+        guest.write(says(200, &[], "too early")).await;
+        guest
+    });
+    assert!(sent.is_err(), "its words are no answer: {sent:?}");
 }
 
 #[tokio::test]

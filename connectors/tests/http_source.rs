@@ -9,7 +9,10 @@ use std::{net::SocketAddr, time::Duration};
 use engine::{AnswerState, Outcome, Promise, ReplyWords, memory::StoredMessage};
 use serde_json::{Value, json};
 use stage::{Asked, Guest, PATIENCE, Stage, fact, free_address, message, posts, telling};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 async fn open(settings: Value) -> (Stage, SocketAddr) {
     let address = free_address();
@@ -28,8 +31,8 @@ fn json_of(answer: &Asked) -> Value {
 }
 
 /// Waits until the store knows that each sender had its answer, or had none.
-async fn answers(stage: &Stage, count: usize, state: AnswerState) {
-    let stands = |stored: &StoredMessage| stored.answer == state;
+async fn answers(stage: &Stage, count: usize, wanted: AnswerState) {
+    let stands = |stored: &StoredMessage| stored.answer == wanted;
     let watch = async {
         while stage.messages().iter().filter(|stored| stands(stored)).count() < count {
             tokio::task::yield_now().await;
@@ -124,7 +127,6 @@ async fn requests_on_one_connection_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_that_nothing_more_comes_still_hears_its_answer() {
-    use tokio::io::AsyncWriteExt;
     let (stage, address) = open(json!({})).await;
     let mut guest = Guest::connect(address).await;
     guest.write(posts("/", &[], &telling("M-1", "wait"))).await;
@@ -190,7 +192,7 @@ async fn a_packed_body_is_taken_unpacked_and_no_longer_than_allowed() {
     let (stage, address) = open(json!({ "max_size": "100KB" })).await;
     assert_eq!(asks(address, request(&packed(message("M-1").as_bytes()))).await.status(), 200);
     assert_eq!(stage.ended(1).await[0].message.body.bytes(), message("M-1").as_bytes());
-    assert_eq!(asks(address, request(&packed(&[b'x'; 10_000_000]))).await.status(), 413);
+    assert_eq!(asks(address, request(&packed(&vec![b'x'; 10_000_000]))).await.status(), 413);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +211,6 @@ async fn what_is_no_request_is_no_message() {
     for bytes in wrong {
         let mut guest = Guest::connect(address).await;
         guest.write(bytes).await;
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         guest.stream.shutdown().await.unwrap();
         let mut said = Vec::new();
         let _ = timeout(PATIENCE, guest.stream.read_to_end(&mut said)).await.expect("it hangs up");
@@ -221,7 +222,6 @@ async fn what_is_no_request_is_no_message() {
     drop(guest);
     let long = format!("POST / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let mut guest = Guest::connect(address).await;
-    use tokio::io::AsyncWriteExt;
     let _ = guest.stream.write_all(long.as_bytes()).await;
     assert!(guest.asked().await.is_none_or(|answer| answer.status() == 431));
     assert_eq!(asks(address, posts("/", &[], &message("M-1"))).await.status(), 200);
@@ -289,7 +289,7 @@ async fn an_answer_under_way_is_given_before_the_source_stops() {
         tokio::task::yield_now().await;
     }
     let stopping = stage.channel.stop(Duration::from_secs(10));
-    let (_, answer) = tokio::join!(stopping, async {
+    let ((), answer) = tokio::join!(stopping, async {
         stage.gate.open();
         guest.asked().await
     });

@@ -18,7 +18,7 @@ async fn serving(tls: Value) -> (Stage, SocketAddr) {
     (Stage::start("http", settings, ReplyWords::default(), Feeds::default(), Some(address)).await, address)
 }
 
-fn settings(address: SocketAddr, tls: Value) -> Value {
+fn settings(address: SocketAddr, tls: &Value) -> Value {
     json!({ "url": format!("https://127.0.0.1:{}/", address.port()), "tls": tls })
 }
 
@@ -45,10 +45,10 @@ async fn both_show_their_certificates_and_the_message_says_whose() {
     let files = Files::new();
     let (stage, address) = serving(files.server_for("ca.pem")).await;
     let tls = json!({ "authorities": "ca.pem", "certificate": "client.pem", "key": "client.key" });
-    assert_eq!(sends(&files, settings(address, tls.clone())).await.unwrap().facts["status"], 200);
+    assert_eq!(sends(&files, settings(address, &tls)).await.unwrap().facts["status"], 200);
     let stored = stage.ended(1).await.remove(0);
     assert_eq!(fact(&stored.message.facts, "tls_subject"), Some("CN=client"));
-    assert_eq!(reached(&files, settings(address, tls)).await, Ok(()));
+    assert_eq!(reached(&files, settings(address, &tls)).await, Ok(()));
     assert_eq!(stage.messages().len(), 1, "who only looks whether it is there sends nothing");
 }
 
@@ -56,15 +56,15 @@ async fn both_show_their_certificates_and_the_message_says_whose() {
 async fn who_is_not_let_in_or_not_believed_delivered_nothing() {
     let files = Files::new();
     let (stage, address) = serving(files.server_for("ca.pem")).await;
-    let without = settings(address, json!({ "authorities": "ca.pem" }));
+    let without = settings(address, &json!({ "authorities": "ca.pem" }));
     let said = why(sends(&files, without.clone()).await);
     assert!(said.contains("the other side refused it"), "{said}");
     assert!(reached(&files, without).await.is_err());
     files.sign_itself("other");
-    let said = why(sends(&files, settings(address, json!({ "authorities": "other.pem" }))).await);
+    let said = why(sends(&files, settings(address, &json!({ "authorities": "other.pem" }))).await);
     assert!(said.contains("certificate is not accepted"), "{said}");
     let named = json!({ "authorities": "ca.pem", "server_name": "elsewhere.example.org" });
-    assert!(why(sends(&files, settings(address, named)).await).contains("not accepted"));
+    assert!(why(sends(&files, settings(address, &named)).await).contains("not accepted"));
     let plain = json!({ "url": format!("http://{address}/") });
     assert!(why(sends(&files, plain).await).contains("`https://`"));
     assert!(stage.messages().is_empty());
@@ -75,7 +75,7 @@ async fn a_server_without_tls_got_nothing_of_a_request_by_https() {
     let files = Files::new();
     let address = free_address();
     let stage = Stage::serving(address, json!({}), ReplyWords::default()).await;
-    let said = why(sends(&files, settings(address, json!({ "authorities": "ca.pem" }))).await);
+    let said = why(sends(&files, settings(address, &json!({ "authorities": "ca.pem" }))).await);
     assert!(said.contains("TLS failed"), "{said}");
     assert!(stage.messages().is_empty());
 }
@@ -85,7 +85,7 @@ async fn a_proxy_is_asked_for_a_tunnel_and_sees_nothing_of_what_goes_through() {
     let files = Files::new();
     let (stage, address) = serving(files.server()).await;
     let proxy = stage::Web::open().await;
-    let mut through = settings(address, json!({ "authorities": "ca.pem" }));
+    let mut through = settings(address, &json!({ "authorities": "ca.pem" }));
     through["proxy"] = json!({ "connect": proxy.address.to_string(), "user": "u", "password": "p" });
     let tunnel = async {
         let mut guest = proxy.accept().await;

@@ -1,4 +1,5 @@
-//! Where steps are run: on the spot while they are quick, out of the way when they are not.
+//! Where work is done: steps on the spot while they are quick, out of the way when they are not; deliveries on threads of
+//! their own, so that a thousand senders do not keep them waiting.
 
 use std::{
     any::Any,
@@ -13,6 +14,7 @@ use std::{
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::Semaphore,
+    task::JoinHandle,
 };
 
 /// Above this, work leaves the async threads.
@@ -33,14 +35,36 @@ pub(crate) struct Pace {
     spots: Spots,
 }
 
-/// How many steps may run on the async threads at once, over all channels: fewer than there are
-/// threads, so that even steps that suddenly hang leave the others a thread.
+/// Where the channels of a process do their work.
 #[derive(Clone)]
-pub struct Spots(Arc<Semaphore>);
+pub struct Spots {
+    /// How many steps may run on the async threads at once, over all channels: fewer than there are threads, so that even
+    /// steps that suddenly hang leave the others a thread.
+    steps: Arc<Semaphore>,
+    sends: Option<Handle>,
+}
 
 impl Spots {
     pub fn new(spots: usize) -> Self {
-        Self(Arc::new(Semaphore::new(spots)))
+        Self { steps: Arc::new(Semaphore::new(spots)), sends: None }
+    }
+
+    /// The same, with deliveries on the threads of this runtime. On those that take messages each step of a delivery waits
+    /// until every sender that has something to say has had its turn.
+    #[must_use]
+    pub fn sending_on(self, sends: Handle) -> Self {
+        Self { sends: Some(sends), ..self }
+    }
+
+    /// Starts what sends.
+    pub(crate) fn send<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        match &self.sends {
+            Some(sends) => sends.spawn(work),
+            None => tokio::spawn(work),
+        }
     }
 }
 
@@ -70,7 +94,7 @@ impl Pace {
 
     fn place<T>(&self, work: impl FnOnce() -> T) -> T {
         let is_trusted = self.trust.load(Ordering::Relaxed) >= TRUSTED;
-        if is_trusted && let Ok(_spot) = self.spots.0.try_acquire() {
+        if is_trusted && let Ok(_spot) = self.spots.steps.try_acquire() {
             return work();
         }
         // A runtime of one thread has nowhere else to go.

@@ -409,7 +409,7 @@ pub struct ReadAhead {
 
 impl Default for ReadAhead {
     fn default() -> Self {
-        Self { deliveries: 20_000, of_a_key: 32, page: 2_000 }
+        Self { deliveries: 20_000, of_a_key: 32, page: 5_000 }
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct Client {
 /// How long a command waits that can do without the server's answer.
 const NEAR: Duration = Duration::from_secs(5);
 
+/// How long a command waits for what reads and writes the whole store.
+const PATIENTLY: Duration = Duration::from_hours(12);
+
 type Query<'a> = [(&'a str, String)];
 
 impl Client {
@@ -75,6 +78,16 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Complaint> {
         self.post_with(path, &[], body).await
+    }
+
+    /// For what may take hours.
+    pub(crate) async fn post_patiently<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, Complaint> {
+        let request = self.request(Method::POST, path, &[]).timeout(PATIENTLY);
+        read(self.send(request.json(body)).await?).await
     }
 
     pub(crate) async fn post_with<T: DeserializeOwned>(

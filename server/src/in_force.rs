@@ -6,7 +6,7 @@ use channels::{Fault, InForce, Project};
 
 use crate::key::write_for_owner;
 
-const FILE: &str = "in-force.json";
+pub(crate) const FILE: &str = "in-force.json";
 
 /// What the server with its store in `folder` has in force, or had when it ended.
 pub(crate) fn read(folder: &Path) -> Option<InForce> {

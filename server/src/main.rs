@@ -15,6 +15,7 @@ mod serving;
 mod signals;
 mod station;
 mod terminal;
+mod threads;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use crate::{
     fleet::Fleet,
     key::Key,
     metrics::Metrics,
+    threads::Sends,
 };
 
 /// A project with its store open and its channels started.
@@ -19,6 +20,7 @@ pub(crate) struct Station {
     pub(crate) context: Arc<api::Context>,
     /// The store's folder.
     pub(crate) folder: PathBuf,
+    _sends: Sends,
 }
 
 impl Station {
@@ -42,7 +44,8 @@ impl Station {
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let events = Arc::new(Events::new(Arc::clone(&metrics)));
-        let around = surroundings(root, Arc::clone(&store), Arc::clone(&events));
+        let sends = Sends::start().map_err(|error| format!("cannot start threads: {error}"))?;
+        let around = surroundings((root, &sends), Arc::clone(&store), Arc::clone(&events));
         let fleet = Arc::new(Fleet::new((options, settings), store, around, Arc::clone(&metrics)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
@@ -54,7 +57,7 @@ impl Station {
             started: Instant::now(),
             stop: Stop::default(),
         };
-        Ok(Arc::new(Self { context: Arc::new(context), folder }))
+        Ok(Arc::new(Self { context: Arc::new(context), folder, _sends: sends }))
     }
 
     /// Whether no channel runs, and none could without an edit.
@@ -70,7 +73,7 @@ impl Station {
     }
 }
 
-fn surroundings(root: PathBuf, store: Arc<Sqlite>, events: Arc<Events>) -> Surroundings {
+fn surroundings((root, sends): (PathBuf, &Sends), store: Arc<Sqlite>, events: Arc<Events>) -> Surroundings {
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let store: Arc<dyn Store> = store;
     let observer: Arc<dyn Observer> = events;
@@ -80,6 +83,6 @@ fn surroundings(root: PathBuf, store: Arc<Sqlite>, events: Arc<Events>) -> Surro
         feeds: Feeds::default(),
         observer,
         root,
-        spots: Spots::new(threads.saturating_sub(1).max(1)),
+        spots: Spots::new(threads.saturating_sub(1).max(1)).sending_on(sends.handle().clone()),
     }
 }

@@ -57,7 +57,9 @@ fn case(
 ) -> Result<Case, String> {
     let at = |why| format!("{}:{why}", page.file);
     let mut own = Script::read(&section.nodes).map_err(at)?;
-    let sends = |step: &Step| matches!(step.deed, Deed::Send(_) | Deed::SendIds(_) | Deed::Write(_));
+    let sends = |step: &Step| {
+        matches!(step.deed, Deed::Send(_) | Deed::SendIds(_) | Deed::PostIds(_) | Deed::Write(_))
+    };
     if !own.steps.iter().any(sends) {
         own.steps.extend(head.steps.clone());
     }

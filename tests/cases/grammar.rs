@@ -15,6 +15,8 @@ pub(crate) enum Deed {
     Send(Vec<u8>),
     /// The sender sends the page's message under each of these control ids.
     SendIds(Vec<String>),
+    /// The sender posts the page's message by HTTP under each of these control ids.
+    PostIds(Vec<String>),
     /// The sender writes bytes that are no whole frame.
     Write(Vec<u8>),
     /// The sender hears these codes, one for each message that was not answered yet.
@@ -168,6 +170,7 @@ fn sentence(text: &str) -> Result<Deed, String> {
     let delivery = || Delivery { message: one(0), destination: one(1) };
     let deed = match words.as_str() {
         "The sender sends _" => Deed::SendIds(many(0)),
+        "The sender posts _" => Deed::PostIds(many(0)),
         "The sender hears _" => Deed::Hears(many(0)),
         "The sender hears _ with the text _" => Deed::HearsText(one(0), one(1)),
         "The sender hears nothing" => Deed::HearsNothing,

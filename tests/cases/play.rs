@@ -1,9 +1,9 @@
 //! Plays one case: does what its steps say, and complains where what they demand does not come about.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::Value;
-use tests::{Behaviour, Sender, comes_true, mshfield};
+use tests::{Behaviour, Post, Sender, comes_true, mshfield};
 
 use crate::{
     case::{self, Case},
@@ -25,13 +25,16 @@ pub(crate) struct Play<'a> {
     sent: Vec<Vec<u8>>,
     answered: usize,
     heard: Vec<u8>,
+    /// Requests of HTTP that wait for their answers.
+    posted: VecDeque<Post>,
 }
 
 type Verdict = Result<(), String>;
 
 impl<'a> Play<'a> {
     pub(crate) fn new(case: &'a Case, stage: &'a Stage, set: Set) -> Self {
-        Self { case, stage, set, sender: None, sent: Vec::new(), answered: 0, heard: Vec::new() }
+        let posted = VecDeque::new();
+        Self { case, stage, set, sender: None, sent: Vec::new(), answered: 0, heard: Vec::new(), posted }
     }
 
     /// Plays to the end, or to the first step that does not hold.
@@ -48,11 +51,13 @@ impl<'a> Play<'a> {
         let verdict = match &step.deed {
             Deed::Send(message) => self.send(message.clone()),
             Deed::SendIds(ids) => ids.iter().try_for_each(|id| self.send(self.message(id)?)),
+            Deed::PostIds(ids) => ids.iter().try_for_each(|id| self.post(&self.message(id)?)),
             Deed::Write(bytes) => {
                 self.sent.extend(bytes.split(|byte| *byte == 0x0b).skip(1).map(<[u8]>::to_vec));
                 self.sender().and_then(|sender| sender.write(bytes).map_err(|error| error.to_string()))
             }
             Deed::Hears(codes) => codes.iter().try_for_each(|code| self.hears(code)),
+            Deed::HearsText(code, text) if is_status(code) => self.hears_status(code, Some(text)),
             Deed::HearsText(code, text) => self.answer().and_then(|answer| {
                 compare::is(code, &mshfield(&answer, "MSA", 1))?;
                 compare::is(text, &mshfield(&answer, "MSA", 3))
@@ -185,6 +190,25 @@ impl<'a> Play<'a> {
         self.sender()?.write(&framed).map_err(|error| error.to_string())
     }
 
+    fn post(&mut self, message: &[u8]) -> Verdict {
+        let mut posted = None;
+        comes_true(PATIENCE, || {
+            posted = Post::send(self.set.port, message).ok();
+            posted.is_some()
+        });
+        self.sent.push(message.to_vec());
+        self.posted.push_back(posted.ok_or("nobody listens on the channel's port")?);
+        Ok(())
+    }
+
+    /// The next request that was not answered yet is answered so.
+    fn hears_status(&mut self, wanted: &str, words: Option<&str>) -> Verdict {
+        let post = self.posted.pop_front().ok_or("nothing was posted that waits for an answer")?;
+        let (status, body) = post.answer(PATIENCE).map_err(|error| format!("no answer came: {error}"))?;
+        compare::is(wanted, &status)?;
+        if words.is_none_or(|words| body.contains(words)) { Ok(()) } else { Err(format!("it says {body}")) }
+    }
+
     fn message(&self, id: &str) -> Result<Vec<u8>, String> {
         let message = self.case.message.as_ref().ok_or("the page has no `hl7 message`")?;
         Ok(hl7(&message.replace("{id}", id)))
@@ -212,6 +236,9 @@ impl<'a> Play<'a> {
 
     /// The next answer has this code, and is for a message that was sent and that no later one was answered before.
     fn hears(&mut self, code: &str) -> Verdict {
+        if is_status(code) {
+            return self.hears_status(code, None);
+        }
         let answer = self.answer()?;
         let heard = mshfield(&answer, "MSA", 1);
         if heard.is_empty() {
@@ -336,6 +363,11 @@ impl<'a> Play<'a> {
     }
 }
 
+/// Whether an answer is one of HTTP.
+fn is_status(code: &str) -> bool {
+    code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn behave(peer: &Peer, answers: &[String]) -> Verdict {
     let behaviours = answers.iter().map(|answer| match answer.as_str() {
         "AA" => Ok(Behaviour::Code("AA")),
@@ -348,6 +380,7 @@ fn behave(peer: &Peer, answers: &[String]) -> Verdict {
         "cut" => Ok(Behaviour::Cut),
         "nothing" => Ok(Behaviour::Silent),
         "late" => Ok(Behaviour::Late),
+        status if is_status(status) => Ok(Behaviour::Status(status.parse().unwrap_or_default())),
         other => Err(format!("no receiver answers `{other}`")),
     });
     peer.receiver()?.behave_in_turn(behaviours.collect::<Result<Vec<_>, _>>()?);

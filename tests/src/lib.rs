@@ -8,6 +8,7 @@ mod peer;
 mod places;
 mod project;
 mod relais;
+mod web;
 
 pub use disk::{SmallDisk, Strace, is_root};
 pub use outside::{Receiving, node, python};
@@ -15,3 +16,4 @@ pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
 pub use places::{corpus, installed};
 pub use project::Project;
 pub use relais::{Relais, binary, comes_true, free_port, wait_until};
+pub use web::Post;

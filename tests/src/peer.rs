@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use crate::web;
+
 /// Puts a message into its envelope.
 pub fn frame(message: &[u8]) -> Vec<u8> {
     [b"\x0b", message, b"\x1c\r"].concat()
@@ -92,6 +94,8 @@ impl Sender {
 pub enum Behaviour {
     /// Answers with this code.
     Code(&'static str),
+    /// Answers a request of HTTP with this status.
+    Status(u16),
     /// Answers with this code and another message's id.
     WrongId,
     /// Takes the message and closes the connection.
@@ -191,6 +195,11 @@ fn serve(
     manner: &Mutex<VecDeque<Behaviour>>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut first = [0];
+    stream.peek(&mut first)?;
+    if first[0].is_ascii_uppercase() {
+        return serve_web(stream, received, manner);
+    }
     let mut read = Vec::new();
     let mut late = Vec::new();
     while let Some(message) = read_frame(stream, &mut read)? {
@@ -200,7 +209,7 @@ fn serve(
         let (code, id) = match next(manner) {
             Behaviour::Code(code) => (code, id),
             Behaviour::WrongId => ("AA", format!("not-{id}")),
-            Behaviour::Cut => return Ok(()),
+            Behaviour::Cut | Behaviour::Status(_) => return Ok(()),
             Behaviour::Silent => continue,
             Behaviour::Late => {
                 late = frame(acknowledgement("AA", &id).as_bytes());
@@ -208,6 +217,26 @@ fn serve(
             }
         };
         stream.write_all(&frame(acknowledgement(code, &id).as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// The same for one that sends by HTTP; what is not a status and not silence is 200.
+fn serve_web(
+    stream: &mut TcpStream,
+    received: &Mutex<Vec<Vec<u8>>>,
+    manner: &Mutex<VecDeque<Behaviour>>,
+) -> io::Result<()> {
+    let mut read = Vec::new();
+    while let Some(body) = web::read_request(stream, &mut read)? {
+        received.lock().unwrap().push(body);
+        let status = match next(manner) {
+            Behaviour::Status(status) => status,
+            Behaviour::Code(_) | Behaviour::WrongId | Behaviour::Late => 200,
+            Behaviour::Cut => return Ok(()),
+            Behaviour::Silent => continue,
+        };
+        stream.write_all(web::response(status).as_bytes())?;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_packed_body_is_unpacked_and_no_longer_than_allowed() {
         assert_eq!(unpack(&gzip(), packed(b"hello"), 5), Ok(Bytes::from_static(b"hello")));
-        assert_eq!(unpack(&gzip(), packed(&[0; 10_000_000]), 1000), Err(Packed::Long));
+        assert_eq!(unpack(&gzip(), packed(&vec![0; 10_000_000]), 1000), Err(Packed::Long));
         assert_eq!(unpack(&gzip(), Bytes::from_static(b"hello"), 1000), Err(Packed::Broken));
         assert_eq!(unpack(&gzip(), packed(b"hello").slice(..20), 1000), Err(Packed::Broken));
         assert_eq!(unpack(&HeaderMap::new(), Bytes::from_static(b"hello"), 5).unwrap(), "hello");

@@ -123,12 +123,12 @@ impl Asked {
 
 /// An answer with this status, these header lines, and this body.
 pub fn says(status: u16, headers: &[&str], body: &str) -> String {
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines = [headers.join("\r\n"), "\r\n".to_owned()].concat().trim_start().to_owned();
     format!("HTTP/1.1 {status} Said\r\n{lines}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 /// A request by POST with these header lines and this body.
 pub fn posts(path: &str, headers: &[&str], body: &str) -> String {
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines = [headers.join("\r\n"), "\r\n".to_owned()].concat().trim_start().to_owned();
     format!("POST {path} HTTP/1.1\r\nHost: relais\r\n{lines}Content-Length: {}\r\n\r\n{body}", body.len())
 }

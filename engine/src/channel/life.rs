@@ -189,7 +189,7 @@ impl Channel {
             for worker in 0..outlet.wanted_workers() {
                 let place = (outlet.name().to_owned(), worker);
                 if running.workers.iter().all(|(taken, _)| *taken != place) {
-                    let task = tokio::spawn(Arc::clone(&outlet).work(worker, stop.clone()));
+                    let task = self.around.spots.send(Arc::clone(&outlet).work(worker, stop.clone()));
                     running.workers.push((place, task));
                 }
             }

@@ -76,7 +76,9 @@ impl Channel {
         let what = Act::Resend { to, body };
         let again = self.around.store.intervene(Intervention { delivery, what, by: by.to_owned() }).await;
         let Ok(Some(waiting)) = again else {
-            withdrawn.map(Withdrawn::restore);
+            if let Some(withdrawn) = withdrawn {
+                withdrawn.restore();
+            }
             return Err(again.err().map_or(Refusal::NoDelivery(delivery.0), Refusal::Store));
         };
         let id = waiting.position.delivery;

@@ -48,6 +48,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
     let api = Router::new()
         .route("/server", get(server::show))
         .route("/deploy", post(server::deploy))
+        .route("/backup", post(server::backup))
         .route("/promises", get(server::promises))
         .route("/channels", get(channels::list))
         .route("/channels/{name}", get(channels::show))

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Context, Deployed, ServerStatus, answers::faults_json, problem::Problem};
 use crate::{
     fleet::{Changes, Deployment},
-    in_force::line,
+    in_force::{FILE, line},
 };
 
 pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStatus> {
@@ -31,6 +31,24 @@ pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStat
 /// What the channels promise: what `relais check` compares the files with.
 pub(super) async fn promises(State(context): State<Arc<Context>>) -> Result<Json<InForce>, Problem> {
     Ok(Json(context.fleet.promised().await?))
+}
+
+/// Where a backup goes, on this machine.
+#[derive(Debug, Deserialize)]
+pub(super) struct Into {
+    dir: std::path::PathBuf,
+}
+
+pub(super) async fn backup(
+    State(context): State<Arc<Context>>,
+    Json(Into { dir }): Json<Into>,
+) -> Result<Json<store::Saved>, Problem> {
+    if !dir.is_absolute() {
+        return Err(Problem::wrong("name the folder from the root: /backups/today"));
+    }
+    let saved = context.fleet.store.backup(&dir, &[FILE]).await?;
+    tracing::info!(dir = %dir.display(), files = saved.files, bytes = saved.bytes, "backed up the store");
+    Ok(Json(saved))
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! The command line: one file for each verb.
 
+mod backup;
 mod bench;
 mod change;
 mod check;
@@ -17,6 +18,7 @@ mod promises;
 mod release;
 mod rerun;
 mod resend;
+mod restore;
 mod run;
 mod schema;
 mod send;
@@ -25,6 +27,7 @@ mod start;
 mod status;
 mod stop;
 mod test;
+mod verify;
 
 use std::{fmt, io::Write, path::PathBuf, process::ExitCode};
 
@@ -84,6 +87,9 @@ enum Verb {
     Deploy(deploy::Arguments),
     Schema(schema::Arguments),
     Explain(explain::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
+    Verify(verify::Arguments),
     Bench(bench::Arguments),
     #[command(hide = true)]
     BenchFloor(bench::floor::Arguments),
@@ -155,7 +161,7 @@ pub(crate) fn main() -> ExitCode {
             "`relais {verb}` speaks with no server: leave out --server"
         )));
     }
-    let runtime = match runtime() {
+    let runtime = match crate::threads::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Complaint::wrong(format!("cannot start: {error}"))),
     };
@@ -168,25 +174,14 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// More threads than processors: steps that hang leave the other channels some. Scripts nest deeply: their stacks
-/// are reserved, and cost memory only where they are used.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(processors * 2)
-        .thread_stack_size(100 << 20)
-        .enable_all()
-        .build()
-}
-
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 14] = [
-    "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "rerun", "resend", "show",
-    "start", "status", "stop",
+const REMOTE: [&str; 15] = [
+    "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "rerun", "resend",
+    "show", "start", "status", "stop",
 ];
 
 /// The verbs that read a project here.
-const LOCAL: [&str; 2] = ["run", "test"];
+const LOCAL: [&str; 4] = ["restore", "verify", "run", "test"];
 
 /// The whole command line. The help of a verb shows where it looks only if it looks anywhere.
 fn command() -> Command {
@@ -230,6 +225,9 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
         Verb::Schema(arguments) => Ok(schema::run(&arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Backup(arguments) => backup::run(&arguments, &place).await,
+        Verb::Restore(arguments) => restore::run(&arguments, &place),
+        Verb::Verify(arguments) => verify::run(&arguments, &place),
         Verb::Bench(arguments) => bench::run(arguments).await,
         Verb::BenchFloor(arguments) => bench::floor::run(arguments).await,
     }

@@ -109,14 +109,14 @@ pub(super) enum Credentials {
     None,
     Header(HeaderName, HeaderValue),
     Query(String, Secret),
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
 }
 
 impl Credentials {
     /// `tokens` are those of `auth.oauth2`.
     pub(super) fn new(auth: &Auth, tokens: Option<Tokens>) -> Result<Self, String> {
         if let Some(tokens) = tokens {
-            return Ok(Self::Tokens(tokens));
+            return Ok(Self::Tokens(Box::new(tokens)));
         }
         if let Some(Basic { user, password }) = &auth.basic {
             return Ok(Self::Header(AUTHORIZATION, basic(user, password)));

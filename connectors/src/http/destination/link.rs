@@ -26,7 +26,7 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, Socket};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -37,6 +37,9 @@ use crate::{
 
 /// The longest head of an answer.
 const LONGEST_HEAD: usize = 256 * 1024;
+
+/// How long a connection may take to be ready for the next request once the answer to one is read.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// An open connection.
 pub(super) struct Link {
@@ -106,26 +109,33 @@ impl Link {
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {
         let before = self.tally.written.load(Ordering::SeqCst);
-        let Self { asking, driver, .. } = self;
-        let asked = driven(driver, async {
-            asking.ready().await?;
-            let (head, body) = asking.send_request(request).await?.into_parts();
-            Ok((head, gather(body, most, deadline).await))
+        let Self { asking, driver, tally, .. } = self;
+        let answer = driven(driver, async {
+            let heard = timeout_at(deadline, async {
+                asking.ready().await?;
+                asking.send_request(request).await
+            });
+            let (head, body) = heard.await.map_err(|_| Lost::Late)??.into_parts();
+            let body = gather(body, most, deadline).await;
+            // A server may answer before it has read all: the rest of the request is then still on its way.
+            let is_over = matches!(body, AnswerBody::Whole(_))
+                && timeout(MOMENT, asking.ready()).await.is_ok_and(|ready| ready.is_ok())
+                && tally.flushed.load(Ordering::SeqCst);
+            Ok((head, body, is_over))
         });
-        let answer = timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(Lost::Late)).map_err(|lost| {
+        let answer = answer.await.map_err(|lost| {
             let touched = self.tally.written.load(Ordering::SeqCst) != before;
             self.explain(&lost, touched)
         });
         self.used = Instant::now();
         self.asked += 1;
-        let (head, body) = answer?;
+        let (head, body, is_over) = answer?;
+        if !is_over {
+            self.driver = None;
+        }
         let body = match body {
             AnswerBody::Whole(body) => unpacked(&head.headers, body, most),
-            not_whole => {
-                // What is left of it would be taken for the next answer.
-                self.driver = None;
-                not_whole
-            }
+            not_whole => not_whole,
         };
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
@@ -216,6 +226,8 @@ fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e
 #[derive(Default)]
 struct Tally {
     written: AtomicU64,
+    /// Nothing waits to be written.
+    flushed: AtomicBool,
     read: AtomicBool,
     /// The first bytes that came are those of TLS, on a connection without it.
     hears_tls: AtomicBool,
@@ -250,6 +262,7 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.tally.flushed.store(false, Ordering::SeqCst);
         let written = Pin::new(&mut self.wire).poll_write(context, buffer);
         if let Poll::Ready(Ok(count)) = &written {
             self.tally.written.fetch_add(*count as u64, Ordering::SeqCst);
@@ -257,8 +270,13 @@ impl AsyncWrite for Counted {
         written
     }
 
+    /// Called once everything was written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(context)
+        let flushed = Pin::new(&mut self.wire).poll_flush(context);
+        if flushed.is_ready() {
+            self.tally.flushed.store(true, Ordering::SeqCst);
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -39,14 +39,16 @@ impl TryFrom<String> for Statuses {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let hundreds = text.strip_suffix("xx").and_then(|digit| digit.parse::<u16>().ok());
-        let (first, last) = match hundreds {
-            Some(hundreds) => (hundreds * 100, hundreds * 100 + 99),
-            None => {
-                let status =
-                    text.parse().map_err(|_| format!("`{text}` is not a status such as `201` or `2xx`"))?;
-                (status, status)
-            }
+        let hundreds = text
+            .strip_suffix("xx")
+            .and_then(|digit| digit.parse::<u16>().ok())
+            .filter(|hundreds| *hundreds < 6);
+        let (first, last) = if let Some(hundreds) = hundreds {
+            (hundreds * 100, hundreds * 100 + 99)
+        } else {
+            let status =
+                text.parse().map_err(|_| format!("`{text}` is not a status such as `201` or `2xx`"))?;
+            (status, status)
         };
         if (100..600).contains(&first) {
             Ok(Self { first, last })
@@ -117,13 +119,12 @@ pub(super) fn judge(answer: Answer, success: &[Statuses], asked: Asked) -> Resul
 fn meaning(status: StatusCode, asked: Asked) -> Meaning {
     match status.as_u16() {
         404 | 405 if asked == Asked::OfAll => Meaning::NotNow,
-        401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 501 | 503 | 505 | 507 | 511 => Meaning::NotNow,
-        // See other: it was done, and its outcome stands elsewhere; or it was not.
-        303 => Meaning::Unknown,
-        304 => Meaning::Refused,
-        // It lives elsewhere: nothing was taken here.
-        101 | 300..=399 => Meaning::NotNow,
-        200..=299 | 400..=499 => Meaning::Refused,
+        // It lives elsewhere, or speaks otherwise: nothing was taken here.
+        101 | 300..=302 | 305..=399 | 421 | 426 | 501 | 505
+        // It does not know us, has too much to do, or no room.
+        | 401 | 403 | 407 | 408 | 425 | 429 | 503 | 507 | 511 => Meaning::NotNow,
+        200..=299 | 304 | 400..=499 => Meaning::Refused,
+        // Of 303 too: it was done and its outcome stands elsewhere, or it was not.
         _ => Meaning::Unknown,
     }
 }
@@ -131,12 +132,11 @@ fn meaning(status: StatusCode, asked: Asked) -> Meaning {
 /// How long the server wants to be left alone.
 fn pause(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = DateTimeParser::new().parse_timestamp(text).ok()?;
-            date.duration_since(Timestamp::now()).try_into().ok()?
-        }
+    let pause = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+        date.duration_since(Timestamp::now()).try_into().ok()?
     };
     Some(pause.min(LONGEST_PAUSE))
 }

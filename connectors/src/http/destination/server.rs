@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use engine::SendError;
 use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
 use tokio::{
@@ -16,12 +15,14 @@ use tokio::{
 };
 
 use super::{
+    auth::basic,
     draft::Draft,
     link::{Answer, Link, Unanswered},
     proxy::Proxy,
 };
 use crate::{
     http::place::{Origin, Scheme},
+    secret::Secret,
     tls::{self, Tls},
     wire::{self, Wire},
 };
@@ -113,8 +114,12 @@ impl Server {
         }
     }
 
+    /// Keeps a connection for the next request, and lets go of those that nobody has used for long.
     fn keep(&self, link: Link, answer: Answer) -> Answer {
-        self.lock().push(link);
+        let mut kept = self.lock();
+        kept.retain(|link| link.is_usable(self.patience.idle));
+        kept.push(link);
+        drop(kept);
         answer
     }
 
@@ -177,10 +182,6 @@ async fn through(stream: &mut TcpStream) -> Result<u16, String> {
 }
 
 fn credentials(proxy: &Proxy) -> Option<HeaderValue> {
-    let user = proxy.user.as_ref()?;
-    let password = proxy.password.as_ref().map_or("", |password| password.reveal());
-    let both = BASE64_STANDARD.encode(format!("{user}:{password}"));
-    let mut value = HeaderValue::from_str(&format!("Basic {both}")).expect("base64 is visible ASCII");
-    value.set_sensitive(true);
-    Some(value)
+    let password = proxy.password.clone().unwrap_or_else(|| Secret::from(String::new()));
+    Some(basic(proxy.user.as_ref()?, &password))
 }

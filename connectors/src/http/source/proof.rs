@@ -122,7 +122,11 @@ impl Auth {
             checks.error("conflicting-fields", &format!("auth.{second}"), message);
         }
         self.check_header(checks);
-        self.check_secrets(checks);
+        let keys = self.api_key.iter().map(|key| ("auth.api_key.keys", &key.keys));
+        let users = self.basic.iter().map(|users| ("auth.basic", users));
+        for (at, _) in keys.chain(users).filter(|(_, named)| named.is_empty()) {
+            checks.error("missing-field", at, "names nobody: nobody could send");
+        }
     }
 
     fn check_header(&self, checks: &mut Checks<'_>) {
@@ -132,23 +136,6 @@ impl Auth {
             if HeaderName::from_bytes(name.as_bytes()).is_err() {
                 checks.error("wrong-value", at, format!("`{name}` is no name of a header"));
             }
-        }
-    }
-
-    /// An empty secret lets everybody in.
-    fn check_secrets(&self, checks: &mut Checks<'_>) {
-        let keys = self.api_key.iter().map(|key| ("auth.api_key.keys", &key.keys));
-        let users = self.basic.iter().map(|users| ("auth.basic", users));
-        for (at, named) in keys.chain(users) {
-            if named.is_empty() {
-                checks.error("missing-field", at, "names nobody: nobody could send");
-            }
-            for (name, _) in named.iter().filter(|(_, secret)| secret.reveal().is_empty()) {
-                checks.error("wrong-value", &format!("{at}.{name}"), "an empty secret lets everybody in");
-            }
-        }
-        if self.hmac.as_ref().is_some_and(|hmac| hmac.secret.reveal().is_empty()) {
-            checks.error("wrong-value", "auth.hmac.secret", "an empty secret lets everybody in");
         }
     }
 
@@ -170,6 +157,9 @@ impl Auth {
     /// Whether the body is signed as it must be. True where nothing of it is signed.
     pub(super) fn fits_body(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let Some(hmac) = &self.hmac else { return true };
+        if hmac.secret.reveal().is_empty() {
+            return false;
+        }
         let signature = text(headers, &hmac.header).and_then(|text| hmac.read(text));
         signature.is_some_and(|signature| hmac::verify(&hmac.key(), body, &signature).is_ok())
     }
@@ -217,8 +207,10 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// Whose key this is. All are looked at, so that the time it takes tells nothing.
 fn owner(keys: &BTreeMap<String, Secret>, key: &str) -> Option<String> {
-    let fitting = keys.iter().filter(|(_, known)| are_equal(known.reveal(), key));
-    fitting.map(|(name, _)| name.clone()).last()
+    let fitting = |owner: Option<String>, (name, known): (&String, &Secret)| {
+        if are_equal(known.reveal(), key) { Some(name.clone()) } else { owner }
+    };
+    keys.iter().fold(None, fitting)
 }
 
 fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
@@ -229,10 +221,10 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// Compares two secrets in a time that says neither where they differ nor how long they are.
-fn are_equal(one: &str, other: &str) -> bool {
+/// Compares a secret in a time that says neither where it differs nor how long it is. An empty one is nobody's.
+fn are_equal(known: &str, given: &str) -> bool {
     let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
-    verify_slices_are_equal(hash(one).as_ref(), hash(other).as_ref()).is_ok()
+    !known.is_empty() && verify_slices_are_equal(hash(known).as_ref(), hash(given).as_ref()).is_ok()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -267,6 +259,17 @@ mod tests {
             assert_eq!(auth.of_head(&with("x-api-key", wrong)), expected, "{wrong}");
         }
         assert_eq!(auth.of_head(&HeaderMap::new()), Proof::None);
+    }
+
+    #[test]
+    fn an_empty_secret_is_nobodys() {
+        let empty = auth(json!({ "api_key": { "keys": { "lab": "" } } }));
+        assert_eq!(empty.of_head(&with("x-api-key", "")), Proof::None);
+        let empty = auth(json!({ "basic": { "lab": "" } }));
+        assert_eq!(empty.of_head(&with("authorization", "Basic bGFiOg==")), Proof::None);
+        let empty = auth(json!({ "hmac": { "secret": "" } }));
+        let signature = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
+        assert!(!empty.fits_body(&with("x-signature", signature), b""));
     }
 
     #[test]

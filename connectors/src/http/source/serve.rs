@@ -72,7 +72,7 @@ struct Sender<'h> {
 }
 
 /// Why a request becomes no message: what its sender is told.
-type Refusal = Response<Words>;
+type Refusal = Box<Response<Words>>;
 
 /// Serves until either side has had enough.
 pub(super) async fn serve(host: Arc<Host>, guest: Guest) {
@@ -131,7 +131,7 @@ impl Sender<'_> {
             Err(refusal) => {
                 let status = refusal.status().as_u16();
                 warn!(channel = self.host.inlet.channel(), peer = %self.peer, status, "a request became no message");
-                refusal
+                *refusal
             }
         };
         self.seat.idle();

@@ -79,14 +79,14 @@ pub(super) fn answer(words: &ReplyWords, answer: Answer, slips: &Slips) -> Respo
 }
 
 /// What a sender is told of a request that became no message.
-pub(super) fn refusal(status: StatusCode, why: &str) -> Response<Words> {
+pub(super) fn refusal(status: StatusCode, why: &str) -> Box<Response<Words>> {
     let title = status.canonical_reason().unwrap_or("Refused");
     let text = problem(status, title, Some(why), None);
     let mut response = response(status, PROBLEM, Words { text: Some(text), slip: None });
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(PAUSE));
     }
-    response
+    Box::new(response)
 }
 
 fn response(status: StatusCode, kind: &'static str, words: Words) -> Response<Words> {

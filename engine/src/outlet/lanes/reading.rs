@@ -75,7 +75,9 @@ impl Lanes {
         let front = self.gaps.readable(first_open).filter(|_| self.has_space());
         let has_work = self.entries.len() >= self.ahead.deliveries / 2;
         let full: Vec<u64> = self.gaps.hungry.iter().filter(|lane| !self.has_room(**lane)).copied().collect();
-        full.into_iter().for_each(|lane| self.gaps.feed(lane, false));
+        for lane in full {
+            self.gaps.feed(lane, false);
+        }
         let before = first_open;
         let of_lane = self.gaps.hungry_lane(first_open).map(|(_, cut)| Wish {
             key: Some(cut.key.clone()),
@@ -136,7 +138,9 @@ impl Lanes {
         let upto = if self.gaps.beyond.is_some() { Included(reached) } else { Unbounded };
         let read: Vec<Position> =
             self.entries.range((Excluded(wish.after), upto)).map(|(at, _)| *at).collect();
-        read.into_iter().for_each(|position| self.refresh_one(position));
+        for position in read {
+            self.refresh_one(position);
+        }
         self.count_islands();
     }
 
@@ -173,7 +177,9 @@ impl Lanes {
             }
             self.gaps.unread -= 1;
             self.put(Entry::new(waiting, None, lanes.clone(), None));
-            lanes.into_iter().for_each(|lane| self.advance(lane, position));
+            for lane in lanes {
+                self.advance(lane, position);
+            }
             reached = Some(position);
         }
         let reached = if is_short { Some(wish.end()) } else { reached };
@@ -196,7 +202,9 @@ impl Lanes {
             let upto =
                 if self.gaps.cuts.contains_key(&lane) { Included(reached.max(after)) } else { Unbounded };
             let read: Vec<Position> = standing.range((Excluded(after), upto)).copied().collect();
-            read.into_iter().for_each(|position| self.refresh_one(position));
+            for position in read {
+                self.refresh_one(position);
+            }
         }
         self.gaps.feed(lane, self.has_room(lane));
     }
