@@ -113,7 +113,9 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let indent = line.len() - trimmed.len();
         let starts =
             ["fn ", "pub ", "pub(", "async ", "const "].iter().any(|start| trimmed.starts_with(start));
-        if !starts || line.trim_end().ends_with(';') {
+        // One without a body ends with its signature.
+        let signed = lines[at..].iter().find(|line| line.ends_with('{') || line.ends_with(';'));
+        if !starts || signed.is_none_or(|line| line.ends_with(';')) {
             continue;
         }
         let end = " ".repeat(indent) + "}";
