@@ -22,10 +22,9 @@ fn noted(id: &str, note: &str) -> Vec<u8> {
 }
 
 /// How the delivery of a message stands.
-fn delivery(project: &Project, relais: &Relais, id: &str) -> Value {
+fn delivery(relais: &Relais, id: &str) -> Value {
     let (_, found) = relais.get("/api/v1/messages?channel=posting").expect("the server answers");
-    let found: Value =
-        serde_json::from_str(&found).unwrap_or_else(|_| panic!("{found} in {:?}", project.root()));
+    let found: Value = serde_json::from_str(&found).unwrap_or_else(|_| panic!("the server says {found}"));
     let message = found.as_array().and_then(|all| all.iter().find(|one| one["control_id"] == id));
     message.map(|message| message["deliveries"][0].clone()).unwrap_or_default()
 }
@@ -60,10 +59,10 @@ fn python_reads_what_we_post_and_we_go_by_its_answers() {
         }
     }
     wait_until("all have ended", || {
-        let state = |id: &str| delivery(&project, &relais, id)["state"].clone();
+        let state = |id: &str| delivery(&relais, id)["state"].clone();
         state("H1") == "sent" && state("H2") == "given_up" && state("H3") == "sent" && state("H4") == "sent"
     });
-    let refused = delivery(&project, &relais, "H2");
+    let refused = delivery(&relais, "H2");
     assert!(refused["why"].as_str().is_some_and(|why| why.contains("answered 422")), "{refused}");
     let log = relais.log();
     assert!(!log.contains("s3cret") && !log.contains("EXAMPLE") && !log.contains("not wanted"), "{log}");
@@ -76,9 +75,9 @@ fn a_post_that_may_have_arrived_waits_for_a_person_and_those_behind_go_on() {
     let settings = format!("        url: http://127.0.0.1:{}/orders\n", peer.port);
     let (relais, mut sender) = posting(&project, &settings, "");
     sender.send(&noted("C1", "CUT")).expect("it is answered");
-    wait_until("it is set aside", || delivery(&project, &relais, "C1")["state"] == "set_aside");
+    wait_until("it is set aside", || delivery(&relais, "C1")["state"] == "set_aside");
     sender.send(&noted("C2", "fine")).expect("it is answered");
-    wait_until("the next is sent", || delivery(&project, &relais, "C2")["state"] == "sent");
+    wait_until("the next is sent", || delivery(&relais, "C2")["state"] == "sent");
     let bodies = [peer.next_read(), peer.next_read()].map(|read| read["body"].clone());
     assert!(bodies[0].as_str().is_some_and(|body| body.contains("CUT")), "{bodies:?}");
     assert!(bodies[1].as_str().is_some_and(|body| body.contains("fine")), "it is not sent again: {bodies:?}");
@@ -94,7 +93,7 @@ fn a_post_that_its_server_knows_again_is_sent_again_under_the_same_key() {
     );
     let (relais, mut sender) = posting(&project, &settings, "");
     sender.send(&noted("K1", "CUT")).expect("it is answered");
-    wait_until("it is sent", || delivery(&project, &relais, "K1")["state"] == "sent");
+    wait_until("it is sent", || delivery(&relais, "K1")["state"] == "sent");
     let keys = [peer.next_read(), peer.next_read()].map(|read| read["headers"]["Idempotency-Key"].clone());
     assert!(keys[0].as_str().is_some_and(|key| key.len() == 64), "{keys:?}");
     assert_eq!(keys[0], keys[1]);
@@ -128,12 +127,12 @@ fn python_posts_and_hears_what_became_of_each_message() {
         ),
     );
     let relais = project.start();
-    let post = |body: &str| json!({ "path": "/orders/new?name=%C3%89", "body": body, "password": "é:1" });
+    let order = |body: &str| json!({ "path": "/orders/new?name=%C3%89", "body": body, "password": "é:1" });
     let requests = json!([
-        post("{\"id\": \"7\"}"),
-        post("{\"no\": \"7\"}"),
-        post("{\"id\": \"9\"}"),
-        post("{\"id\": "),
+        order("{\"id\": \"7\"}"),
+        order("{\"no\": \"7\"}"),
+        order("{\"id\": \"9\"}"),
+        order("{\"id\": "),
         { "path": "/orders", "body": "{}", "password": "wrong" },
         { "path": "/orders", "body": "{}" },
         { "path": "/", "body": "{}", "password": "é:1" },

@@ -12,7 +12,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -41,8 +41,8 @@ pub struct Stage {
     pub feeds: Feeds,
     pub gate: Gate,
     heard: Arc<Heard>,
-    /// Keeps the port open before its source is.
-    _port: Option<Arc<TcpListener>>,
+    /// Keeps the port open before its source is, and no longer than that one.
+    port: Mutex<Option<Arc<TcpListener>>>,
 }
 
 /// Wakes the test when something ended.
@@ -99,7 +99,7 @@ impl Stage {
         };
         let plan = plan(name, source(connector, settings), words, &gate);
         let channel = Channel::start(plan, around, &Past::default()).await;
-        Self { memory, channel, feeds, gate, heard, _port: port }
+        Self { memory, channel, feeds, gate, heard, port: Mutex::new(port) }
     }
 
     /// Waits until so many messages have ended.
@@ -141,6 +141,8 @@ impl Stage {
     }
 
     pub async fn stop(&self) {
+        // Who is not let in yet is then told by the system.
+        self.port.lock().unwrap().take();
         timeout(Duration::from_secs(1), self.channel.stop(Duration::from_secs(1)))
             .await
             .expect("it stops within a second");

@@ -46,6 +46,8 @@ pub(super) struct Link {
     asking: SendRequest<Full<Bytes>>,
     /// What reads and writes; `None` once the connection has ended.
     driver: Option<Driver>,
+    /// What the connection ended by.
+    fault: Option<hyper::Error>,
     socket: Socket,
     tally: Arc<Tally>,
     asked: u32,
@@ -91,7 +93,7 @@ impl Link {
             .await
             .map_err(|error| error.to_string())?;
         let driver = Some(Box::pin(connection));
-        Ok(Self { asking, driver, socket, tally, asked: 0, used: Instant::now() })
+        Ok(Self { asking, driver, fault: None, socket, tally, asked: 0, used: Instant::now() })
     }
 
     /// Whether it may be asked again: it was used lately, and the server neither hung up nor spoke unasked.
@@ -109,13 +111,13 @@ impl Link {
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {
         let before = self.tally.written.load(Ordering::SeqCst);
-        let Self { asking, driver, tally, .. } = self;
-        let answer = driven(driver, async {
-            let heard = timeout_at(deadline, async {
+        let Self { asking, driver, fault, tally, .. } = self;
+        let answer = driven((driver, fault), async {
+            let responding = timeout_at(deadline, async {
                 asking.ready().await?;
                 asking.send_request(request).await
             });
-            let (head, body) = heard.await.map_err(|_| Lost::Late)??.into_parts();
+            let (head, body) = responding.await.map_err(|_| Lost::Late)??.into_parts();
             let body = gather(body, most, deadline).await;
             // A server may answer before it has read all: the rest of the request is then still on its way.
             let is_over = matches!(body, AnswerBody::Whole(_))
@@ -148,7 +150,8 @@ impl Link {
             let why = "no answer came in time".to_owned();
             return if touched { Unanswered::Touched(why) } else { Unanswered::Untouched(why) };
         };
-        let at_fault = cause::<io::Error>(error);
+        // Who asks a connection that has ended learns no more than that: why it did is the connection's to say.
+        let at_fault = cause::<io::Error>(error).or_else(|| cause(self.fault.as_ref()?));
         // A server looks at our certificate after its own greeting is done.
         if let Some(at_fault) = at_fault.filter(|error| self.asked == 0 && tls::is_alert(error)) {
             return Unanswered::Untouched(tls::explain(at_fault));
@@ -176,13 +179,19 @@ impl From<hyper::Error> for Lost {
 }
 
 /// Keeps a connection reading and writing while something waits for what comes of it.
-async fn driven<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>) -> T {
+async fn driven<T>(
+    (driver, fault): (&mut Option<Driver>, &mut Option<hyper::Error>),
+    work: impl Future<Output = T>,
+) -> T {
     let mut work = std::pin::pin!(work);
     while let Some(running) = driver {
         tokio::select! {
             // What waits in the socket is read first: it answers nothing that is still to be asked.
             biased;
-            _ = running.as_mut() => *driver = None,
+            ended = running.as_mut() => {
+                *fault = ended.err();
+                *driver = None;
+            }
             done = work.as_mut() => return done,
         }
     }
