@@ -227,7 +227,7 @@ impl Play {
         let ahead = self.ahead;
         match event {
             Event::Send(keys) => {
-                let keys: String = keys.iter().map(|key| format!(" key:{key}")).collect();
+                let keys = keys.iter().fold(String::new(), |keys, key| format!("{keys} key:{key}"));
                 self.stage.receive(&format!("M{}.{keys}", self.sent)).await;
                 self.sent += 1;
             }
@@ -238,7 +238,7 @@ impl Play {
             Event::Away(times) => self.peer.answers(vec![Answer::AwayFor(2); times]),
             Event::Nack => self.peer.answers([Answer::Nack("AE")]),
             Event::Drop(which) => {
-                self.on(which, |stage, id| async move { drop(stage.drop_delivery(id, "anna").await) }).await
+                self.on(which, |stage, id| async move { drop(stage.drop_delivery(id, "anna").await) }).await;
             }
             Event::Resend(which) => {
                 self.on(which, |stage, id| async move { drop(stage.resend(id, None, None, "anna").await) })
@@ -269,7 +269,7 @@ impl Play {
                 self.cut.extend(cut);
             }
             Event::Pass(milliseconds) => {
-                tokio::time::advance(Duration::from_millis(milliseconds.into())).await
+                tokio::time::advance(Duration::from_millis(milliseconds.into())).await;
             }
         }
     }
