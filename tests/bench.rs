@@ -59,7 +59,7 @@ fn ranked(row: &Value, name: &str) {
 
 #[test]
 fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections() {
-    let ways = ["stored", "processed", "file", "route", "keyed", "fanout"];
+    let ways = ["stored", "processed", "file", "route", "keyed", "http", "fanout"];
     let (told, rows) = measured(&[&ways[..], &["--connections", "1,8", "--seconds", "0.5"]].concat());
     assert_eq!(told["build"], "debug");
     assert!(told["machine"]["kernel"].is_string() && told["load_after"].is_string(), "{told:#}");
@@ -80,7 +80,7 @@ fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections()
             }
         }
     }
-    for row in ["route", "keyed", "fanout"].iter().flat_map(|way| of(&rows, way)) {
+    for row in ["route", "keyed", "http", "fanout"].iter().flat_map(|way| of(&rows, way)) {
         ranked(row, "end_to_end_at_half_rate");
     }
     assert!(number(of(&rows, "route")[0], "rate_of_sequence_floor") > 0.0);
@@ -224,5 +224,5 @@ fn the_reference_names_every_scenario_and_every_option() {
             named += 1;
         }
     }
-    assert!(named >= 18 + 14, "only {named} were found in the help");
+    assert!(named >= 19 + 14, "only {named} were found in the help");
 }

@@ -34,6 +34,8 @@ enum End {
     Answer,
     /// The receiving peer has it, so many times.
     Peer { order: Order, copies: u64 },
+    /// The receiving web server has it.
+    Web,
     /// The server counts it as sent.
     Sent,
 }
@@ -96,6 +98,27 @@ destinations:
       mllp: { connect: "PEER" }
 "#,
     end: End::Peer { order: Order::Patient, copies: 1 },
+};
+
+pub(super) const HTTP: Flow = Flow {
+    scenario: Scenario::Http,
+    what: "MLLP, a FHIR Bundle made of each, HTTP through a queue: put to a web server in any order, 16 workers",
+    channel: r#"reply: processed
+steps:
+  - script: scripts/fhir.rhai
+destinations:
+  - name: out
+    queue: always
+    order: none
+    workers: 16
+    to:
+      http:
+        url: 'http://PEER/fhir/Bundle/${msg["id"]}'
+        method: PUT
+        content_type: application/fhir+json
+        success: [201]
+"#,
+    end: End::Web,
 };
 
 pub(super) const FANOUT: Flow = Flow {
@@ -164,10 +187,11 @@ impl Flow {
         let copies = if let End::Peer { copies, .. } = self.end { copies } else { 1 };
         let delivered = Arc::new(match self.end {
             End::Answer => Delivered::unbounded(),
-            End::Peer { .. } | End::Sent => Delivered::bounded(copies, ahead(connections)),
+            End::Peer { .. } | End::Web | End::Sent => Delivered::bounded(copies, ahead(connections)),
         });
         let peer = match self.end {
             End::Peer { order, .. } => Some(Peer::up(order, Arc::clone(&delivered)).await?),
+            End::Web => Some(Peer::web(Arc::clone(&delivered)).await?),
             End::Answer | End::Sent => None,
         };
         let at = peer.as_ref().map(|peer| peer.address.to_string()).unwrap_or_default();
@@ -175,7 +199,7 @@ impl Flow {
         let stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
         let following = match self.end {
             End::Sent => Some(stand.follow_sent(Arc::clone(&delivered))?),
-            End::Answer | End::Peer { .. } => None,
+            End::Answer | End::Peer { .. } | End::Web => None,
         };
         Ok(Run { stand, channel, peer, delivered, _following: following })
     }
@@ -192,7 +216,7 @@ impl Flow {
         let running = Load { delivered: Arc::clone(&run.delivered), ..load }.start().await;
         let ends = || match self.end {
             End::Answer => running.accepted(),
-            End::Peer { .. } | End::Sent => run.delivered.count(),
+            End::Peer { .. } | End::Web | End::Sent => run.delivered.count(),
         };
         let (seen, cost) = window::ends(&running, run.stand.child(), bench, ends).await;
         let accepted = running.stop().await?;

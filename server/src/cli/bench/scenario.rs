@@ -20,6 +20,8 @@ pub(super) enum Scenario {
     Route,
     /// The same, in order of each patient with 16 workers
     Keyed,
+    /// MLLP, a script that makes FHIR, HTTP through a queue, in any order with 16 workers
+    Http,
     /// Four destinations, each with a script of its own
     Fanout,
     /// How long a lone sender waits, beside the floor
@@ -64,6 +66,7 @@ impl Scenario {
             Self::File => flow::FILE.measure(bench).await,
             Self::Route => flow::ROUTE.measure(bench).await,
             Self::Keyed => flow::KEYED.measure(bench).await,
+            Self::Http => flow::HTTP.measure(bench).await,
             Self::Fanout => flow::FANOUT.measure(bench).await,
             Self::Lone => rows::lone::measure(bench).await,
             Self::Stuck => rows::stuck::measure(bench).await,

@@ -23,6 +23,8 @@ use crate::{
 
 /// What channels of the project may name as `scripts/ten.rhai`.
 pub(super) const SCRIPT: &str = include_str!("ten.rhai");
+/// What they may name as `scripts/fhir.rhai`.
+pub(super) const FHIR: &str = include_str!("fhir.rhai");
 
 const SETTINGS: &str = "listen: 127.0.0.1:0\nreload: on_command\nlog: { level: error }\n";
 /// How often a counter of the server is read.
@@ -73,7 +75,9 @@ impl Stand {
             fs::create_dir_all(folder.0.join(part)).map_err(unwritten)?;
         }
         fs::write(folder.0.join("relais.yaml"), SETTINGS).map_err(unwritten)?;
-        fs::write(folder.0.join("scripts/ten.rhai"), SCRIPT).map_err(unwritten)?;
+        for (name, script) in [("ten", SCRIPT), ("fhir", FHIR)] {
+            fs::write(folder.0.join(format!("scripts/{name}.rhai")), script).map_err(unwritten)?;
+        }
         for channel in channels {
             channel.write(&folder.0)?;
         }

@@ -19,7 +19,7 @@ const SEGMENTS: usize = 30;
 const ROUNDS: u32 = 20;
 
 pub(in super::super) fn measure(bench: &Bench) -> Result<(), Complaint> {
-    let program = program()?;
+    let program = program(stand::SCRIPT)?;
     let message = message();
     let round = bench.lasts() / ROUNDS;
     time_each(&program, &message, round)?;
@@ -48,9 +48,9 @@ fn time_each(program: &Program, message: &Message, round: Duration) -> Result<Du
     Ok(began.elapsed() / runs)
 }
 
-fn program() -> Result<Program, Complaint> {
+fn program(code: &str) -> Result<Program, Complaint> {
     let (library, _) = Library::load(Path::new("."));
-    let step = StepFile::Script { code: stand::SCRIPT.to_owned(), as_text: false };
+    let step = StepFile::Script { code: code.to_owned(), as_text: false };
     let file = ProgramFile {
         format: Format::Hl7,
         charset: None,
@@ -73,5 +73,39 @@ fn message() -> Message {
         control_id: Some("1-0-0-0".to_owned()),
         identity: Hash::of(&[b"bench"]),
         received: SystemTime::UNIX_EPOCH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn each_result_is_an_observation_of_a_bundle() {
+        let message = message();
+        let context = Context::new(Arc::from("bench"), message.id, Arc::clone(&message.facts), Inputs::Live);
+        let pieces = program(stand::FHIR).unwrap().transform(&message, &context).unwrap();
+        let bundle: Value = serde_json::from_slice(pieces[0].body.bytes()).unwrap();
+        assert_eq!(
+            [&bundle["resourceType"], &bundle["type"], &bundle["timestamp"]],
+            ["Bundle", "collection", "2026-03-01T08:00:00+01:00"]
+        );
+        let observations: Vec<_> =
+            bundle["entry"].as_array().unwrap().iter().map(|one| &one["resource"]).collect();
+        assert_eq!(observations.len(), String::from_utf8_lossy(message.body.bytes()).matches("OBX|").count());
+        let high = observations[7];
+        assert_eq!(high["id"], format!("{}-8", bundle["id"].as_str().unwrap()));
+        assert_eq!(high["status"], "final");
+        assert_eq!(high["subject"]["identifier"]["value"], oru::patient_name(0));
+        let mmol = json!({
+            "value": 8.8, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"
+        });
+        assert_eq!(high["valueQuantity"], mmol);
+        assert_eq!(high["interpretation"][0]["coding"][0]["code"], "H");
+        let comment = observations[9];
+        assert_eq!(comment["valueString"], "Sample slightly haemolysed");
+        assert_eq!((comment.get("interpretation"), comment.get("valueQuantity")), (None, None));
     }
 }

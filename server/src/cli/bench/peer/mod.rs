@@ -1,7 +1,10 @@
 //! The peer that receives: answers at once, and sees whether anything comes twice, out of order or not at all.
 
+mod mllp;
+mod web;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -9,10 +12,7 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-use connectors::mllp::frame::{Found, Marks, Reader};
 use tokio::{
-    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -24,9 +24,7 @@ use super::{
     oru::{self, Mark},
 };
 use crate::cli::Complaint;
-
-/// The longest message taken.
-const LONGEST: usize = 64_000_000;
+pub(super) use mllp::answer;
 
 /// Within what the messages must come in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +33,17 @@ pub(super) enum Order {
     Arrival,
     /// Of each patient.
     Patient,
-    /// Not looked at: each comes several times.
+    /// Not looked at, nor whether anything comes twice: each may be meant to.
     None,
+    /// Not looked at; what comes again is repeated.
+    Once,
+}
+
+/// What it speaks.
+#[derive(Debug, Clone, Copy)]
+enum Protocol {
+    Mllp,
+    Http,
 }
 
 /// A receiving peer, up or down.
@@ -48,10 +55,13 @@ pub(super) struct Peer {
 
 /// What its connections share.
 struct Shared {
+    protocol: Protocol,
     delivered: Arc<Delivered>,
     order: Order,
-    /// The last of each, in order: connection and number.
+    /// The last of each, where order matters: connection and number.
     last: Mutex<HashMap<u64, (u64, u64)>>,
+    /// All of them, where each comes once.
+    seen: Mutex<HashSet<(u64, u64)>>,
     repeated: AtomicU64,
     out_of_order: AtomicU64,
     /// From sending the message to its arrival here.
@@ -66,21 +76,23 @@ impl Peer {
         Self::at(super::ports::free(1)?[0], order, delivered).await
     }
 
+    /// Takes a port as a web server to which each message is put once, in any order.
+    pub(super) async fn web(delivered: Arc<Delivered>) -> Result<Self, Complaint> {
+        let shared = Shared::new(Protocol::Http, Order::Once, delivered);
+        Self::listening(super::ports::free(1)?[0], shared).await
+    }
+
     /// Takes this port.
     pub(super) async fn at(
         address: SocketAddr,
         order: Order,
         delivered: Arc<Delivered>,
     ) -> Result<Self, Complaint> {
-        let shared = Arc::new(Shared {
-            delivered,
-            order,
-            last: Mutex::default(),
-            repeated: AtomicU64::new(0),
-            out_of_order: AtomicU64::new(0),
-            waits: Histogram::default(),
-            stuck: watch::Sender::new(None),
-        });
+        Self::listening(address, Shared::new(Protocol::Mllp, order, delivered)).await
+    }
+
+    async fn listening(address: SocketAddr, shared: Shared) -> Result<Self, Complaint> {
+        let shared = Arc::new(shared);
         let mut peer = Self { address, shared, listening: None };
         peer.rise().await?;
         Ok(peer)
@@ -152,47 +164,70 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// One connection. What came together is answered together.
-async fn attend(mut stream: TcpStream, shared: Arc<Shared>) {
-    let mut stuck = shared.stuck.subscribe();
-    let mut reader = Reader::new(Marks::default(), LONGEST);
-    let mut answers = Vec::new();
+async fn attend(stream: TcpStream, shared: Arc<Shared>) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    loop {
-        match reader.find() {
-            Some(Found::Frame(message)) => {
-                let Some(mark) = Mark::read(&message) else { return };
-                // It cannot fail: we hold what it hears.
-                let _ = stuck.wait_for(|patient| *patient != Some(mark.patient)).await;
-                shared.take(mark);
-                answer(&message, &mut answers);
-                continue;
-            }
-            Some(Found::TooLong(_)) => return,
-            Some(Found::Stray(_) | Found::Part { .. }) => continue,
-            None => {}
-        }
-        if stream.write_all(&answers).await.is_err() {
-            return;
-        }
-        answers.clear();
-        match reader.read_from(&mut stream).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
+    let (protocol, stuck) = (shared.protocol, shared.stuck.subscribe());
+    let taking = Taking { shared, stuck };
+    match protocol {
+        Protocol::Mllp => mllp::attend(stream, taking).await,
+        Protocol::Http => web::attend(stream, taking).await,
+    }
+}
+
+/// What one connection does with a message that has come.
+struct Taking {
+    shared: Arc<Shared>,
+    stuck: watch::Receiver<Option<u64>>,
+}
+
+impl Taking {
+    /// Counts it. One of the patient who is held waits here.
+    async fn take(&mut self, mark: Mark) {
+        // It cannot fail: we hold what it hears.
+        let _ = self.stuck.wait_for(|patient| *patient != Some(mark.patient)).await;
+        self.shared.take(mark);
     }
 }
 
 impl Shared {
+    fn new(protocol: Protocol, order: Order, delivered: Arc<Delivered>) -> Self {
+        Self {
+            protocol,
+            delivered,
+            order,
+            last: Mutex::default(),
+            seen: Mutex::default(),
+            repeated: AtomicU64::new(0),
+            out_of_order: AtomicU64::new(0),
+            waits: Histogram::default(),
+            stuck: watch::Sender::new(None),
+        }
+    }
+
     fn take(&self, mark: Mark) {
         self.waits.add(oru::now().saturating_sub(mark.sent));
-        let key = match self.order {
-            Order::None => return self.delivered.add(),
-            Order::Arrival => mark.connection,
-            Order::Patient => mark.patient,
-        };
+        match self.order {
+            Order::None => self.delivered.add(),
+            Order::Once => self.take_once(mark),
+            Order::Arrival => self.take_in_order(mark, mark.connection),
+            Order::Patient => self.take_in_order(mark, mark.patient),
+        }
+    }
+
+    fn take_once(&self, mark: Mark) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = seen.insert((mark.connection, mark.number));
+        drop(seen);
+        if is_new {
+            self.delivered.add();
+        } else {
+            self.repeated.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn take_in_order(&self, mark: Mark, key: u64) {
         let here = (mark.connection, mark.number);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = last.insert(key, here);
@@ -206,14 +241,4 @@ impl Shared {
         }
         self.delivered.add();
     }
-}
-
-/// Adds an answer of a fixed form, without parsing: the peer must cost little.
-pub(super) fn answer(message: &Bytes, answers: &mut Vec<u8>) {
-    let control_id = message.split(|byte| *byte == b'|').nth(9).unwrap_or_default();
-    answers.extend_from_slice(b"\x0bMSH|^~\\&|PEER||||20260301080000||ACK|");
-    answers.extend_from_slice(control_id);
-    answers.extend_from_slice(b"|P|2.5\rMSA|AA|");
-    answers.extend_from_slice(control_id);
-    answers.extend_from_slice(b"\r\x1c\x0d");
 }
