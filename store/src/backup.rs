@@ -104,9 +104,9 @@ impl Snapshot {
 struct Work<'a>(&'a Path);
 
 impl<'a> Work<'a> {
-    fn begin(into: &'a Path) -> io::Result<Self> {
+    fn begin(into: &'a Path) -> Result<Self, Failure> {
         if !is_empty(into)? {
-            return Err(io::Error::other(format!("`{}` is not empty", into.display())));
+            return Err(Failure::Refused(format!("`{}` is not empty", into.display())));
         }
         make(into)?;
         Ok(Self(into))

@@ -46,7 +46,8 @@ pub(super) async fn backup(
     if !dir.is_absolute() {
         return Err(Problem::wrong("name the folder from the root: /backups/today"));
     }
-    let saved = context.fleet.store.backup(&dir, &[FILE]).await?;
+    let saved =
+        context.fleet.store.backup(&dir, &[FILE]).await.map_err(|error| Problem::conflict(error.0))?;
     tracing::info!(dir = %dir.display(), files = saved.files, bytes = saved.bytes, "backed up the store");
     Ok(Json(saved))
 }

@@ -48,7 +48,7 @@ async fn directly(folder: &Path, dir: &Path) -> Result<Saved, Complaint> {
         return Err(Complaint::wrong(format!("there is no store in {}", folder.display())));
     }
     let store = Sqlite::open(folder).map_err(Complaint::wrong)?;
-    store.backup(dir, &[in_force::FILE]).await.map_err(Complaint::wrong)
+    store.backup(dir, &[in_force::FILE]).await.map_err(|error| Complaint::wrong(error.0))
 }
 
 /// The folder of the project's store.

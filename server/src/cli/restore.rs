@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, place: &Place) -> Ending {
     let folder = store_folder(place)?;
-    let saved = store::restore(&arguments.dir, &folder).map_err(Complaint::wrong)?;
+    let saved = store::restore(&arguments.dir, &folder).map_err(|error| Complaint::wrong(error.0))?;
     let files = counted(saved.files, "file");
     say(format_args!("{}: {files}, {}; start it with `relais run`\n", folder.display(), sized(saved.bytes)));
     Ok(Exit::Done)

@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Ending {
         Some(dir) => dir.clone(),
         None => store_folder(place)?,
     };
-    let report = store::verify(&folder).map_err(Complaint::wrong)?;
+    let report = store::verify(&folder).map_err(|error| Complaint::wrong(error.0))?;
     match arguments.format {
         Format::Json => say_json(&report),
         Format::Text => say(words(&report)),
