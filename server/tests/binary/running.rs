@@ -155,13 +155,21 @@ fn nothing_runs_where_relais_yaml_is_wrong_or_no_channel_is_sound() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
 }
 
+/// The system may give the same one twice.
+fn two_ports() -> (u16, u16) {
+    let first = free_port();
+    let second = std::iter::repeat_with(free_port).find(|port| *port != first);
+    (first, second.expect("there are many ports"))
+}
+
 #[test]
 fn deploy_brings_an_edit_into_force_and_refuses_one_with_faults() {
-    let (before, after) = (free_port(), free_port());
+    let (before, after) = two_ports();
     let project = Project::lab(before);
     let _running = project.run();
     project.write("channels/lab.yaml", &lab(after));
-    assert!(project.does(&["deploy"]).contains("lab"));
+    let said_of_it = project.does(&["deploy"]);
+    assert!(said_of_it.contains("lab changed"), "{said_of_it}");
     send(&project, after);
     project.write("channels/lab.yaml", "name: lab\nsorce: 1\ndestinations: []\n");
     let output = project.relais(&["deploy"]);
@@ -173,7 +181,7 @@ fn deploy_brings_an_edit_into_force_and_refuses_one_with_faults() {
 
 #[test]
 fn a_changed_file_comes_into_force_by_itself() {
-    let (before, after) = (free_port(), free_port());
+    let (before, after) = two_ports();
     let project = Project::lab(before);
     project.write("relais.yaml", "listen: 127.0.0.1:0\nreload: on_change\n");
     let mut running = project.run();
@@ -188,7 +196,7 @@ fn a_changed_file_comes_into_force_by_itself() {
 
 #[test]
 fn a_hang_up_signal_brings_an_edit_into_force() {
-    let (before, after) = (free_port(), free_port());
+    let (before, after) = two_ports();
     let project = Project::lab(before);
     let mut running = project.run();
     project.write("channels/lab.yaml", &lab(after));
