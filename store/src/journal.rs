@@ -84,10 +84,11 @@ impl Journal {
         for (_, path) in used.drain(..used.len().saturating_sub(LEFT)) {
             fs::remove_file(path)?;
         }
-        let spare = used.into_iter().map(|(_, path)| path).collect();
+        // What is first written is first torn: never the newest, while it alone tells.
+        let spare = used.into_iter().rev().map(|(_, path)| path).collect();
         let mut journal =
             Self { folder, current: None, full: Vec::new(), spare, next, named, turn, record: vec![0; MARK] };
-        if journal.spare.is_empty() {
+        if journal.spare.len() < LEFT {
             let path = journal.fresh_path();
             prepare(&path)?;
             journal.spare.push(path);

@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use engine::{Content, StoreError};
@@ -21,6 +22,8 @@ const LARGE: usize = 1 << 20;
 
 pub(crate) struct Large {
     folder: PathBuf,
+    /// When this run began, in nanoseconds: no two runs give the same name.
+    began: u128,
     next: AtomicU64,
 }
 
@@ -28,7 +31,8 @@ impl Large {
     pub(crate) fn open(store: &Path) -> io::Result<Self> {
         let folder = store.join(FOLDER);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        Ok(Self { folder, next: AtomicU64::new(0) })
+        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Ok(Self { folder, began, next: AtomicU64::new(0) })
     }
 
     /// The bytes as a row holds them: `of` is the message, whose number begins the name.
@@ -36,7 +40,7 @@ impl Large {
         if !is_large(content) {
             return Ok(Body::Here(content.bytes().clone()));
         }
-        let name = format!("{of:020}.{}.{}", std::process::id(), self.next.fetch_add(1, Ordering::SeqCst));
+        let name = format!("{of:020}.{}.{}", self.began, self.next.fetch_add(1, Ordering::SeqCst));
         let (folder, bytes, made) = (self.folder.clone(), content.bytes().clone(), name.clone());
         let written = tokio::task::spawn_blocking(move || write(&folder, &made, &bytes)).await;
         match written {
@@ -93,15 +97,37 @@ fn message_of(path: &Path) -> Option<u64> {
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
-    let written = fill(&path, bytes).and_then(|()| File::open(folder)?.sync_all());
+    // What is there already is somebody else's, and stays.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let written = fill(file, bytes).and_then(|()| File::open(folder)?.sync_all());
     if written.is_err() {
         let _ = fs::remove_file(path);
     }
     written
 }
 
-fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_another_run_wrote_for_the_same_message_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = |byte: u8| Content::from(vec![byte; LARGE]);
+        let mut kept = Vec::new();
+        // In a container each run has the same number among the processes.
+        for byte in [b'a', b'b'] {
+            let large = Large::open(folder.path()).unwrap();
+            kept.push(large.keep(7, &body(byte)).await.unwrap());
+        }
+        let large = Large::open(folder.path()).unwrap();
+        for (byte, kept) in [b'a', b'b'].into_iter().zip(kept) {
+            assert_eq!(large.read(kept).unwrap(), body(byte));
+        }
+    }
 }

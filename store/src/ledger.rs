@@ -158,6 +158,7 @@ impl Ledger {
     /// A message that no one knows yet.
     pub(crate) fn insert(&mut self, row: MessageRow, content: ContentRow) -> Result<(), Failure> {
         let id = row.id;
+        self.refuse_held(id)?;
         for mark in row.copy.into_iter().chain(row.effect) {
             self.filters.add(id, mark, row.received);
         }
@@ -408,6 +409,11 @@ impl Ledger {
 
     pub(crate) fn weight(&self) -> usize {
         self.weight
+    }
+
+    #[cfg(test)]
+    pub(crate) fn weighs(&mut self, weight: usize) {
+        self.weight = weight;
     }
 
     pub(crate) fn journal(&mut self) -> &mut Journal {

@@ -7,6 +7,9 @@
 //!
 //! The rows go into the files behind it, on a thread of their own. What is too much in memory waits for that one.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     path::PathBuf,
@@ -184,12 +187,16 @@ impl Writer {
         }
     }
 
-    /// The core, where nobody holds it or waits for it.
+    /// The core, where nobody holds it or waits for it, and nobody has to wait for the filer.
     fn alone(&self) -> Option<MutexGuard<'_, Core>> {
         if self.shared.queued.load(Ordering::SeqCst) > 0 {
             return None;
         }
-        self.shared.core.try_lock().ok().filter(|core| core.held.is_empty() && !core.is_stopping)
+        self.shared
+            .core
+            .try_lock()
+            .ok()
+            .filter(|core| core.held.is_empty() && !core.is_too_much() && !core.is_stopping)
     }
 
     /// Tells the thread where something is due before it looks by itself.
@@ -419,8 +426,11 @@ impl Core {
     /// When something has to be done though nobody asks.
     fn due(&self) -> Option<Instant> {
         let at_once = (!self.is_too_much() && !self.held.is_empty()).then(Instant::now);
-        let file = self.file_due.filter(|_| !self.is_filing);
-        [self.told_due, file, self.try_due, at_once].into_iter().flatten().min()
+        let file_due = self.file_due.filter(|_| !self.is_filing);
+        let held_off = self.try_due.filter(|_| self.troubles.files.lasts());
+        let file = file_due.map(|due| held_off.map_or(due, |held_off| due.max(held_off)));
+        let try_due = self.try_due.filter(|_| self.troubles.journal.lasts());
+        [self.told_due, file, try_due, at_once].into_iter().flatten().min()
     }
 
     fn is_too_much(&self) -> bool {
@@ -476,8 +486,8 @@ impl Core {
                 Err(StoreError(why))
             }
         };
-        // Not put off by each write that comes: it would never be time.
-        let later = self.try_due.filter(|due| *due > now).unwrap_or(now + TRY_AGAIN);
+        // Not put off by each write that comes: it would never be time, for the journal or for the files.
+        let later = self.try_due.filter(|_| !is_tried).unwrap_or(now + TRY_AGAIN);
         self.try_due = self.troubles.any().then_some(later);
         if self.file_due.is_none() && self.ledger.has_unfiled() {
             self.file_due = Some(Instant::now() + FILED_WITHIN);
@@ -525,6 +535,7 @@ impl Core {
             Ok(()) => {
                 self.ledger.filed(&filing);
                 self.troubles.files.ends();
+                self.try_due = self.try_due.filter(|_| self.troubles.journal.lasts());
             }
             Err(why) => {
                 self.ledger.not_filed(filing);

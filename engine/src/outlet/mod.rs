@@ -219,7 +219,11 @@ impl Outlet {
             tokio::pin!(moved);
             moved.as_mut().enable();
             let pause = match self.conduct() {
-                Some(conduct) if worker >= conduct.workers() => return None,
+                Some(conduct) if worker >= conduct.workers() => {
+                    // What woke it may have been meant for one that stays.
+                    self.wake.notify_one();
+                    return None;
+                }
                 Some(conduct) => match self.take(&conduct) {
                     Next::Take(position) => return Some((position, conduct)),
                     Next::Pause(pause) => pause,
@@ -257,8 +261,9 @@ impl Outlet {
             return Next::Pause(lanes.next_wake());
         };
         conduct.take_turn(Instant::now());
-        if lanes.has_ready() {
-            // One wake stands for many deliveries: each worker wakes the next.
+        let rests = conduct.workers() > 1 && lanes.next_wake().is_some();
+        if lanes.has_ready() || rests {
+            // One wake stands for many deliveries, and one worker looks after those that rest: each wakes the next.
             self.wake.notify_one();
         }
         Next::Take(position)

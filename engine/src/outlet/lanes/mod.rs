@@ -9,6 +9,8 @@ mod gaps;
 mod million;
 mod reading;
 mod standing;
+#[cfg(test)]
+mod under_way;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -33,6 +35,8 @@ pub(super) struct Lanes {
     /// At the front of all their lanes, and nothing holds them.
     ready: BTreeSet<Position>,
     resting: BTreeSet<(Instant, Position)>,
+    /// Those that a worker has: few.
+    under_way: BTreeSet<Position>,
     /// Those that somebody waits for.
     watched: BTreeSet<Position>,
     gaps: Gaps,
@@ -53,6 +57,7 @@ impl Lanes {
             by_key: HashMap::new(),
             ready: BTreeSet::new(),
             resting: BTreeSet::new(),
+            under_way: BTreeSet::new(),
             watched: BTreeSet::new(),
             gaps: Gaps::unknown(),
             islands: 0,
@@ -147,9 +152,7 @@ impl Lanes {
         if overtakes && self.order != Order::None {
             return None;
         }
-        self.ready.remove(&position);
-        self.entries.get_mut(&position)?.state = State::Busy { nudged: false };
-        Some(position)
+        self.turn(position, State::Busy { nudged: false }).then_some(position)
     }
 
     /// Takes the one that may go as soon as `position`, which a worker has, is out of its lanes: with its end.
@@ -173,8 +176,7 @@ impl Lanes {
         if first != Some(&position) || overtakes || !may_go || self.gaps.hide(behind, &entry.lanes) {
             return None;
         }
-        self.entries.get_mut(&behind)?.state = State::Busy { nudged: false };
-        Some(behind)
+        self.turn(behind, State::Busy { nudged: false }).then_some(behind)
     }
 
     /// The attempt under way is the last, if there is one.
@@ -186,22 +188,12 @@ impl Lanes {
 
     /// Takes one particular delivery, if no worker has it.
     pub(super) fn seize(&mut self, position: Position) -> bool {
-        let Some(entry) = self.entries.get_mut(&position) else { return false };
-        if matches!(entry.state, State::Busy { .. }) {
-            return false;
-        }
-        if let State::Rests(when) = entry.state {
-            self.resting.remove(&(when, position));
-        }
-        entry.state = State::Busy { nudged: false };
-        self.ready.remove(&position);
-        true
+        !self.under_way.contains(&position) && self.turn(position, State::Busy { nudged: false })
     }
 
     /// Those that a worker has.
     pub(super) fn busy(&self) -> Vec<Position> {
-        let busy = self.entries.iter().filter(|(_, entry)| entry.is_busy());
-        busy.map(|(position, _)| *position).collect()
+        self.under_way.iter().copied().collect()
     }
 
     pub(super) fn get(&self, position: &Position) -> Option<&Entry> {
@@ -233,6 +225,7 @@ impl Lanes {
         entry.tell(tried);
         self.gaps.note_end(position);
         self.watched.remove(&position);
+        self.under_way.remove(&position);
         self.islands -= usize::from(self.gaps.is_beyond(position));
         self.ready.remove(&position);
         if let State::Rests(when) = entry.state {
@@ -276,9 +269,8 @@ impl Lanes {
 
     /// Back to the front, to be taken again.
     pub(super) fn back(&mut self, position: Position) {
-        let Some(entry) = self.entries.get_mut(&position) else { return };
-        entry.state = State::Waits;
-        let lanes = entry.lanes.clone();
+        self.turn(position, State::Waits);
+        let lanes = self.get(&position).map(|entry| entry.lanes.clone()).unwrap_or_default();
         self.refresh(position, &lanes);
     }
 
@@ -344,12 +336,27 @@ impl Lanes {
         stands
     }
 
+    /// Keeps an entry at its place. What came in front of it while a worker had it may go now.
     fn stand(&mut self, position: Position, state: State) -> bool {
+        let stands = self.turn(position, state);
+        let lanes = self.get(&position).map(|entry| entry.lanes.clone()).unwrap_or_default();
+        for lane in lanes {
+            self.refresh_front(lane);
+        }
+        stands
+    }
+
+    fn turn(&mut self, position: Position, state: State) -> bool {
         let Some(entry) = self.entries.get_mut(&position) else { return false };
         if let State::Rests(when) = entry.state {
             self.resting.remove(&(when, position));
         }
         entry.state = state;
+        if entry.is_busy() {
+            self.under_way.insert(position);
+        } else {
+            self.under_way.remove(&position);
+        }
         self.ready.remove(&position);
         true
     }

@@ -86,9 +86,8 @@ impl Lanes {
             return false;
         }
         // One that came in front of one under way waits for it.
-        standing.iter().nth(1).is_none_or(|second| {
-            !matches!(self.entries.get(second).map(|entry| entry.state), Some(State::Busy { .. }))
-        })
+        let stands_here = |other: &Position| self.get(other).is_some_and(|entry| entry.lanes.contains(&lane));
+        !self.under_way.iter().any(|other| *other != position && stands_here(other))
     }
 
     pub(super) fn lanes_of(&self, keys: &[String]) -> Vec<u64> {

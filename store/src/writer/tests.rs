@@ -1,0 +1,79 @@
+//! When the thread wakes, and who waits when too much is on its way into the files.
+
+use std::{
+    pin::pin,
+    sync::mpsc::channel,
+    task::{Context, Waker},
+};
+
+use super::*;
+use crate::{Settings, Sqlite};
+
+fn notes(writer: &Writer) -> impl Future<Output = Result<(), StoreError>> {
+    writer.write(|ledger| crate::people::switch(ledger, "a switch", Some("on"), "a test"))
+}
+
+/// What the thread finds due after it did all that it could.
+fn due(writer: &Writer) -> Option<Instant> {
+    writer.shared.core().due()
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_written_are_tried_again_later_and_nothing_is_due_before_or_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open_with(folder.path(), Settings::default()).unwrap();
+    let writer = &store.writer;
+    {
+        let mut core = writer.shared.core();
+        core.troubles.files.begins("no space is left");
+        core.try_due = Some(Instant::now() + TRY_AGAIN);
+    }
+    notes(writer).await.unwrap();
+    {
+        let mut core = writer.shared.core();
+        core.file_due = Some(Instant::now().checked_sub(FILED_WITHIN).unwrap());
+        core.file_if_due();
+        assert!(
+            core.due().is_some_and(|due| due > Instant::now() + TRY_AGAIN / 2),
+            "it waits for the next try"
+        );
+        core.try_due = Some(Instant::now());
+    }
+    while writer.refuses().is_some() {
+        writer.filed().await;
+    }
+    assert_eq!(due(writer), None, "there is nothing to do");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_alone_waits_too_while_too_much_is_on_its_way_into_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open_with(folder.path(), Settings::default()).unwrap();
+    let writer = &store.writer;
+    let (go_on, stopped) = channel::<()>();
+    let filer_waits = writer.with_files(move |_| {
+        let _ = stopped.recv();
+        Ok(())
+    });
+    let tried = async {
+        notes(writer).await.unwrap();
+        while writer.shared.queued.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+        let written = {
+            let mut core = writer.shared.core();
+            core.took = Duration::ZERO;
+            core.give_to_the_filer();
+            core.ledger.weighs(TOO_MUCH + 1);
+            assert!(core.is_too_much());
+            core.ledger.journal().last()
+        };
+        let mut waits = pin!(notes(writer));
+        let is_done = waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(!is_done && writer.shared.core().ledger.journal().last() == written, "it waits");
+        go_on.send(()).unwrap();
+        waits.await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(filer_waits, tried);
+    waited.unwrap();
+}
