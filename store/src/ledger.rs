@@ -24,6 +24,8 @@ use crate::{
 
 /// How many rows that are in the files already stay here, since they are not at their end.
 const UNFINISHED: usize = 20_000;
+/// And so many bytes of what each of them carries.
+const SHORT: usize = 1 << 10;
 
 pub(crate) struct Ledger {
     messages: HashMap<u64, Known>,
@@ -464,6 +466,7 @@ impl Ledger {
             let Some(known) = self.deliveries.get_mut(&row.id) else { continue };
             if same(known.payload.as_ref(), payload.as_ref()) {
                 known.is_payload_filed = true;
+                known.payload = known.payload.take().filter(|payload| payload.len() <= SHORT);
             }
             let stays = known.row.is_queued && self.deliveries.len() < UNFINISHED;
             if !stays && !self.unfiled.1.contains(&row.id) {

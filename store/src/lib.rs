@@ -119,7 +119,14 @@ impl Sqlite {
         // It stands again when this run ends in order.
         let is_new = !folder.join(REGISTER).exists();
         let ended = match fs::remove_file(folder.join(ENDED_WELL)) {
-            Ok(()) => Ended::Well,
+            Ok(()) => {
+                // Back after a loss of power, it would tell of another run.
+                fs::File::open(folder)
+                    .and_then(|folder| folder.sync_all())
+                    .map_err(Unusable::File)
+                    .map_err(at)?;
+                Ended::Well
+            }
             Err(_) => Ended::Suddenly,
         };
         let ended_well = is_new || ended == Ended::Well;

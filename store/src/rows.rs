@@ -177,6 +177,14 @@ impl DeliveryRow {
 }
 
 impl PayloadRow {
+    /// How many bytes it carries.
+    pub(crate) fn len(&self) -> usize {
+        let words = [&self.texts, &self.inputs].into_iter().flatten().map(String::len);
+        let responses = self.response.iter().chain(self.late.iter().map(|(_, response)| response));
+        let bodies = responses.filter_map(|response| response.body.as_ref()).map(Bytes::len);
+        self.body.as_ref().map_or(0, Body::len) + words.chain(bodies).sum::<usize>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.body.is_none()
             && self.texts.is_none()

@@ -355,7 +355,10 @@ impl Outlet {
                 self.lanes().end(position, Tried::Dropped);
                 None
             }
-            Err(_) => None,
+            Err(error) => {
+                tracing::warn!(channel = %self.channel, destination = %self.name, delivery = position.delivery.0, %error, "a waiting delivery cannot be read; will try again");
+                None
+            }
         }
     }
 

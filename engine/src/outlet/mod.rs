@@ -261,9 +261,8 @@ impl Outlet {
             return Next::Pause(lanes.next_wake());
         };
         conduct.take_turn(Instant::now());
-        let rests = conduct.workers() > 1 && lanes.next_wake().is_some();
-        if lanes.has_ready() || rests {
-            // One wake stands for many deliveries, and one worker looks after those that rest: each wakes the next.
+        if lanes.has_ready() {
+            // One wake stands for many deliveries: each worker wakes the next.
             self.wake.notify_one();
         }
         Next::Take(position)

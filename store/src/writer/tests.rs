@@ -6,8 +6,13 @@ use std::{
     task::{Context, Waker},
 };
 
+use engine::Store;
+
 use super::*;
 use crate::{Settings, Sqlite};
+
+#[path = "../../tests/stage/mod.rs"]
+mod stage;
 
 fn notes(writer: &Writer) -> impl Future<Output = Result<(), StoreError>> {
     writer.write(|ledger| crate::people::switch(ledger, "a switch", Some("on"), "a test"))
@@ -76,4 +81,20 @@ async fn whoever_comes_alone_waits_too_while_too_much_is_on_its_way_into_the_fil
     };
     let (waited, ()) = tokio::join!(filer_waits, tried);
     waited.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_leaves_its_bytes_to_the_files_and_is_read_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open_with(folder.path(), Settings::default()).unwrap();
+    let id = stage::keep(&store, "1").await;
+    let body = engine::Content::from(vec![b'x'; 100_000]);
+    let waits =
+        engine::NewDelivery { body: Some(body.clone()), ..stage::delivery(store.next_delivery(), "out") };
+    let delivery = waits.id;
+    store.queue(stage::processed(id, "1", vec![waits])).await.unwrap();
+    store.writer.filed().await;
+    let peek = store.writer.shared.core().ledger.peek(delivery.0);
+    assert!(peek.delivery.is_some() && peek.payload.is_none());
+    assert_eq!(store.delivery(delivery).await.unwrap().unwrap().body, Some(body));
 }
