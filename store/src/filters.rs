@@ -37,6 +37,8 @@ impl Filters {
     pub(crate) fn add(&mut self, message: u64, mark: i64, received: i64) {
         let filter = self.0.entry(run_of(message)).or_insert_with(Filter::empty);
         filter.set(mark);
+        // One that comes late belongs into the filter that is filed, too.
+        filter.is_filed = false;
         filter.newest = filter.newest.max(received);
         while self.0.len() > RUNS {
             self.0.pop_first();
