@@ -79,6 +79,19 @@ async fn without_a_queue_an_attempt_that_outlasts_the_senders_wait_is_the_last()
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_queue_nothing_is_sent_whose_attempt_could_not_begin_in_the_senders_wait() {
+    let (stage, peer) = replied(ReplyWhen::Delivered, |outlet| outlet.queue = QueueMode::Never).await;
+    stage.store.fail_each("begin", When::Before);
+    stage.store.catch("begin");
+    assert_eq!(stage.receive("A").await.outcome, Outcome::Failed);
+    stage.store.mend();
+    stage.store.let_go();
+    stage.quiet().await;
+    assert_eq!(stage.delivery("A", "record").state, DeliveryState::GivenUp);
+    assert!(peer.tried().is_empty(), "its sender had heard that it failed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_breaks_does_not_keep_a_sender_waiting() {
     let (stage, peer) = replied(ReplyWhen::Delivered, |outlet| {
         outlet.queue = QueueMode::Never;

@@ -48,6 +48,11 @@ impl Outlet {
             self.settle_cut(position, delivery, (conduct, stop)).await;
             return None;
         }
+        // Its sender has heard that it failed, and the attempt that was to be its last never began.
+        if self.is_last_try(position) {
+            self.give_up_too_late(position, stop).await;
+            return None;
+        }
         let delivery = self.completed(position, delivery, conduct, stop).await?;
         let Some((outbound, body)) = outbound(&delivery) else {
             self.lanes().end(position, Tried::Dropped);
@@ -299,10 +304,13 @@ impl Outlet {
                 return lanes.let_it_be_the_last(&position);
             }
         }
+        self.give_up_too_late(position, &Stop::default()).await;
+    }
+
+    async fn give_up_too_late(&self, position: Position, stop: &Stop) {
         let tally = self.lanes().get(&position).map(|entry| entry.waiting.tally.clone()).unwrap_or_default();
-        let why = TOO_LATE.to_owned();
-        let end = AttemptEnd::GivenUp { why, response: None };
-        if self.write_end(position, (end, tally), &Stop::default()).await {
+        let end = AttemptEnd::GivenUp { why: TOO_LATE.to_owned(), response: None };
+        if self.write_end(position, (end, tally), stop).await {
             self.ended(position, Tried::GivenUp { code: None, response: None });
         }
     }

@@ -74,7 +74,9 @@ impl Entry {
 
     /// Whether nothing has to be found out before it is sent.
     pub(super) fn is_untouched(&self) -> bool {
-        self.waiting.state == crate::DeliveryState::Waiting && self.waiting.after.is_none()
+        self.waiting.state == crate::DeliveryState::Waiting
+            && self.waiting.after.is_none()
+            && !self.is_last_try
     }
 
     /// Whether those behind it stand behind one that waits.
