@@ -80,8 +80,10 @@ pub(crate) fn marks_of_run(connection: &Connection, run: u64) -> rusqlite::Resul
             marks.push(mark?);
         }
     }
-    let newest = "SELECT received FROM messages WHERE id < ?1 ORDER BY id DESC LIMIT 1";
-    let newest = self::first(connection, newest, [((run + 1) << 16) as i64], |row| row.get(0))?;
+    // Not that of the last one: a clock may have been set back.
+    let newest = "SELECT max(received) FROM messages WHERE id BETWEEN ?1 AND ?2";
+    let of_run = ((run << 16) as i64, (run << 16 | 0xFFFF) as i64);
+    let newest = self::first(connection, newest, of_run, |row| row.get::<_, Option<i64>>(0))?.flatten();
     Ok((marks, newest.unwrap_or(i64::MIN)))
 }
 
