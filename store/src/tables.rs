@@ -176,14 +176,17 @@ fn tune(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 4000, |_| Ok(()))
 }
 
+/// All steps in one transaction: a file is of this layout, or as it was.
 fn migrate(connection: &mut Connection, found: i64, steps: &[&str]) -> rusqlite::Result<()> {
-    for (taken, step) in (1..).zip(steps).skip(found as usize) {
-        let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", taken)?;
-        transaction.commit()?;
+    if found == steps.len() as i64 {
+        return Ok(());
     }
-    Ok(())
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    for step in steps.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.commit()
 }
 
 #[cfg(test)]
