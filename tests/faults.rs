@@ -274,6 +274,9 @@ fn a_server_whose_disk_fails_stops_when_it_is_asked_to() {
 #[test]
 fn a_full_disk_is_told_to_senders_and_goes_on_when_there_is_room() {
     let ward = Ward::new();
+    // Without a floor, below which nothing is tried.
+    let settings = format!("listen: 127.0.0.1:{}\nstore: {{ free: 0 }}\n", ward.project.port);
+    ward.project.write("relais.yaml", settings);
     let (relais, disk) = SmallDisk::start(&ward.project, "data", "size=8m");
     assert_eq!(ward.send("first"), "AA");
     disk.fill();

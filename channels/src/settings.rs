@@ -5,12 +5,16 @@ use std::{
     path::PathBuf,
 };
 
+use connectors::setting::Size;
 use engine::{Diagnostic, Path};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{reading::Reader, values::Zone};
+
+/// What a store takes for its journal and for what is on its way, and some more.
+const LEAST_BUDGET: Size = Size(100_000_000);
 
 /// What `relais.yaml` says, with a default for everything.
 #[derive(Debug, Clone)]
@@ -57,6 +61,10 @@ pub struct StoreSettings {
     /// A folder, from the project's own (`data`).
     #[serde(default = "data")]
     pub path: PathBuf,
+    /// New messages are refused with fewer bytes free on its disk (`1GB`, or a twentieth of a smaller disk than 20 GB).
+    pub free: Option<Size>,
+    /// New messages are refused with more bytes than this in the folder; no limit by default.
+    pub budget: Option<Size>,
 }
 
 /// What is logged, and how.
@@ -118,7 +126,7 @@ impl LogLevel {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { path: data() }
+        Self { path: data(), free: None, budget: None }
     }
 }
 
@@ -148,7 +156,11 @@ impl ServerSettings {
         let file = SettingsFile {
             listen: reader.read(&at("listen")),
             allow_remote: reader.read_or_default(&at("allow_remote")),
-            store: reader.read_or_default(&at("store")),
+            store: StoreSettings {
+                path: reader.read(&at("store.path")).unwrap_or_else(data),
+                free: reader.read(&at("store.free")),
+                budget: reader.read(&at("store.budget")),
+            },
             log: LogSettings {
                 format: reader.read_or_default(&at("log.format")),
                 level: reader.read_or_default(&at("log.level")),
@@ -162,15 +174,20 @@ impl ServerSettings {
     }
 
     /// What is wrong beyond what the schema says.
-    fn check(&self) -> Option<Diagnostic> {
-        if self.listen.ip().is_loopback() || self.allow_remote {
-            return None;
+    fn check(&self) -> Vec<Diagnostic> {
+        let mut wrong = Vec::new();
+        if !self.listen.ip().is_loopback() && !self.allow_remote {
+            let message = format!("`{}` can be reached from other machines", self.listen);
+            wrong.push(
+                Diagnostic::error("listen-remote", Path::parse("listen"), message)
+                    .help("say `allow_remote: true` if that is meant; what listens there is not encrypted"),
+            );
         }
-        let message = format!("`{}` can be reached from other machines", self.listen);
-        Some(
-            Diagnostic::error("listen-remote", Path::parse("listen"), message)
-                .help("say `allow_remote: true` if that is meant; what listens there is not encrypted"),
-        )
+        if self.store.budget.is_some_and(|budget| budget < LEAST_BUDGET) {
+            let message = format!("a store needs {LEAST_BUDGET} to work in, whatever it keeps");
+            wrong.push(Diagnostic::error("size-too-small", Path::parse("store.budget"), message));
+        }
+        wrong
     }
 }
 

@@ -222,6 +222,24 @@ fn the_settings_of_the_server_are_read_and_have_defaults() {
 }
 
 #[test]
+fn room_on_the_disk_is_said_in_sizes_and_a_budget_that_nothing_fits_in_is_named() {
+    let folder = Folder::new(&[("relais.yaml", "store: { path: kept, free: 2GB, budget: 50GB }\n")]);
+    let project = folder.load();
+    assert_eq!(codes(&project), [""; 0]);
+    let store = project.settings.store;
+    assert_eq!(store.path.to_str(), Some("kept"));
+    assert_eq!((store.free.unwrap().0, store.budget.unwrap().0), (2_000_000_000, 50_000_000_000));
+    folder.write("relais.yaml", "store: { free: plenty, budget: 1MB }\n");
+    let project = folder.load();
+    assert_eq!(codes(&project), ["wrong-value", "size-too-small"]);
+    assert!(
+        project.faults[1].diagnostic.message.contains("100MB"),
+        "{}",
+        project.faults[1].diagnostic.message
+    );
+}
+
+#[test]
 fn a_text_stays_as_the_characters_stand() {
     let text =
         "name: 007\ndescription: NO\ntags: [1.50, ~, 0x10, yes]\nsource:\n  channel: {}\ndestinations: []\n";

@@ -1,5 +1,7 @@
 //! Counts what happens, for Prometheus.
 
+mod room;
+
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
@@ -8,9 +10,12 @@ use std::{
 
 use engine::{ChannelView, DeliveryOutcome, Outcome};
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
+use store::Room;
+
+use room::RoomGauges;
 
 /// Outcomes as `relais_messages_total` names them.
 const OUTCOMES: [&str; 6] = ["accepted", "filtered", "unrouted", "refused", "failed", "unavailable"];
@@ -35,7 +40,7 @@ pub(crate) struct Metrics {
     oldest: GaugeVec,
     connections: IntGaugeVec,
     up: IntGaugeVec,
-    store_bytes: IntGauge,
+    room: RoomGauges,
     channels: RwLock<HashMap<String, Arc<Handles>>>,
     /// One scrape at a time: the gauges are set anew for each.
     scraping: std::sync::Mutex<()>,
@@ -91,7 +96,7 @@ impl Metrics {
             )?,
             connections: gauge("relais_connections", "Open connections of a channel's source", &["channel"])?,
             up: gauge("relais_channel_up", "1 if the channel takes messages", &["channel"])?,
-            store_bytes: IntGauge::new("relais_store_bytes", "Size of the store on disk")?,
+            room: RoomGauges::new()?,
             channels: RwLock::default(),
             scraping: std::sync::Mutex::default(),
             registry,
@@ -111,7 +116,7 @@ impl Metrics {
             self.registry.register(Box::new(gauges.clone()))?;
         }
         self.registry.register(Box::new(self.oldest.clone()))?;
-        self.registry.register(Box::new(self.store_bytes.clone()))
+        self.room.register(&self.registry)
     }
 
     /// Makes every series of a channel, with 0 where nothing happened yet.
@@ -185,7 +190,7 @@ impl Metrics {
     }
 
     /// The page that Prometheus reads: what was counted, and how the channels stand now.
-    pub(crate) fn page(&self, views: &[ChannelView], broken: &[String], store_bytes: u64) -> String {
+    pub(crate) fn page(&self, views: &[ChannelView], broken: &[String], room: &Room) -> String {
         let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.depth.reset();
         self.oldest.reset();
@@ -198,7 +203,7 @@ impl Metrics {
             self.connections.with_label_values(&[channel]).set(0);
             self.up.with_label_values(&[channel]).set(0);
         }
-        self.store_bytes.set(store_bytes as i64);
+        self.room.show(room);
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
@@ -247,7 +252,7 @@ mod tests {
     fn every_series_of_a_channel_stands_at_zero_before_anything_happens() {
         let metrics = Metrics::new().unwrap();
         metrics.expect("lab", ["record".to_owned()]);
-        let page = metrics.page(&[], &["broken-one".to_owned()], 7);
+        let page = metrics.page(&[], &["broken-one".to_owned()], &Room { used: 7, ..Room::default() });
         for line in [
             "relais_received_total{channel=\"lab\"} 0",
             "relais_skipped_bytes_total{channel=\"lab\"} 0",
@@ -263,12 +268,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_of_room_has_no_value() {
+        let metrics = Metrics::new().unwrap();
+        let room = Room { free: 9, floor: 3, budget: Some(8), full_days: Some(1.5), ..Room::default() };
+        let page = metrics.page(&[], &[], &room);
+        for line in [
+            "relais_store_free_bytes 9",
+            "relais_store_floor_bytes 3",
+            "relais_store_budget_bytes 8",
+            "relais_store_full_days 1.5",
+        ] {
+            assert!(page.contains(line), "`{line}` is missing in\n{page}");
+        }
+        let page = metrics.page(&[], &[], &Room::default());
+        assert!(!page.contains("relais_store_budget_bytes") && !page.contains("relais_store_full_days"));
+    }
+
+    #[test]
     fn an_unreadable_message_counts_as_refused() {
         let metrics = Metrics::new().unwrap();
         metrics.expect("lab", []);
         metrics.ended("lab", Outcome::Unreadable);
         metrics.ended("lab", Outcome::Refused);
-        let page = metrics.page(&[], &[], 0);
+        let page = metrics.page(&[], &[], &Room::default());
         assert!(page.contains("relais_messages_total{channel=\"lab\",outcome=\"refused\"} 2"), "{page}");
     }
 
@@ -279,7 +301,7 @@ mod tests {
         for came in DeliveryOutcome::ALL {
             metrics.attempted("lab", "record", came);
         }
-        let page = metrics.page(&[], &[], 0);
+        let page = metrics.page(&[], &[], &Room::default());
         for came in DeliveryOutcome::ALL {
             let line = format!("outcome=\"{}\"}} 1", came.name());
             assert!(page.contains(&line), "`{line}` is missing in\n{page}");

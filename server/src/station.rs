@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use channels::{Options, Project};
+use connectors::setting::Size;
 use engine::{Feeds, Observer, Ports, Spots, Stop, Store, Surroundings};
 use store::Sqlite;
 
@@ -39,7 +40,9 @@ impl Station {
                 "`listen: {listen}` lets other machines in; say `allow_remote: true` if that is meant"
             ));
         }
-        let store = Arc::new(Sqlite::open(&folder).map_err(|error| error.to_string())?);
+        let store = Arc::new(
+            Sqlite::open_with(&folder, kept_as(&settings.store)).map_err(|error| error.to_string())?,
+        );
         let key = Key::of(&folder)
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
@@ -70,6 +73,15 @@ impl Station {
         let edit = self.context.fleet.edit();
         let members = self.context.fleet.members();
         members.iter().map(|(name, member)| ChannelStatus::of(name, member, (0, &[]), &edit)).collect()
+    }
+}
+
+fn kept_as(said: &channels::StoreSettings) -> store::Settings {
+    let bytes = |size: Size| size.0 as u64;
+    store::Settings {
+        floor: said.free.map(bytes),
+        budget: said.budget.map(bytes),
+        ..store::Settings::default()
     }
 }
 

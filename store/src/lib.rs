@@ -25,6 +25,7 @@ mod put;
 mod queues;
 mod repeats;
 mod replay;
+mod room;
 mod rows;
 mod spans;
 mod store;
@@ -48,6 +49,7 @@ pub use backup::{Saved, restore};
 use engine::StoreError;
 pub use failure::OpenError;
 pub use people::Audited;
+pub use room::Room;
 use rusqlite::Connection;
 pub use verify::{Fault, Report, verify};
 
@@ -82,6 +84,7 @@ pub struct Sqlite {
     // Dropped in this order: what was asked is written before the folder is let go.
     marks: Marks,
     writer: Writer,
+    room: room::Watch,
     _lock: lock::Lock,
 }
 
@@ -90,11 +93,15 @@ pub struct Sqlite {
 pub struct Settings {
     /// So many numbers of messages share a file.
     pub span: u64,
+    /// With fewer bytes free on the disk new messages are refused. `None`: a gigabyte, or a twentieth of a small disk.
+    pub floor: Option<u64>,
+    /// With more bytes in the store's files, too.
+    pub budget: Option<u64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { span: 1_000_000 }
+        Self { span: 1_000_000, floor: None, budget: None }
     }
 }
 
@@ -138,6 +145,8 @@ impl Sqlite {
         let opened = open(folder, &mut filer, (ended, inside.into_iter()));
         let (ledger, (message, delivery)) = opened.map_err(at)?;
         let writer = Writer::start(ledger, filer).map_err(Unusable::File).map_err(at)?;
+        let limits = room::Limits { floor: settings.floor, budget: settings.budget };
+        let room = room::Watch::begin(folder, limits).map_err(Unusable::File).map_err(at)?;
         Ok(Self {
             folder: folder.to_owned(),
             began: message + 1,
@@ -150,6 +159,7 @@ impl Sqlite {
             forgetting: tokio::sync::Mutex::default(),
             marks,
             writer,
+            room,
             _lock: lock,
         })
     }
@@ -158,6 +168,16 @@ impl Sqlite {
     pub async fn audit(&self, limit: usize) -> Result<Vec<Audited>, StoreError> {
         self.writer.filed().await;
         self.register(move |connection| Ok(people::audits(connection, limit)?)).await
+    }
+
+    /// How much room there is, as it was seen within the last seconds.
+    pub fn room(&self) -> Room {
+        self.room.seen()
+    }
+
+    /// Why no new message can be taken, if none can.
+    pub fn refuses(&self) -> Option<String> {
+        self.writer.trouble().or_else(|| self.room.refuses())
     }
 
     /// Looks into the register.

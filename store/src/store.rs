@@ -28,9 +28,7 @@ impl Store for Sqlite {
     }
 
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError> {
-        if let Some(why) = self.writer.refuses() {
-            return Err(StoreError(why));
-        }
+        self.has_room()?;
         let mut prepared = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
             prepared.push(intake::Prepared::new(arrival, self.began, &self.large).await?);
@@ -48,9 +46,7 @@ impl Store for Sqlite {
     }
 
     async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError> {
-        if let Some(why) = self.writer.refuses() {
-            return Err(StoreError(why));
-        }
+        self.has_room()?;
         let arrival = intake::Prepared::new(arrival, self.began, &self.large).await?;
         let done = messages::PreparedDone::new(done, &self.large).await?;
         self.writer.write(move |ledger| messages::take(ledger, &arrival, &done)).await
@@ -217,6 +213,11 @@ impl Sqlite {
             return Ok(0);
         }
         self.writer.write(move |ledger| Ok(deliveries::row(ledger, of)?.message)).await
+    }
+
+    /// Whether a new message may be taken: what was taken before goes on all the same.
+    fn has_room(&self) -> Result<(), StoreError> {
+        self.writer.refuses().or_else(|| self.room.refuses()).map_or(Ok(()), |why| Err(StoreError(why)))
     }
 
     /// Waits until everything is in the files, for those who must not miss any of it.

@@ -10,7 +10,7 @@ use stage::{CHANNEL, arrival, delivery, processed, queue, sent};
 use store::{Settings, Sqlite, restore};
 
 fn open(folder: &Path) -> Sqlite {
-    Sqlite::open_with(folder, Settings { span: 50 }).unwrap()
+    Sqlite::open_with(folder, Settings { span: 50, ..Settings::default() }).unwrap()
 }
 
 async fn live(store: Arc<Sqlite>, worker: usize) {

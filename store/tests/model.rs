@@ -25,7 +25,7 @@ proptest! {
 
     #[test]
     fn they_agree_also_where_every_few_messages_begin_another_file(operations in operations()) {
-        play(operations, Settings { span: 3 });
+        play(operations, Settings { span: 3, ..Settings::default() });
     }
 }
 

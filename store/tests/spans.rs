@@ -14,7 +14,7 @@ use store::{Settings, Sqlite};
 
 /// A new file every few messages.
 fn open(folder: &Path) -> Sqlite {
-    Sqlite::open_with(folder, Settings { span: 4 }).unwrap()
+    Sqlite::open_with(folder, Settings { span: 4, ..Settings::default() }).unwrap()
 }
 
 fn files(folder: &Path, of: &str) -> usize {

@@ -101,10 +101,18 @@ impl SmallDisk {
         command
     }
 
+    /// Takes so many bytes.
+    pub fn take(&self, bytes: usize) {
+        self.filler().write_all(&vec![0; bytes]).expect("so many bytes are left");
+    }
+
+    fn filler(&self) -> File {
+        File::options().create(true).append(true).open(&self.filler).expect("a disk can be filled")
+    }
+
     /// Takes every byte that is left.
     pub fn fill(&self) {
-        let mut filler =
-            File::options().create(true).append(true).open(&self.filler).expect("a disk can be filled");
+        let mut filler = self.filler();
         let block = [0; 4096];
         loop {
             match filler.write(&block) {

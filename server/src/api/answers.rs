@@ -18,8 +18,16 @@ pub(crate) struct ServerStatus {
     pub(crate) project: String,
     pub(crate) up_seconds: f64,
     pub(crate) store_bytes: u64,
+    /// Free on its disk; with fewer than the floor, or a store above its budget, no new messages are taken.
+    pub(crate) store_free_bytes: u64,
+    pub(crate) store_floor_bytes: u64,
+    pub(crate) store_budget_bytes: Option<u64>,
+    /// Days until then, at the pace of the last day.
+    pub(crate) store_full_days: Option<f64>,
     /// Why the store cannot write, if it cannot.
     pub(crate) store_trouble: Option<String>,
+    /// Why no new messages are taken, if none are: that, or no room.
+    pub(crate) store_refuses: Option<String>,
     /// What is wrong with the files as they are now, where they are not in force.
     pub(crate) edit_faults: Vec<Value>,
 }

@@ -7,7 +7,9 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use engine::{History as _, Store as _};
+use engine::History as _;
+
+use store::Room;
 
 use super::Context;
 use crate::fleet::Member;
@@ -21,7 +23,7 @@ pub(super) async fn ready(State(context): State<Arc<Context>>) -> Response {
     if context.stop.is_requested() {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready: the server is stopping\n").into_response();
     }
-    match context.fleet.store.trouble() {
+    match context.fleet.store.refuses() {
         None => "ready\n".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
     }
@@ -32,6 +34,7 @@ pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let views: Vec<_> = members.values().filter_map(Member::running).map(|channel| channel.view()).collect();
     let broken: Vec<_> =
         members.iter().filter(|(_, member)| member.is_broken()).map(|(name, _)| name.clone()).collect();
-    let page = context.metrics.page(&views, &broken, context.fleet.store.size());
+    let room = Room { used: context.fleet.store.size(), ..context.fleet.store.room() };
+    let page = context.metrics.page(&views, &broken, &room);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }

@@ -18,12 +18,18 @@ use crate::{
 
 pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStatus> {
     let root = &context.fleet.root;
+    let seen = context.fleet.store.room();
     Json(ServerStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         project: root.canonicalize().unwrap_or_else(|_| root.clone()).display().to_string(),
         up_seconds: context.started.elapsed().as_secs_f64(),
         store_bytes: context.fleet.store.size(),
+        store_free_bytes: seen.free,
+        store_floor_bytes: seen.floor,
+        store_budget_bytes: seen.budget,
+        store_full_days: seen.full_days,
         store_trouble: context.fleet.store.trouble(),
+        store_refuses: context.fleet.store.refuses(),
         edit_faults: faults_json(&context.fleet.edit()),
     })
 }

@@ -18,6 +18,10 @@ pub(crate) struct Arguments {
     format: Format,
 }
 
+/// So few days until the disk is full are to be seen at once; so many are nobody's concern.
+const NEAR: f64 = 7.0;
+const FAR: f64 = 3650.0;
+
 pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     let client = Client::reach(place)?;
     if let Some(name) = &arguments.channel {
@@ -41,15 +45,36 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
 
 fn headline(server: &ServerStatus, address: &str) -> String {
     let up = lasting(std::time::Duration::from_secs_f64(server.up_seconds));
-    let mut text =
-        format!("relais {} at {address}, up {up}, store {}\n", server.version, sized(server.store_bytes));
-    if let Some(trouble) = &server.store_trouble {
-        let _ = writeln!(text, "{} {trouble}", tinted("the store cannot write:", Tone::Bad));
+    let mut text = format!("relais {} at {address}, up {up}, {}\n", server.version, room(server));
+    let said = match (&server.store_trouble, &server.store_refuses) {
+        (Some(trouble), _) => Some(("the store cannot write:", trouble)),
+        (None, Some(why)) => Some(("no new messages are taken:", why)),
+        (None, None) => None,
+    };
+    if let Some((words, why)) = said {
+        let _ = writeln!(text, "{} {why}", tinted(words, Tone::Bad));
     }
     if !server.edit_faults.is_empty() {
         let faults = counted(server.edit_faults.len() as u64, "fault");
         let words = tinted("the files changed and are not in force:", Tone::Warning);
         let _ = writeln!(text, "{words} {faults}, see `relais check`");
+    }
+    text
+}
+
+/// How large the store is, and when there is no room for more of it.
+fn room(server: &ServerStatus) -> String {
+    let mut text = format!("store {}", sized(server.store_bytes));
+    if let Some(budget) = server.store_budget_bytes {
+        let _ = write!(text, " of {}", sized(budget));
+    }
+    let _ = write!(text, ", {} free", sized(server.store_free_bytes));
+    if let Some(days) = server.store_full_days {
+        let tone = if days < NEAR { Tone::Bad } else { Tone::Faint };
+        let left = lasting(std::time::Duration::try_from_secs_f64(days * 86_400.0).unwrap_or_default());
+        if days < FAR {
+            let _ = write!(text, ", {}", tinted(&format!("full in {left} at this pace"), tone));
+        }
     }
     text
 }

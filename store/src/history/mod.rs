@@ -7,7 +7,7 @@ mod forget;
 mod show;
 mod whole_spans;
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Unsettled};
@@ -15,7 +15,7 @@ use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, St
 use crate::{
     Sqlite,
     failure::Failure,
-    load,
+    load, room,
     spans::{Spans, look},
 };
 
@@ -122,7 +122,7 @@ impl History for Sqlite {
     }
 
     fn size(&self) -> u64 {
-        size_of(&self.folder)
+        room::size_of(&self.folder)
     }
 }
 
@@ -135,14 +135,4 @@ pub(crate) fn depths(spans: &Spans) -> Result<Vec<(String, String, u64)>, Failur
         }
     }
     Ok(sum.into_iter().map(|((channel, outlet), depth)| (channel, outlet, depth)).collect())
-}
-
-/// The bytes of all files in a folder and the folders in it.
-fn size_of(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().filter_map(|entry| {
-        let kind = entry.file_type().ok()?;
-        if kind.is_dir() { Some(size_of(&entry.path())) } else { Some(entry.metadata().ok()?.len()) }
-    });
-    sizes.sum()
 }
