@@ -40,6 +40,13 @@ pub struct Promises {
     pub(crate) destinations: Vec<Destination>,
 }
 
+impl Promises {
+    /// The names of its destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = &str> {
+        self.destinations.iter().map(|destination| destination.name.as_str())
+    }
+}
+
 /// When the sender is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

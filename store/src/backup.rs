@@ -3,6 +3,8 @@
 //! A backup is a folder like a store's, without a journal: everything is in its files. The list of their hashes is
 //! written last; a folder without it is no backup.
 
+mod hold;
+
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
@@ -32,6 +34,15 @@ const PAGES: i32 = 1000;
 pub struct Saved {
     pub files: u64,
     pub bytes: u64,
+}
+
+/// How a store stands when it is brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comes {
+    /// What waits is sent as soon as a server runs.
+    AsItWas,
+    /// Each destination that it has messages for is held, and these too: channel and name.
+    Held(Vec<(String, String)>),
 }
 
 /// Every file of the store, each held as it is at one instant.
@@ -136,11 +147,11 @@ impl<'a> Work<'a> {
 /// Brings a backup into a folder that is empty or not there; what is copied is compared with the backup's hashes.
 ///
 /// It comes into its place as a whole or not at all.
-pub fn restore(from: &Path, folder: &Path) -> Result<Saved, StoreError> {
-    brought_back(from, folder).map_err(StoreError::from)
+pub fn restore(from: &Path, folder: &Path, comes: &Comes) -> Result<Saved, StoreError> {
+    brought_back(from, folder, comes).map_err(StoreError::from)
 }
 
-fn brought_back(from: &Path, folder: &Path) -> Result<Saved, Failure> {
+fn brought_back(from: &Path, folder: &Path, comes: &Comes) -> Result<Saved, Failure> {
     let refuse = |why: String| Err(Failure::Refused(why));
     let Ok(sums) = fs::read_to_string(from.join(SUMS)) else {
         return refuse(format!("`{}` is no whole backup: it has no {SUMS}", from.display()));
@@ -169,6 +180,9 @@ fn brought_back(from: &Path, folder: &Path) -> Result<Saved, Failure> {
         }
         saved.files += 1;
         saved.bytes += bytes;
+    }
+    if let Comes::Held(destinations) = comes {
+        hold::all(&beside, destinations)?;
     }
     // Nothing was left in a journal.
     create(&beside.join(ENDED_WELL))?.sync_all()?;

@@ -40,11 +40,14 @@ impl Large {
         if !is_large(content) {
             return Ok(Body::Here(content.bytes().clone()));
         }
-        let name = format!("{of:020}.{}.{}", self.began, self.next.fetch_add(1, Ordering::SeqCst));
-        let (folder, bytes, made) = (self.folder.clone(), content.bytes().clone(), name.clone());
-        let written = tokio::task::spawn_blocking(move || write(&folder, &made, &bytes)).await;
-        match written {
-            Ok(Ok(())) => Ok(Body::Apart(name)),
+        let begins = format!("{of:020}.{}.{}", self.began, self.next.fetch_add(1, Ordering::SeqCst));
+        let (folder, content) = (self.folder.clone(), content.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let name = format!("{begins}.{}", seal(&content));
+            write(&folder, &name, content.bytes()).map(|()| name)
+        });
+        match written.await {
+            Ok(Ok(name)) => Ok(Body::Apart(name)),
             Ok(Err(error)) => Err(StoreError(format!("a large body cannot be written: {error}"))),
             Err(_) => Err(StoreError("writing a large body was cut".to_owned())),
         }
@@ -54,10 +57,8 @@ impl Large {
     pub(crate) fn read(&self, body: Body) -> rusqlite::Result<Content> {
         match body {
             Body::Here(bytes) => Ok(Content::from(bytes)),
-            Body::Apart(name) => match fs::read(self.folder.join(name)) {
-                Ok(bytes) => Ok(Content::from(bytes)),
-                Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
-            },
+            Body::Apart(name) => read_whole(&self.folder.join(name))
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error))),
         }
     }
 
@@ -86,12 +87,30 @@ impl Large {
     }
 }
 
+/// The bytes of a file, if they are those that were written.
+pub(crate) fn read_whole(path: &Path) -> io::Result<Content> {
+    let content = Content::from(fs::read(path)?);
+    let name = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+    // Those of the first versions are named without a seal.
+    match name.split('.').nth(3) {
+        Some(sealed) if sealed != seal(&content) => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "its bytes are not those that were kept"))
+        }
+        _ => Ok(content),
+    }
+}
+
+/// A piece of the bytes' hash.
+fn seal(content: &Content) -> String {
+    content.hash().to_string()[..16].to_owned()
+}
+
 /// Whether these bytes lie in a file of their own.
 pub(crate) fn is_large(content: &Content) -> bool {
     content.len() >= LARGE
 }
 
-fn message_of(path: &Path) -> Option<u64> {
+pub(crate) fn message_of(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.split('.').next()?.parse().ok()
 }
 

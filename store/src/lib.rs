@@ -45,7 +45,7 @@ use std::{
     time::Instant,
 };
 
-pub use backup::{Saved, restore};
+pub use backup::{Comes, Saved, restore};
 use engine::StoreError;
 pub use failure::OpenError;
 pub use people::Audited;

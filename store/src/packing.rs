@@ -42,7 +42,7 @@ impl Packer {
             })
             .optional()?;
         let leaning = newest.map(|(id, bytes)| lean(&bytes).map(|leaning| (id, leaning))).transpose()?;
-        Ok(Self { plain: Compressor::new(LEVEL).map_err(wrong)?, leaning, samples: Vec::new() })
+        Ok(Self { plain: sealed(Compressor::new(LEVEL))?, leaning, samples: Vec::new() })
     }
 
     pub(crate) fn pack(&mut self, value: &impl Serialize) -> rusqlite::Result<Packed> {
@@ -120,7 +120,14 @@ pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<Vec<u8>
 }
 
 fn lean(dictionary: &[u8]) -> rusqlite::Result<Compressor<'static>> {
-    Compressor::with_dictionary(LEVEL, dictionary).map_err(wrong)
+    sealed(Compressor::with_dictionary(LEVEL, dictionary))
+}
+
+/// One whose bytes carry a checksum: what a disk turned does not unpack.
+fn sealed(packer: std::io::Result<Compressor<'static>>) -> rusqlite::Result<Compressor<'static>> {
+    let mut packer = packer.map_err(wrong)?;
+    packer.include_checksum(true).map_err(wrong)?;
+    Ok(packer)
 }
 
 fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
@@ -151,5 +158,10 @@ mod tests {
         assert_eq!(back, message(1));
         let back: String = unpacker.unpack(&tables.connection, &before).unwrap();
         assert_eq!(back, message(0));
+        for mut packed in [before, after] {
+            let middle = packed.bytes.len() / 2;
+            packed.bytes[middle] ^= 1;
+            assert!(unpacker.unpack::<String>(&tables.connection, &packed).is_err(), "a turned bit is seen");
+        }
     }
 }

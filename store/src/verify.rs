@@ -1,6 +1,6 @@
 //! Reads a whole store, or a backup, and says what is wrong with it.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use engine::StoreError;
 use rusqlite::Connection;
@@ -56,6 +56,7 @@ pub fn verify(folder: &Path) -> Result<Report, StoreError> {
         report.journal(folder);
     }
     report.database(REGISTER, &folder.join(REGISTER), |_, _| Ok(()));
+    report.large(&folder.join(large::FOLDER));
     let Some(spans) = Spans::look_at(folder) else {
         report.fault("spans", "the folder cannot be read".to_owned(), Vec::new());
         return Ok(report);
@@ -112,6 +113,22 @@ impl Report {
             }
             Err(Unusable::Damaged(why)) => self.fault("journal", why, Vec::new()),
             Err(_) => self.fault("journal", "it cannot be read".to_owned(), Vec::new()),
+        }
+    }
+
+    /// Whether large bodies have the bytes that they were kept with.
+    fn large(&mut self, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            self.files += 1;
+            // What was forgotten just now is no fault.
+            if let Err(error) = large::read_whole(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let of = large::message_of(&path).into_iter().collect();
+                self.fault(&format!("{}/{name}", large::FOLDER), error.to_string(), of);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use engine::{DeliveryState, History, Query, Store};
 use stage::{CHANNEL, arrival, delivery, processed, queue, sent};
-use store::{Settings, Sqlite, restore};
+use store::{Comes, Settings, Sqlite, restore};
 
 fn open(folder: &Path) -> Sqlite {
     Sqlite::open_with(folder, Settings { span: 50, ..Settings::default() }).unwrap()
@@ -59,7 +59,7 @@ async fn a_backup_taken_under_load_holds_what_was_kept_before_it_and_delivers_wh
     assert!(refused.contains("not empty"), "{refused}");
 
     let back = place.path().join("back");
-    assert_eq!(restore(&place.path().join("backup"), &back).unwrap(), saved);
+    assert_eq!(restore(&place.path().join("backup"), &back, &Comes::AsItWas).unwrap(), saved);
     assert!(back.join("in-force.json").is_file());
     let report = store::verify(&back).unwrap();
     assert!(report.faults.is_empty(), "{report:?}");
@@ -93,16 +93,34 @@ async fn what_is_no_whole_backup_or_is_damaged_is_not_brought_back_and_nothing_i
     queue(&store, "A1", "record").await;
     let backup = place.path().join("backup");
     store.backup(&backup, &[]).await.unwrap();
-    let refused = restore(&backup, &place.path().join("data")).unwrap_err().to_string();
+    let refused = restore(&backup, &place.path().join("data"), &Comes::AsItWas).unwrap_err().to_string();
     assert!(refused.contains("not empty"), "{refused}");
     let span = fs::read_dir(backup.join("spans")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&span).unwrap();
     bytes[5000] ^= 1;
     fs::write(&span, bytes).unwrap();
     let back = place.path().join("back");
-    let refused = restore(&backup, &back).unwrap_err().to_string();
+    let refused = restore(&backup, &back, &Comes::AsItWas).unwrap_err().to_string();
     assert!(refused.contains("is damaged") && !back.exists(), "{refused}");
     fs::remove_file(backup.join("SHA256SUMS")).unwrap();
-    let refused = restore(&backup, &back).unwrap_err().to_string();
+    let refused = restore(&backup, &back, &Comes::AsItWas).unwrap_err().to_string();
     assert!(refused.contains("no whole backup"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_store_that_comes_held_holds_what_it_has_messages_for_and_what_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(&place.path().join("data"));
+    queue(&store, "A1", "record").await;
+    let backup = place.path().join("backup");
+    store.backup(&backup, &[]).await.unwrap();
+    let back = place.path().join("back");
+    restore(&backup, &back, &Comes::Held(vec![("lab".to_owned(), "archive".to_owned())])).unwrap();
+    let restored = open(&back);
+    let held = |name: &str| (format!("hold {name}"), "held".to_owned());
+    let mut names = [held("lab/archive"), held(&format!("{CHANNEL}/record"))];
+    names.sort();
+    assert_eq!(restored.switches().await.unwrap(), names);
+    assert_eq!(restored.audit(10).await.unwrap()[0].by, "relais restore");
+    assert!(store.switches().await.unwrap().is_empty(), "the backup is as it was");
 }

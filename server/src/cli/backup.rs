@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use channels::{Options, Secrets};
+use channels::{Options, Project, Secrets};
 use serde_json::json;
 use store::{Saved, Sqlite};
 
@@ -53,10 +53,15 @@ async fn directly(folder: &Path, dir: &Path) -> Result<Saved, Complaint> {
 
 /// The folder of the project's store.
 pub(super) fn store_folder(place: &Place) -> Result<PathBuf, Complaint> {
+    let options = Options { secrets: Secrets::TakenAsPresent, ..Options::default() };
+    let project = project_of(place, &options)?;
+    Ok(project.root.join(&project.settings.store.path))
+}
+
+pub(super) fn project_of(place: &Place, options: &Options) -> Result<Project, Complaint> {
     let root = place.root(None);
     if !root.is_dir() {
         return Err(Complaint::misused(format!("there is no folder {}", root.display())));
     }
-    let options = Options { secrets: Secrets::TakenAsPresent, ..Options::default() };
-    Ok(root.join(channels::load(&root, &options).settings.store.path))
+    Ok(channels::load(&root, options))
 }

@@ -7,15 +7,23 @@ use crate::{
     terminal::counted,
 };
 
-/// Hold a destination: its messages wait until it is released.
+/// Hold destinations: their messages wait until they are released.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    #[arg(value_name = "CHANNEL/DESTINATION")]
-    destination: OutletName,
+    #[arg(value_name = "CHANNEL/DESTINATION", required = true)]
+    destinations: Vec<OutletName>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
-    tell_destination(place, &arguments.destination, "hold").await
+    tell_destinations(place, &arguments.destinations, "hold").await
+}
+
+/// The same to each of them, until one refuses.
+pub(super) async fn tell_destinations(place: &Place, names: &[OutletName], what: &str) -> Ending {
+    for name in names {
+        tell_destination(place, name, what).await?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Tells a destination of the running server what to do, and says how it stands then.
