@@ -4,6 +4,7 @@ mod channel;
 mod connector;
 mod crowd;
 mod door;
+mod exec;
 mod file;
 pub mod http;
 pub mod mllp;
@@ -15,7 +16,8 @@ mod wire;
 pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};
 
 /// Every connector, in the order the reference lists them.
-pub const CONNECTORS: &[Connector] = &[mllp::CONNECTOR, http::CONNECTOR, file::CONNECTOR, channel::CONNECTOR];
+pub const CONNECTORS: &[Connector] =
+    &[mllp::CONNECTOR, http::CONNECTOR, file::CONNECTOR, exec::CONNECTOR, channel::CONNECTOR];
 
 /// The connector that channels call `name`.
 pub fn find(name: &str) -> Option<&'static Connector> {

@@ -67,6 +67,7 @@ async fn rig(name: &str, root: &Path) -> Rig {
         "mllp" => mllp(root).await,
         "http" => http(root).await,
         "file" => file(root).await,
+        "exec" => exec(root).await,
         "channel" => channel().await,
         other => panic!("connector `{other}` has no rig: say here how it is tried"),
     }
@@ -130,6 +131,17 @@ async fn file(root: &Path) -> Rig {
         refusing: Some(Behind::alone(refusing, named("../x", message("M-1")))),
         cutting: None,
         silent: None,
+    }
+}
+
+async fn exec(root: &Path) -> Rig {
+    let behind = async |settings| Behind::alone(destination("exec", settings, root).await, outbound("M-1"));
+    Rig {
+        source: None,
+        absent: Some(destination("exec", json!({ "run": ["no-such-program"] }), root).await),
+        refusing: Some(behind(json!({ "run": ["false"] })).await),
+        cutting: None,
+        silent: Some(behind(json!({ "run": ["sleep", "300"], "timeout": "300ms" })).await),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The sending end of a connector.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,7 +26,8 @@ pub trait Destination: Send + Sync {
     }
 }
 
-/// An answer that came after its attempt had ended: a second one, or one that nobody waited for.
+/// An answer that came after its attempt had ended: a second one, or one that nobody waited for. Without a body, what
+/// a run of a program whose message was not sent had to say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LateAnswer {
     pub delivery: DeliveryId,
@@ -78,6 +79,8 @@ pub struct Outbound {
     /// The same at each attempt, and at no other delivery.
     pub effect: Hash,
     pub body: Content,
+    /// What the source knew of the message beside its body.
+    pub source: Arc<Facts>,
     /// Settings made of the message, by their path in `to:`.
     pub texts: Texts,
     /// Counts from 1.

@@ -3,7 +3,7 @@
 mod append;
 mod destination;
 mod folder;
-mod name;
+pub(crate) mod name;
 mod place;
 
 use crate::{Connector, DestinationKind};

@@ -8,14 +8,14 @@ const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
 
 /// A path below the folder: folders, then a file. Every part was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) folders: Vec<String>,
-    pub(super) file: String,
+pub(crate) struct Name {
+    pub(crate) folders: Vec<String>,
+    pub(crate) file: String,
 }
 
 impl Name {
     /// Takes a name apart; the error names what is wrong and, being content, not the name.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the name of the file is empty".to_owned());
         }
@@ -28,7 +28,7 @@ impl Name {
     }
 
     /// The whole, from the folder on, with another file.
-    pub(super) fn with(&self, file: &str) -> String {
+    pub(crate) fn with(&self, file: &str) -> String {
         self.folders.iter().map(String::as_str).chain([file]).collect::<Vec<_>>().join("/")
     }
 }

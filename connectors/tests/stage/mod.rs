@@ -206,6 +206,7 @@ pub fn outbound(body: impl AsRef<[u8]>) -> Outbound {
         message: MessageId(7),
         effect: Hash::of(&[body]),
         body: Content::from(body.to_vec()),
+        source: Arc::default(),
         texts: Texts::new(),
         attempt: 1,
         note: None,

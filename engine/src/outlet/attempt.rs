@@ -129,7 +129,9 @@ impl Outlet {
     async fn keep_late(&self, conduct: &Conduct) {
         for answer in conduct.opened().map(Destination::overheard).unwrap_or_default() {
             let delivery = answer.delivery.0;
-            tracing::info!(channel = %self.channel, destination = %self.name, delivery, "a late answer came");
+            if answer.response.body.is_some() {
+                tracing::info!(channel = %self.channel, destination = %self.name, delivery, "a late answer came");
+            }
             if let Err(error) = self.store.answered_late(answer).await {
                 tracing::warn!(channel = %self.channel, destination = %self.name, delivery, %error, "cannot keep a late answer");
             }
@@ -408,6 +410,7 @@ fn outbound(delivery: &Delivery) -> Option<(Outbound, Content)> {
         message: delivery.message.id,
         effect: delivery.effect,
         body: body.clone(),
+        source: std::sync::Arc::clone(&delivery.message.facts),
         texts: delivery.texts.clone(),
         attempt: delivery.tally.attempts + 1,
         note: None,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io::Write as _};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Ending, Exit, Format, Place, find::shortened, say, say_json};
 use crate::{
@@ -69,10 +69,14 @@ fn told(message: &Value) -> String {
             } else {
                 body(&mut text, "left", &payload["body"]);
             }
-            body(&mut text, "answered", &payload["response"]);
+            if !listed(payload, "late").iter().any(|late| is_of_run(&late["facts"], &payload["response"])) {
+                body(&mut text, "answered", &payload["response"]);
+            }
             for late in listed(payload, "late") {
                 body(&mut text, &format!("answered late, {}", shortened(word(late, "at"))), &late["body"]);
+                program(&mut text, &late["facts"]);
             }
+            program(&mut text, &payload["response_facts"]);
         }
     }
     text
@@ -128,6 +132,31 @@ fn body(text: &mut String, name: &str, body: &Value) {
     }
 }
 
+/// How a run of a program ended, and what it wrote.
+fn program(text: &mut String, facts: &Value) {
+    let Some(end) = ["exit", "signal", "ended"].iter().find(|name| !facts[**name].is_null()) else { return };
+    let mut words = match facts["attempt"].as_u64() {
+        Some(attempt) => format!("run {attempt}: "),
+        None => String::new(),
+    };
+    let end = if *end == "ended" { plain(&facts["ended"]) } else { format!("{end} {}", facts[*end]) };
+    let _ = write!(words, "{end}, {} ms", facts["took_ms"]);
+    if let Some(left) = facts["left_behind"].as_str() {
+        let _ = write!(words, ", {left}");
+    }
+    let _ = writeln!(text, "\n  {}", tinted(&words, Tone::Faint));
+    for stream in ["stdout", "stderr"] {
+        if let Some(written) = facts[stream].as_str() {
+            body(text, stream, &json!({ "size": written.len(), "text": written }));
+        }
+    }
+}
+
+/// Whether a body is what a program wrote, which is shown with its run.
+fn is_of_run(facts: &Value, body: &Value) -> bool {
+    !body["text"].is_null() && ["stdout", "stderr"].iter().any(|stream| facts[*stream] == body["text"])
+}
+
 fn listed<'a>(message: &'a Value, name: &str) -> &'a [Value] {
     message[name].as_array().map_or(&[], Vec::as_slice)
 }
@@ -146,9 +175,24 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn a_run_of_a_program_is_told_with_what_it_wrote_and_no_line_twice() {
+        let message = json!({
+            "id": 7, "state": "queued",
+            "deliveries": [{ "id": 1, "destination": "load", "state": "given_up", "attempts": 1, "why": "refused" }],
+            "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" },
+                "response": { "size": 3, "text": "bad" }, "response_facts": {},
+                "late": [{ "at": "2026-03-01T08:00:00Z", "facts": { "attempt": 1, "exit": 3, "took_ms": 12,
+                    "stdout": "read", "stderr": "bad" }, "body": null }] }],
+        });
+        let text = told(&message);
+        for line in ["run 1: exit 3, 12 ms", "stdout, 4 bytes", "  read", "  bad"] {
+            assert!(text.contains(line), "`{line}` is missing in\n{text}");
+        }
+        assert_eq!(text.matches("  bad").count(), 1, "{text}");
+    }
 
     #[test]
     fn a_message_is_told_with_what_came_and_what_left() {
