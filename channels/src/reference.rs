@@ -104,7 +104,7 @@ fn flow(value: &Value) -> String {
         }
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::String(text) if text.contains(['"', '{', '#']) => format!("'{}'", text.replace('\'', "''")),
-        Value::String(text) if text.contains(':') => format!("\"{text}\""),
+        Value::String(text) if text.contains(':') || text.starts_with('*') => format!("\"{text}\""),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

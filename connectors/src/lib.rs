@@ -6,6 +6,7 @@ mod crowd;
 mod door;
 mod exec;
 mod file;
+mod flow;
 pub mod http;
 pub mod mllp;
 mod secret;

@@ -4,7 +4,11 @@
 
 mod stage;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use connectors::CONNECTORS;
 use engine::{Checks, Destination, Diagnostic, Feeds, Opening, Outbound, Outcome, ReplyWords, SendError};
@@ -38,6 +42,7 @@ struct Source {
 enum Sender {
     Mllp(SocketAddr),
     Http(SocketAddr),
+    File(PathBuf),
     Channel,
 }
 
@@ -125,8 +130,10 @@ async fn file(root: &Path) -> Rig {
     let absent = json!({ "dir": "/no/such/disk", "name": "x" });
     let refusing = json!({ "dir": "out", "name": "../x" });
     let refusing = destination("file", refusing, root).await;
+    let taking = json!({ "dir": "in", "done": "done", "complete": "renamed" });
+    let stage = Stage::taking(root, taking, ReplyWords::default()).await;
     Rig {
-        source: None,
+        source: Some(Source { stage, sender: Sender::File(root.to_owned()) }),
         absent: Some(destination("file", absent, root).await),
         refusing: Some(Behind::alone(refusing, named("../x", message("M-1")))),
         cutting: None,
@@ -179,6 +186,14 @@ impl Source {
                     guest.write(piece).await;
                 }
                 guest.asked().await.unwrap().status() == 200
+            }
+            Sender::File(ref root) => {
+                std::fs::create_dir_all(root.join("in")).unwrap();
+                std::fs::write(root.join("m.tmp"), message).unwrap();
+                std::fs::rename(root.join("m.tmp"), root.join("in/m.hl7")).unwrap();
+                let is_told = |words: &str| words.contains("moved to") || words.contains("left as");
+                self.stage.told(|stories| stories.iter().any(|(_, words)| is_told(words))).await;
+                root.join("done/m.hl7").exists()
             }
             Sender::Channel => {
                 let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };

@@ -90,6 +90,11 @@ impl Inlet {
         self.line().skipped(bytes);
     }
 
+    /// Says what became of a file that the source takes, for whoever follows the files of this channel.
+    pub fn story(&self, file: &str, words: &str, message: Option<MessageId>) {
+        self.line().story(file, words, message);
+    }
+
     /// The name of the channel.
     pub fn channel(&self) -> &str {
         &self.0.channel
@@ -149,6 +154,11 @@ impl Answer {
     fn new(reply: Reply, receipt: Receipt) -> Self {
         receipt.line.observe_reply(receipt.since);
         Self { reply, receipt: Some(receipt) }
+    }
+
+    /// The message, where it was kept.
+    pub fn message(&self) -> Option<MessageId> {
+        self.receipt.as_ref().and_then(|receipt| receipt.id)
     }
 
     /// The sender has its answer.

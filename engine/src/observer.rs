@@ -22,6 +22,9 @@ pub trait Observer: Send + Sync {
     /// A delivery was sent; `since` its message was received.
     fn arrived(&self, _channel: &str, _since: Duration) {}
 
+    /// Something became of a file that a source takes; `message` where it is one by now.
+    fn story(&self, _channel: &str, _file: &str, _words: &str, _message: Option<MessageId>) {}
+
     /// A channel or a destination changed its state.
     fn changed(&self, _channel: &str) {}
 }

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicI64},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
 };
 
 use async_trait::async_trait;
@@ -57,6 +57,28 @@ pub struct Opening {
     pub feeds: Feeds,
     /// Open connections, for the channel's metrics.
     pub connections: Arc<AtomicI64>,
+    /// A folder where a source may keep what it has to remember of its side. It may not be there yet.
+    pub notes: PathBuf,
+    /// Where a source says what keeps it from taking messages while it runs.
+    pub trouble: Trouble,
+}
+
+/// What keeps a running source from taking messages, in words for people: shown with its channel. All clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    /// Says it, or with `None` that it is over. Returns whether that is news.
+    pub fn say(&self, why: Option<String>) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *said != why;
+        *said = why;
+        is_news
+    }
+
+    pub fn said(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Something only one channel can have.

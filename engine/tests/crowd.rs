@@ -30,6 +30,7 @@ async fn channel(peer: &Arc<Peer>, spots: Spots) -> Arc<Channel> {
         feeds: Feeds::default(),
         observer: Arc::new(Unobserved),
         root: std::env::temp_dir(),
+        notes: std::env::temp_dir(),
         spots,
     };
     Channel::start(plan(vec![outlet(peer)]), around, &Past::default()).await

@@ -1,6 +1,10 @@
 //! Everything of one running server that lives as long as the process.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use channels::{Options, Project};
 use connectors::setting::Size;
@@ -48,7 +52,7 @@ impl Station {
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let events = Arc::new(Events::new(Arc::clone(&metrics)));
         let sends = Sends::start().map_err(|error| format!("cannot start threads: {error}"))?;
-        let around = surroundings((root, &sends), Arc::clone(&store), Arc::clone(&events));
+        let around = surroundings((root, &folder, &sends), Arc::clone(&store), Arc::clone(&events));
         let fleet = Arc::new(Fleet::new((options, settings), store, around, Arc::clone(&metrics)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
@@ -85,7 +89,11 @@ fn kept_as(said: &channels::StoreSettings) -> store::Settings {
     }
 }
 
-fn surroundings((root, sends): (PathBuf, &Sends), store: Arc<Sqlite>, events: Arc<Events>) -> Surroundings {
+fn surroundings(
+    (root, folder, sends): (PathBuf, &Path, &Sends),
+    store: Arc<Sqlite>,
+    events: Arc<Events>,
+) -> Surroundings {
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let store: Arc<dyn Store> = store;
     let observer: Arc<dyn Observer> = events;
@@ -95,6 +103,7 @@ fn surroundings((root, sends): (PathBuf, &Sends), store: Arc<Sqlite>, events: Ar
         feeds: Feeds::default(),
         observer,
         root,
+        notes: folder.join("notes"),
         spots: Spots::new(threads.saturating_sub(1).max(1)).sending_on(sends.handle().clone()),
     }
 }

@@ -1,13 +1,14 @@
 //! The folder that files go to, opened step by step so that no link leads out of it.
 
 use std::{
-    os::fd::OwnedFd,
+    ffi::OsStr,
+    os::fd::{BorrowedFd, OwnedFd},
     path::{Component, Path, PathBuf},
 };
 
 use engine::SendError;
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, fsync, mkdirat, openat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, linkat, mkdirat, openat, renameat_with, unlinkat},
     io::Errno,
 };
 
@@ -53,9 +54,14 @@ impl Folder {
     }
 
     fn open_itself(&self) -> Result<OwnedFd, SendError> {
+        self.opened().map_err(|error| self.failed("open", error))
+    }
+
+    /// Opens the folder itself, made where it may be.
+    pub(super) fn opened(&self) -> Result<OwnedFd, Errno> {
         match openat(CWD, self.root.join(&self.written), OPEN, Mode::empty()) {
-            Err(Errno::NOENT) if self.is_inside() => self.make().map_err(|error| self.failed("make", error)),
-            opened => opened.map_err(|error| self.failed("open", error)),
+            Err(Errno::NOENT) if self.is_inside() => self.make(),
+            opened => opened,
         }
     }
 
@@ -72,6 +78,11 @@ impl Folder {
             }
         }
         Ok(folder)
+    }
+
+    /// Whether the folder can be listed. Makes nothing: for one that is yet to be made, tries the one in which it would be.
+    pub(super) fn try_reading(&self) -> Result<(), String> {
+        self.nearest().map(drop).map_err(|error| self.cannot("open", error))
     }
 
     /// Whether files can be written here. Makes nothing that stays: for a folder that is yet to be made, tries the
@@ -110,18 +121,37 @@ impl Folder {
 
 /// Opens a folder in another one, made if it is missing, and never through a link.
 fn step(folder: &OwnedFd, part: &str) -> Result<OwnedFd, Errno> {
-    let open = || openat(folder, part, OPEN | OFlags::NOFOLLOW, Mode::empty());
-    match open() {
+    match enter(folder, part.as_ref()) {
         Err(Errno::NOENT) => {
             make_in(folder, part.as_ref())?;
-            open()
+            enter(folder, part.as_ref())
         }
         opened => opened,
     }
 }
 
+/// Opens a folder in another one, and never through a link.
+pub(super) fn enter(folder: &OwnedFd, part: &OsStr) -> Result<OwnedFd, Errno> {
+    openat(folder, part, OPEN | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// Gives a file another name, and never that of another file.
+pub(super) fn rename_to_free(
+    (from, old): (BorrowedFd<'_>, &OsStr),
+    (to, new): (BorrowedFd<'_>, &OsStr),
+) -> Result<(), Errno> {
+    match renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
+        // Not every file system can (NFS); a second name does the same in two steps.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            linkat(from, old, to, new, AtFlags::empty())?;
+            unlinkat(from, old, AtFlags::empty())
+        }
+        renamed => renamed,
+    }
+}
+
 /// Makes a folder that stays after a crash. One that somebody else made meanwhile is as good.
-fn make_in(folder: &OwnedFd, part: &std::ffi::OsStr) -> Result<(), Errno> {
+pub(super) fn make_in(folder: &OwnedFd, part: &OsStr) -> Result<(), Errno> {
     match mkdirat(folder, part, FOLDER) {
         Ok(()) => fsync(folder),
         Err(Errno::EXIST) => Ok(()),

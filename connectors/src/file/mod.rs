@@ -3,14 +3,16 @@
 mod append;
 mod destination;
 mod folder;
+mod here;
 pub(crate) mod name;
 mod place;
+mod source;
 
-use crate::{Connector, DestinationKind};
+use crate::{Connector, DestinationKind, SourceKind};
 
 pub(crate) const CONNECTOR: Connector = Connector {
     name: "file",
     summary: "Files in a folder",
-    source: None,
+    source: Some(SourceKind::of::<source::Settings>()),
     destination: Some(DestinationKind::of::<destination::Settings>()),
 };

@@ -10,16 +10,13 @@ use std::{
 
 use engine::SendError;
 use rustix::{
-    fs::{
-        AtFlags, FileType, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat, renameat_with,
-        statat, unlinkat,
-    },
+    fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat, statat, unlinkat},
     io::Errno,
 };
 
 use super::{
     destination::Existing,
-    folder::{FILE, Folder, words},
+    folder::{FILE, Folder, rename_to_free, words},
     name::numbered,
 };
 
@@ -137,14 +134,7 @@ impl Placing<'_> {
         if self.existing == Existing::Replace {
             return renameat(folder, hidden, folder, name);
         }
-        match renameat_with(folder, hidden, folder, name, RenameFlags::NOREPLACE) {
-            // Not every file system can (NFS); a second name does the same in two steps.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                linkat(folder, hidden, folder, name, AtFlags::empty())?;
-                unlinkat(folder, hidden, AtFlags::empty())
-            }
-            renamed => renamed,
-        }
+        rename_to_free((folder, hidden.as_ref()), (folder, name.as_ref()))
     }
 
     /// Nothing of a failed attempt stays; if even that fails, the next attempt writes over it.

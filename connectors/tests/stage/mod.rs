@@ -21,7 +21,7 @@ use std::{
 use engine::{
     Channel, Content, DeliveryId, Destination, Facts, Feeds, Hash, Memory, MessageId, Observer, Opening,
     Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen, ReplyWords,
-    SourceSettings, Spots, Store, Surroundings, Texts, memory::StoredMessage,
+    SourceSettings, Spots, Store, Surroundings, Texts, Trouble, memory::StoredMessage,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
@@ -47,7 +47,7 @@ pub struct Stage {
 
 /// Wakes the test when something ended.
 #[derive(Default)]
-struct Heard(Notify, AtomicU64);
+struct Heard(Notify, AtomicU64, Mutex<Vec<(String, String)>>);
 
 impl Observer for Heard {
     fn skipped(&self, _channel: &str, bytes: u64) {
@@ -56,6 +56,11 @@ impl Observer for Heard {
     }
 
     fn ended(&self, _channel: &str, _message: Option<MessageId>, _outcome: Outcome) {
+        self.0.notify_waiters();
+    }
+
+    fn story(&self, _channel: &str, file: &str, words: &str, _message: Option<MessageId>) {
+        self.2.lock().unwrap().push((file.to_owned(), words.to_owned()));
         self.0.notify_waiters();
     }
 }
@@ -82,6 +87,22 @@ impl Stage {
         address: Option<SocketAddr>,
     ) -> Self {
         let name = if connector == "channel" { "next" } else { "lab" };
+        let source = source(connector, settings);
+        Self::launch((name, source), words, (feeds, address), PathBuf::from(".")).await
+    }
+
+    /// Starts a channel whose source takes the files of a folder below `root`.
+    pub async fn taking(root: &Path, settings: Value, words: ReplyWords) -> Self {
+        let source = source("file", settings);
+        Self::launch(("lab", source), words, (Feeds::default(), None), root.to_owned()).await
+    }
+
+    async fn launch(
+        (name, source): (&str, Box<dyn SourceSettings>),
+        words: ReplyWords,
+        (feeds, address): (Feeds, Option<SocketAddr>),
+        root: PathBuf,
+    ) -> Self {
         let (memory, gate, heard) = (Arc::new(Memory::new()), Gate::default(), Arc::new(Heard::default()));
         let ports = Ports::default();
         // Whoever connects from here on waits in the system's queue until the source accepts.
@@ -94,10 +115,11 @@ impl Stage {
             ports,
             feeds: feeds.clone(),
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
-            root: PathBuf::from("."),
+            notes: root.join("notes"),
+            root,
             spots: Spots::new(1),
         };
-        let plan = plan(name, source(connector, settings), words, &gate);
+        let plan = plan(name, source, words, &gate);
         let channel = Channel::start(plan, around, &Past::default()).await;
         Self { memory, channel, feeds, gate, heard, port: Mutex::new(port) }
     }
@@ -134,6 +156,44 @@ impl Stage {
         };
         timeout(PATIENCE, watch).await.expect("so many bytes are skipped");
         assert_eq!(self.heard.1.load(Ordering::SeqCst), count);
+    }
+
+    /// Waits until the story of a file has come to these words.
+    pub async fn tells(&self, file: &str, words: &str) {
+        self.told(|stories| stories.iter().any(|(of, said)| of == file && said.contains(words))).await;
+    }
+
+    /// Waits until the stories of the files fit.
+    pub async fn told(&self, fits: impl Fn(&[(String, String)]) -> bool) {
+        let watch = async {
+            loop {
+                let news = self.heard.0.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                if fits(&self.heard.2.lock().unwrap()) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        let told = timeout(PATIENCE, watch).await;
+        assert!(told.is_ok(), "the stories are {:?}", self.heard.2.lock().unwrap());
+    }
+
+    /// Waits until the source is in this trouble, or in none.
+    pub async fn trouble(&self, words: Option<&str>) {
+        let fits = |said: Option<String>| match (words, said) {
+            (Some(words), Some(said)) => said.contains(words),
+            (None, None) => true,
+            _ => false,
+        };
+        let watch = async {
+            while !fits(self.channel.view().trouble) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let fitted = timeout(PATIENCE, watch).await;
+        assert!(fitted.is_ok(), "the trouble is {:?}", self.channel.view().trouble);
     }
 
     pub fn messages(&self) -> Vec<StoredMessage> {
@@ -195,6 +255,8 @@ pub fn opening(root: &Path) -> Opening {
         ports: Ports::default(),
         feeds: Feeds::default(),
         connections: Arc::new(AtomicI64::new(0)),
+        notes: root.join("notes"),
+        trouble: Trouble::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Surroundings;
 use crate::{
-    Opening, Plan,
+    Opening, Plan, Trouble,
     arrivals::Arrivals,
     line::Line,
     outlet::{Conduct, Outlet, Shared},
@@ -25,6 +25,7 @@ pub(super) struct Standing {
     pub(super) recovery: Arc<Recovery>,
     pub(super) tasks: TaskTracker,
     pub(super) connections: Arc<AtomicI64>,
+    pub(super) trouble: Trouble,
 }
 
 impl Standing {
@@ -37,6 +38,8 @@ impl Standing {
             ports: self.around.ports.clone(),
             feeds: self.around.feeds.clone(),
             connections: Arc::clone(&self.connections),
+            notes: self.around.notes.clone(),
+            trouble: self.trouble.clone(),
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{Channel, ChannelState, Past, Running, Surroundings, build::Standing, hold_switch, life_switch};
-use crate::{Inlet, Plan, Stop, StoreError, arrivals::Arrivals, line::tend, recovery::Recovery};
+use crate::{Inlet, Plan, Stop, StoreError, Trouble, arrivals::Arrivals, line::tend, recovery::Recovery};
 
 /// How long to wait before opening again what could not be opened.
 const REOPEN: Duration = Duration::from_secs(1);
@@ -26,6 +26,7 @@ impl Channel {
             recovery: Arc::new(Recovery::default()),
             tasks: TaskTracker::new(),
             connections: Arc::new(AtomicI64::new(0)),
+            trouble: Trouble::default(),
         };
         let mut outlets = standing.outlets(&plan, &std::collections::BTreeMap::new());
         for name in &past.destinations {
@@ -45,6 +46,7 @@ impl Channel {
             recovery: standing.recovery,
             tasks: standing.tasks,
             connections: standing.connections,
+            trouble: standing.trouble,
             inlet: Inlet::new(Arc::clone(&plan.name), Arc::clone(&line)),
             line: RwLock::new(line),
             plan: RwLock::new(plan),
@@ -300,6 +302,7 @@ impl Channel {
             recovery: Arc::clone(&self.recovery),
             tasks: self.tasks.clone(),
             connections: Arc::clone(&self.connections),
+            trouble: self.trouble.clone(),
         }
     }
 }

@@ -18,8 +18,8 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    Feeds, Inlet, Observer, Plan, Ports, Spots, Stop, Store, arrivals::Arrivals, line::Line, outlet::Outlet,
-    recovery::Recovery,
+    Feeds, Inlet, Observer, Plan, Ports, Spots, Stop, Store, Trouble, arrivals::Arrivals, line::Line,
+    outlet::Outlet, recovery::Recovery,
 };
 
 /// What a channel stands in.
@@ -31,6 +31,8 @@ pub struct Surroundings {
     pub observer: Arc<dyn Observer>,
     /// The project's folder.
     pub root: PathBuf,
+    /// A folder where sources keep what they have to remember of their side.
+    pub notes: PathBuf,
     pub spots: Spots,
 }
 
@@ -51,6 +53,7 @@ pub struct Channel {
     recovery: Arc<Recovery>,
     tasks: TaskTracker,
     connections: Arc<AtomicI64>,
+    trouble: Trouble,
     inlet: Inlet,
     line: RwLock<Arc<Line>>,
     plan: RwLock<Plan>,

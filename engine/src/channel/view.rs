@@ -40,7 +40,7 @@ impl Channel {
             name: self.name.to_string(),
             version: self.plan().version.to_string(),
             state,
-            trouble: trouble.filter(|_| state == ChannelState::Running),
+            trouble: trouble.or_else(|| self.trouble.said()).filter(|_| state == ChannelState::Running),
             connections: self.connections.load(Ordering::SeqCst),
             destinations: self.all_outlets().iter().map(|outlet| outlet.view()).collect(),
         }

@@ -139,6 +139,10 @@ impl Line {
         self.observer.skipped(&self.channel, bytes);
     }
 
+    pub(crate) fn story(&self, file: &str, words: &str, message: Option<MessageId>) {
+        self.observer.story(&self.channel, file, words, message);
+    }
+
     pub(crate) fn observe_reply(&self, since: Instant) {
         self.observer.replied(&self.channel, since.elapsed());
     }

@@ -218,6 +218,7 @@ async fn start(plan: &Plan, store: &Arc<Flaky>, memory: &Memory) -> Arc<Channel>
         feeds: Feeds::default(),
         observer: Arc::new(Unobserved),
         root: std::env::temp_dir(),
+        notes: std::env::temp_dir(),
         spots: Spots::new(1),
     };
     Channel::start(plan.clone(), around, &past).await

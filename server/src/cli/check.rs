@@ -7,7 +7,7 @@ use std::{
 };
 
 use channels::{Options, Project, Secrets};
-use engine::{Feeds, OpenError, Opening, Plan, Ports};
+use engine::{Feeds, OpenError, Opening, Plan, Ports, Trouble};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::timeout;
 
@@ -105,6 +105,8 @@ fn tries_of(plan: &Plan, root: &Path) -> Vec<BoxFuture<'static, Tried>> {
         ports: Ports::default(),
         feeds: Feeds::default(),
         connections: Arc::default(),
+        notes: root.join("data").join("notes"),
+        trouble: Trouble::default(),
     };
     let (source, its) = (Arc::clone(&plan.source), opening.clone());
     let mut tries = vec![tried("source".to_owned(), async move { source.reach(&its).await }.boxed())];

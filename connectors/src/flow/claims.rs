@@ -1,0 +1,170 @@
+//! Takes files out of the sight of others before they are read, and finds those that a crash left so.
+//!
+//! A file is claimed by a new name: `.relais/<engine>-<sweep>/NAME` in its own folder. The sweep is drawn anew each time,
+//! so two files that come under one name are two, and a file that is found again after a crash is the same.
+
+use engine::Hash;
+
+use super::{
+    ledger::random,
+    look::{CLAIMS, Candidate},
+    place::{Done, Fault, Kind, Location, Place, Stat},
+    settings::Taking,
+};
+
+/// A file that is ours until it is put away.
+#[derive(Debug, Clone)]
+pub(super) struct Claimed {
+    /// Where it lay when it was seen.
+    pub(super) from: Location,
+    /// Where it lies now.
+    pub(super) at: Location,
+    pub(super) companion: Option<Location>,
+    pub(super) stat: Stat,
+    /// What makes it this file and no other; `None` where it was not claimed by a name: then its path, time and bytes do.
+    pub(super) mark: Option<Hash>,
+}
+
+/// Claims and gives back.
+pub(super) struct Claims<'a> {
+    pub(super) place: &'a dyn Place,
+    pub(super) taking: &'a Taking,
+    pub(super) owner: &'a str,
+}
+
+impl Claims<'_> {
+    /// Claims files; those that somebody else took first are left out.
+    pub(super) async fn claim(&self, candidates: Vec<Candidate>) -> Done<Vec<Claimed>> {
+        if self.taking.leaves() {
+            return Ok(candidates.into_iter().map(stays).collect());
+        }
+        let name = format!("{}-{}", self.owner, random());
+        let mut touched: Vec<Location> = Vec::new();
+        let mut claimed = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let folder = candidate.at.folder();
+            let sweep = folder.join(CLAIMS).join(name.as_bytes());
+            if !touched.contains(&sweep) {
+                self.place.make_folder(&sweep).await?;
+                touched.extend([folder.clone(), folder.join(CLAIMS), sweep.clone()]);
+            }
+            match self.take(&candidate, &sweep).await {
+                Ok(one) => claimed.push(one),
+                // Somebody else was first, or it has gone.
+                Err(Fault::Missing) => {}
+                Err(fault) if claimed.is_empty() => return Err(fault),
+                // What is ours by now is carried; the trouble shows again at the next one.
+                Err(_) => break,
+            }
+        }
+        // A name that a power cut undoes would let the file be taken for another one.
+        self.place.settle(&touched).await?;
+        Ok(claimed)
+    }
+
+    /// The companion goes first: one without its file is put back, a file without its companion would never be whole.
+    async fn take(&self, candidate: &Candidate, sweep: &Location) -> Done<Claimed> {
+        let mut companion = None;
+        if let Some(from) = &candidate.companion {
+            let to = sweep.join(from.name());
+            self.place.rename(from, &to).await?;
+            companion = Some(to);
+        }
+        let to = sweep.join(candidate.at.name());
+        if let Err(fault) = self.place.rename(&candidate.at, &to).await {
+            if let (Some(from), Some(to)) = (&candidate.companion, &companion) {
+                // If that fails too, it is found at the next start.
+                let _ = self.place.rename(to, from).await;
+            }
+            return Err(fault);
+        }
+        Ok(Claimed {
+            mark: Some(mark(sweep, &candidate.at)),
+            from: candidate.at.clone(),
+            at: to,
+            companion,
+            stat: candidate.stat(),
+        })
+    }
+
+    /// Finds what an earlier run of this engine had claimed, the oldest first.
+    pub(super) async fn recover(&self, folders: &[Location]) -> Done<Vec<Claimed>> {
+        let mut found = Vec::new();
+        for folder in folders {
+            let mut sweeps = Vec::new();
+            self.place
+                .list(folder, &mut |entry| {
+                    if entry.kind == Kind::Folder && entry.name.starts_with(self.owner.as_bytes()) {
+                        sweeps.push(folder.join(&entry.name));
+                    }
+                })
+                .await?;
+            for sweep in sweeps {
+                found.extend(self.recover_sweep(&folder.folder(), &sweep).await?);
+            }
+        }
+        found.sort_by(|one, other| (one.stat.modified, &one.from).cmp(&(other.stat.modified, &other.from)));
+        Ok(found)
+    }
+
+    async fn recover_sweep(&self, folder: &Location, sweep: &Location) -> Done<Vec<Claimed>> {
+        let (mut files, mut companions) = (Vec::new(), Vec::new());
+        self.place
+            .list(sweep, &mut |entry| {
+                let list = if self.taking.is_companion(&entry.name) { &mut companions } else { &mut files };
+                list.push((entry.name, entry.stat));
+            })
+            .await?;
+        let mut claimed = Vec::with_capacity(files.len());
+        for (name, stat) in files {
+            let stem =
+                name.iter().rposition(|byte| *byte == b'.').map_or(name.as_slice(), |dot| &name[..dot]);
+            let its = companions.iter().position(|(companion, _)| {
+                companion.starts_with(&name)
+                    || companion.strip_prefix(stem).is_some_and(|rest| rest.starts_with(b"."))
+            });
+            let companion = its.map(|place| sweep.join(&companions.swap_remove(place).0));
+            let from = folder.join(&name);
+            claimed.push(Claimed {
+                mark: Some(mark(sweep, &from)),
+                at: sweep.join(&name),
+                from,
+                companion,
+                stat,
+            });
+        }
+        for (name, _) in companions {
+            match self.place.rename(&sweep.join(&name), &folder.join(&name)).await {
+                Ok(()) | Err(Fault::Missing) => {}
+                // The same companion has come again: one is enough.
+                Err(Fault::Taken) => self.place.remove(&sweep.join(&name)).await?,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if claimed.is_empty() {
+            self.place.remove_folder(sweep).await?;
+        }
+        Ok(claimed)
+    }
+
+    /// Puts files back where they lay, as if they had not been claimed. What cannot be put back is found at the next start.
+    pub(super) async fn give_back(&self, claimed: &[Claimed]) {
+        for one in claimed.iter().filter(|one| one.mark.is_some()) {
+            if self.place.rename(&one.at, &one.from).await.is_ok()
+                && let Some(companion) = &one.companion
+            {
+                let _ = self.place.rename(companion, &one.from.folder().join(companion.name())).await;
+            }
+            let _ = self.place.remove_folder(&one.at.folder()).await;
+        }
+    }
+}
+
+fn stays(candidate: Candidate) -> Claimed {
+    let stat = candidate.stat();
+    Claimed { from: candidate.at.clone(), at: candidate.at, companion: candidate.companion, stat, mark: None }
+}
+
+fn mark(sweep: &Location, from: &Location) -> Hash {
+    Hash::of(&[b"claimed", sweep.name(), from.base.as_bytes(), &from.trail])
+}

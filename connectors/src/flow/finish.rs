@@ -1,0 +1,174 @@
+//! Puts a file away by what became of it: moved under a name that nothing has, deleted, or left and noted.
+
+use jiff::Zoned;
+
+use super::{
+    claims::Claimed,
+    hand_over::Verdict,
+    ledger::{Ledger, random},
+    place::{Done, Fault, Location, Place, Stat},
+    settings::{Dated, Folders, Taking},
+};
+
+/// So many numbers are tried for a name that is taken; then one is drawn.
+const NUMBERS: u32 = 20;
+/// The longest name that file systems take, in bytes.
+const LONGEST: usize = 255;
+
+/// Where files go.
+pub(super) struct Finish<'a> {
+    pub(super) place: &'a dyn Place,
+    pub(super) taking: &'a Taking,
+    pub(super) folders: &'a Folders,
+}
+
+impl Finish<'_> {
+    /// Puts a file away, and says where it is now, for people. A file that was written to meanwhile goes back to be taken anew.
+    pub(super) async fn put_away(
+        &self,
+        claimed: &Claimed,
+        (verdict, read): (Verdict, Option<Stat>),
+        ledger: &mut Ledger,
+    ) -> Done<String> {
+        let now = match self.place.look(&claimed.at).await {
+            Ok((_, stat)) => stat,
+            // An earlier try had put it away, or somebody else has.
+            Err(Fault::Missing) => return Ok("gone".to_owned()),
+            Err(fault) => return Err(fault),
+        };
+        let words = if read.is_some_and(|read| read != now) {
+            self.give_back(claimed).await?;
+            "changed after it was read, to be taken again".to_owned()
+        } else {
+            let folder = match verdict {
+                Verdict::Done => &self.folders.done,
+                Verdict::Refused => &self.folders.refused,
+                Verdict::Failed | Verdict::NotNow => &self.folders.failed,
+            };
+            match folder {
+                Some(folder) => self.move_to(folder, claimed).await?,
+                None if verdict == Verdict::Done && self.taking.deletes() => self.delete(claimed).await?,
+                None => self.leave(claimed, now, ledger).await?,
+            }
+        };
+        self.tidy(claimed).await?;
+        Ok(words)
+    }
+
+    async fn move_to(&self, folder: &Location, claimed: &Claimed) -> Done<String> {
+        let folder = match self.taking.dated {
+            Dated::None => folder.clone(),
+            Dated::Day => folder.join(Zoned::now().strftime("%Y-%m-%d").to_string().as_bytes()),
+            Dated::Month => folder.join(Zoned::now().strftime("%Y-%m").to_string().as_bytes()),
+        };
+        let folder = folder.join(&claimed.from.folder().trail);
+        let to = self.rename_freely(&claimed.at, &folder, claimed.from.name()).await?;
+        Ok(format!("moved to {to}"))
+    }
+
+    /// Moves a file into a folder under its name, or with a number where that is taken.
+    async fn rename_freely(&self, from: &Location, folder: &Location, name: &[u8]) -> Done<Location> {
+        let mut number = 0;
+        let mut is_made = false;
+        loop {
+            let to = folder.join(&numbered(name, number));
+            match self.place.rename(from, &to).await {
+                Ok(()) => return Ok(to),
+                Err(Fault::Taken) => number += 1,
+                Err(Fault::Missing) if !is_made => {
+                    self.place.make_folder(folder).await?;
+                    is_made = true;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    async fn delete(&self, claimed: &Claimed) -> Done<String> {
+        match self.place.remove(&claimed.at).await {
+            Ok(()) | Err(Fault::Missing) => Ok("deleted".to_owned()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The note goes first: a file that lies there again without it would be taken for a new one.
+    async fn leave(&self, claimed: &Claimed, stat: Stat, ledger: &mut Ledger) -> Done<String> {
+        let noted = |error| Fault::Away(format!("cannot write the notes of what was taken: {error}"));
+        ledger.note(&claimed.from, stat).map_err(noted)?;
+        if claimed.mark.is_none() {
+            return Ok("left where it is".to_owned());
+        }
+        let mut number = 0;
+        loop {
+            let to = claimed.from.folder().join(&numbered(claimed.from.name(), number));
+            if number > 0 {
+                ledger.note(&to, stat).map_err(noted)?;
+            }
+            match self.place.rename(&claimed.at, &to).await {
+                Ok(()) => return Ok(format!("left as {to}")),
+                Err(Fault::Taken) => number += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// Puts a file back where it lay; beside the one that has come under its name meanwhile.
+    pub(super) async fn give_back(&self, claimed: &Claimed) -> Done {
+        if claimed.mark.is_some() {
+            self.rename_freely(&claimed.at, &claimed.from.folder(), claimed.from.name()).await?;
+        }
+        if let Some(companion) = &claimed.companion
+            && claimed.mark.is_some()
+        {
+            self.rename_freely(companion, &claimed.from.folder(), companion.name()).await?;
+        }
+        if claimed.mark.is_some() {
+            self.place.remove_folder(&claimed.at.folder()).await?;
+        }
+        Ok(())
+    }
+
+    /// The companion of a claimed file has done its work; the folder that held both is empty.
+    async fn tidy(&self, claimed: &Claimed) -> Done {
+        if claimed.mark.is_none() {
+            return Ok(());
+        }
+        if let Some(companion) = &claimed.companion {
+            match self.place.remove(companion).await {
+                Ok(()) | Err(Fault::Missing) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.place.remove_folder(&claimed.at.folder()).await
+    }
+}
+
+/// The name with a number before its last ending: `a.hl7`, `a-1.hl7`; after so many, one that nobody has.
+fn numbered(name: &[u8], number: u32) -> Vec<u8> {
+    let mark = match number {
+        0 => return name.to_vec(),
+        1..=NUMBERS => format!("-{number}"),
+        _ => format!("-{}", random()),
+    };
+    let dot = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
+    let (stem, ending) = name.split_at(dot.unwrap_or(name.len()));
+    // An ending that fills the name alone is cut like the rest.
+    let ending = if ending.len() + mark.len() >= LONGEST { &[] } else { ending };
+    let room = LONGEST - ending.len() - mark.len();
+    [&stem[..stem.len().min(room)], mark.as_bytes(), ending].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_stands_before_the_ending_and_the_name_stays_short_enough() {
+        assert_eq!(numbered(b"a.b.hl7", 0), b"a.b.hl7");
+        assert_eq!(numbered(b"a.b.hl7", 2), b"a.b-2.hl7");
+        assert_eq!(numbered(b"plain", 1), b"plain-1");
+        let long = [b"x".repeat(251).as_slice(), b".hl7"].concat();
+        assert_eq!(numbered(&long, 1).len(), LONGEST);
+        assert_ne!(numbered(b"a", NUMBERS + 1), numbered(b"a", NUMBERS + 1));
+    }
+}

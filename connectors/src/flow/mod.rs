@@ -1,0 +1,14 @@
+//! The way of a file from a folder to a message: seen, claimed, read, handed over, put away. Where the folder lies is one trait.
+
+mod claims;
+mod finish;
+mod glob;
+mod hand_over;
+mod ledger;
+mod look;
+pub(crate) mod place;
+mod run;
+mod settings;
+
+pub(crate) use run::{Flow, Parts};
+pub(crate) use settings::{Folders, Taking};

@@ -1,0 +1,378 @@
+//! Runs a flow: looks, claims, reads, hands over, puts away, and waits.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use engine::{Facts, Inlet, OpenError, Stop, Trouble, WhenFiltered};
+use futures_util::{StreamExt, future::join_all, stream};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+use tracing::{info, warn};
+
+use super::{
+    claims::{Claimed, Claims},
+    finish::Finish,
+    hand_over::{HandOver, Handed, Verdict},
+    ledger::Ledger,
+    look::{Candidate, Lookout, STILL},
+    place::{Done, Fault, Place, Stat, shown},
+    settings::{Folders, Taking},
+};
+use crate::door::GRACE;
+
+/// So many files are under way at once,
+const ABREAST: usize = 32;
+/// so many are read at once,
+const READING: usize = 8;
+/// and so many bytes are in memory, or one file.
+const IN_MEMORY: u64 = 16_000_000;
+/// The pauses after something that could not be done.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Several things that come at once are one reason to look.
+const GATHER: Duration = Duration::from_millis(20);
+/// A look that takes long is made so much less often.
+const SHARE: u32 = 5;
+
+/// What a source of files is made of.
+pub(crate) struct Parts {
+    pub(crate) place: Arc<dyn Place>,
+    pub(crate) taking: Taking,
+    pub(crate) folders: Folders,
+    pub(crate) filtered: WhenFiltered,
+    /// What every file of this source has in common.
+    pub(crate) facts: Facts,
+    pub(crate) notes: PathBuf,
+    pub(crate) trouble: Trouble,
+    /// Rings when something came.
+    pub(crate) bell: Arc<Notify>,
+}
+
+/// A flow that runs.
+pub(crate) struct Flow {
+    parts: Parts,
+    inlet: Inlet,
+    stop: Stop,
+    ledger: Ledger,
+    lookout: Lookout,
+    /// Claimed, and not put away yet.
+    open: Vec<Open>,
+    has_recovered: bool,
+}
+
+struct Open {
+    claimed: Claimed,
+    /// Set where only putting it away is left.
+    ended: Option<(Handed, Option<Stat>)>,
+}
+
+/// When to look again.
+enum Next {
+    AtOnce,
+    Within(Duration),
+}
+
+impl Flow {
+    /// Runs until asked to stop; then ends what is under way, for no longer than the grace.
+    pub(crate) async fn run(parts: Parts, inlet: Inlet, stop: Stop) -> Result<(), OpenError> {
+        let opening = Ledger::open(&parts.notes, inlet.channel());
+        let ledger = tokio::select! {
+            () = stop.requested() => return Ok(()),
+            ledger = opening => ledger
+                .map_err(|error| OpenError::io(format!("cannot open the notes in {}", parts.notes.display()), error))?,
+        };
+        let trouble = parts.trouble.clone();
+        let (lookout, open) = (Lookout::default(), Vec::new());
+        let mut flow = Self { parts, inlet, stop: stop.clone(), ledger, lookout, open, has_recovered: false };
+        {
+            let mut rounds = std::pin::pin!(flow.rounds());
+            tokio::select! {
+                () = &mut rounds => {}
+                () = stop.requested() => {
+                    // What is not ended then stays claimed, and is found at the next start.
+                    let _ = timeout(GRACE, rounds).await;
+                }
+            }
+        }
+        trouble.say(None);
+        Ok(())
+    }
+
+    async fn rounds(&mut self) {
+        let mut pause = FIRST_PAUSE;
+        while !self.stop.is_requested() {
+            let wait = match self.round().await {
+                Ok(next) => {
+                    pause = FIRST_PAUSE;
+                    next
+                }
+                Err(fault) => {
+                    self.say(Some(fault.to_string()));
+                    self.rest(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
+            };
+            if let Next::Within(wait) = wait {
+                tokio::select! {
+                    () = self.stop.requested() => {}
+                    () = sleep(wait) => {}
+                    () = self.parts.bell.notified() => self.rest(GATHER).await,
+                }
+            }
+        }
+        let left: Vec<Claimed> =
+            self.open.drain(..).filter(|open| open.ended.is_none()).map(|open| open.claimed).collect();
+        self.claims().give_back(&left).await;
+    }
+
+    async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = self.stop.requested() => {}
+            () = sleep(pause) => {}
+        }
+    }
+
+    /// Looks once, and takes what is whole.
+    async fn round(&mut self) -> Done<Next> {
+        self.carry_open().await?;
+        let began = Instant::now();
+        let (place, taking, folders) =
+            (Arc::clone(&self.parts.place), &self.parts.taking, &self.parts.folders);
+        let sight = self.lookout.look(place.as_ref(), (taking, folders), &mut self.ledger).await?;
+        let took = began.elapsed();
+        if !self.has_recovered {
+            let recovered = self.claims().recover(&sight.claims).await?;
+            self.open.extend(recovered.into_iter().map(|claimed| Open { claimed, ended: None }));
+            self.has_recovered = true;
+            self.carry_open().await?;
+        }
+        let has_taken = !sight.ready.is_empty();
+        for several in portions(sight.ready, |candidate: &Candidate| candidate.size) {
+            if self.stop.is_requested() {
+                return Ok(Next::AtOnce);
+            }
+            let claimed = self.claims().claim(several).await?;
+            for one in &claimed {
+                self.tell(one, &format!("taken, {} bytes", one.stat.size));
+            }
+            self.open.extend(claimed.into_iter().map(|claimed| Open { claimed, ended: None }));
+            self.carry_open().await?;
+        }
+        self.say(sight.trouble.or_else(|| self.resting()));
+        let every = self.parts.taking.every.0;
+        Ok(match (sight.has_more && has_taken, sight.unsettled) {
+            (true, _) => Next::AtOnce,
+            (false, 0) => Next::Within(every.max(took * SHARE)),
+            (false, _) => Next::Within(every.min(STILL).max(took * SHARE)),
+        })
+    }
+
+    /// Carries everything that is claimed to its end, some at a time.
+    async fn carry_open(&mut self) -> Done {
+        while !self.open.is_empty() && !self.stop.is_requested() {
+            let all = std::mem::take(&mut self.open);
+            let mut portions = portions(all, |open: &Open| open.claimed.stat.size).into_iter();
+            let first = portions.next().expect("what is not empty has a first portion");
+            let carried = self.carry(first).await;
+            self.open.extend(portions.flatten());
+            carried?;
+        }
+        Ok(())
+    }
+
+    /// Carries a portion: what cannot be ended now is open again.
+    async fn carry(&mut self, portion: Vec<Open>) -> Done {
+        let (ended, fresh): (Vec<Open>, Vec<Open>) =
+            portion.into_iter().partition(|open| open.ended.is_some());
+        let mut trouble = None;
+        let read = self.read(fresh.into_iter().map(|open| open.claimed).collect()).await;
+        let handed = self.hand_over(read, &mut trouble).await;
+        let all = ended
+            .into_iter()
+            .filter_map(|open| open.ended.map(|(handed, stat)| (open.claimed, handed, stat)));
+        for (claimed, handed, stat) in all.chain(handed).collect::<Vec<_>>() {
+            if let Err(fault) = self.end(claimed, handed, stat).await {
+                trouble.get_or_insert(fault);
+            }
+        }
+        match trouble {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+
+    async fn read(&self, claimed: Vec<Claimed>) -> Vec<(Claimed, Done<(bytes::Bytes, Stat)>)> {
+        let longest = self.parts.taking.max_size.0 as u64;
+        let place = self.parts.place.as_ref();
+        let reads = claimed.into_iter().map(|claimed| async move {
+            let read = place.read(&claimed.at, longest).await;
+            (claimed, read)
+        });
+        stream::iter(reads).buffered(READING).collect().await
+    }
+
+    /// Hands files over in order, and waits for all of them.
+    async fn hand_over(
+        &mut self,
+        read: Vec<(Claimed, Done<(bytes::Bytes, Stat)>)>,
+        trouble: &mut Option<Fault>,
+    ) -> Vec<(Claimed, Handed, Option<Stat>)> {
+        let mut under_way = Vec::with_capacity(read.len());
+        let mut handed = Vec::new();
+        for (claimed, read) in read {
+            match read {
+                _ if self.stop.is_requested() => self.open.push(Open { claimed, ended: None }),
+                Ok((bytes, stat)) => {
+                    let waiting = self.handing().begin(&claimed, bytes, stat).await;
+                    under_way.push((claimed, waiting, stat));
+                }
+                Err(Fault::Unfit(why)) => {
+                    handed.push((
+                        claimed,
+                        Handed { verdict: Verdict::Refused, why: Some(why), answers: Vec::new() },
+                        None,
+                    ));
+                }
+                Err(fault) => self.not_read(claimed, fault, trouble).await,
+            }
+        }
+        let handing = self.handing();
+        let handing = &handing;
+        let ends = under_way
+            .into_iter()
+            .map(|(claimed, waiting, stat)| async move { (claimed, handing.end(waiting).await, Some(stat)) });
+        handed.extend(join_all(ends).await);
+        handed
+    }
+
+    /// A file that could not be read: gone, still growing, out of reach, or not to be had.
+    async fn not_read(&mut self, claimed: Claimed, fault: Fault, trouble: &mut Option<Fault>) {
+        match fault {
+            Fault::Missing => self.tell(&claimed, "gone before it was read"),
+            Fault::Away(_) if self.parts.place.look(&claimed.at).await.is_err() => {
+                self.open.push(Open { claimed, ended: None });
+                trouble.get_or_insert(fault);
+            }
+            // The place answers: it is this file that cannot be read now.
+            fault => {
+                self.tell(&claimed, &format!("not read: {fault}; tried again later"));
+                if let Err(fault) = self.finish().give_back(&claimed).await {
+                    trouble.get_or_insert(fault);
+                    self.open.push(Open { claimed, ended: None });
+                } else if fault != Fault::Changed {
+                    self.lookout.let_rest(claimed.from);
+                }
+            }
+        }
+    }
+
+    /// Puts a file away by what became of it, and only then says that its sender was told.
+    async fn end(&mut self, claimed: Claimed, handed: Handed, stat: Option<Stat>) -> Done {
+        if handed.verdict == Verdict::NotNow {
+            let why = handed.why.clone().unwrap_or_default();
+            self.tell(&claimed, &format!("not taken now: {why}"));
+            handed.answers.into_iter().for_each(engine::Answer::told);
+            self.open.push(Open { claimed, ended: None });
+            return Err(Fault::Away(format!("the channel takes nothing now: {why}")));
+        }
+        self.tell_verdict(&claimed, &handed);
+        let Parts { place, taking, folders, .. } = &self.parts;
+        let finish = Finish { place: place.as_ref(), taking, folders };
+        match finish.put_away(&claimed, (handed.verdict, stat), &mut self.ledger).await {
+            Ok(words) => {
+                self.tell(&claimed, &words);
+                handed.answers.into_iter().for_each(engine::Answer::told);
+                Ok(())
+            }
+            Err(fault) => {
+                self.open.push(Open { claimed, ended: Some((handed, stat)) });
+                Err(fault)
+            }
+        }
+    }
+
+    fn tell_verdict(&self, claimed: &Claimed, handed: &Handed) {
+        let words = match (&handed.verdict, &handed.why) {
+            (Verdict::Done, _) => "stored".to_owned(),
+            (Verdict::Refused, why) => format!("refused: {}", why.as_deref().unwrap_or("no reason")),
+            (_, why) => format!("failed: {}", why.as_deref().unwrap_or("no reason")),
+        };
+        let name = shown(claimed.from.name());
+        match &handed.answers[..] {
+            [] => self.inlet.story(&name, &words, None),
+            answers => answers.iter().for_each(|answer| self.inlet.story(&name, &words, answer.message())),
+        }
+    }
+
+    fn tell(&self, claimed: &Claimed, words: &str) {
+        self.inlet.story(&shown(claimed.from.name()), words, None);
+    }
+
+    fn say(&self, why: Option<String>) {
+        let words = why.clone();
+        if self.parts.trouble.say(why) {
+            if let Some(why) = words {
+                warn!(channel = self.inlet.channel(), why, "the source takes no files; will try again");
+            } else {
+                info!(channel = self.inlet.channel(), "the source takes files again");
+            }
+        }
+    }
+
+    fn resting(&self) -> Option<String> {
+        match self.lookout.resting() {
+            0 => None,
+            1 => Some("1 file cannot be read now".to_owned()),
+            several => Some(format!("{several} files cannot be read now")),
+        }
+    }
+
+    fn claims(&self) -> Claims<'_> {
+        Claims { place: self.parts.place.as_ref(), taking: &self.parts.taking, owner: self.ledger.owner() }
+    }
+
+    fn finish(&self) -> Finish<'_> {
+        Finish { place: self.parts.place.as_ref(), taking: &self.parts.taking, folders: &self.parts.folders }
+    }
+
+    fn handing(&self) -> HandOver<'_> {
+        HandOver {
+            inlet: &self.inlet,
+            split: self.parts.taking.split,
+            filtered: self.parts.filtered,
+            facts: &self.parts.facts,
+        }
+    }
+}
+
+/// Parts a list so that no portion is too long, nor too big, unless it is one file.
+fn portions<T>(all: Vec<T>, size: impl Fn(&T) -> u64) -> Vec<Vec<T>> {
+    let mut portions: Vec<Vec<T>> = Vec::new();
+    let mut bytes = 0;
+    for one in all {
+        let its = size(&one);
+        let last = portions.last_mut().filter(|last| last.len() < ABREAST && bytes + its <= IN_MEMORY);
+        if let Some(last) = last {
+            bytes += its;
+            last.push(one);
+        } else {
+            bytes = its;
+            portions.push(vec![one]);
+        }
+    }
+    portions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portion_is_neither_long_nor_big() {
+        let sizes = |all: Vec<u64>| portions(all, |size| *size).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(vec![1; ABREAST + 1]), [ABREAST, 1]);
+        assert_eq!(sizes(vec![IN_MEMORY * 2, 1, IN_MEMORY, 1]), [1, 1, 1, 1]);
+    }
+}
