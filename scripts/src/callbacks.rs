@@ -33,8 +33,8 @@ const CALL_THEIR_FIRST: &[&str] = &[
     "sort",
 ];
 
-/// The same where a list stands before it.
-const CALL_THEIR_SECOND: &[&str] = &["zip"];
+/// The same where a list or a name stands before it.
+const CALL_THEIR_SECOND: &[&str] = &["change", "zip"];
 
 /// Where the code keeps functions as if they were data. `alone`: it neither imports a script nor is imported.
 pub(crate) fn kept(ast: &AST, alone: Alone) -> Vec<Position> {

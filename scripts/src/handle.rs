@@ -144,6 +144,20 @@ impl Segment {
         work(editing, index)
     }
 
+    /// The segment after this one.
+    pub(crate) fn next(&self) -> Outcome<Option<Segment>> {
+        self.with(|editing, index| {
+            let since = editing.shifts.len();
+            let next = Segment { message: self.message.clone(), index: index + 1, since };
+            Ok((index + 1 < editing.message.segment_count()).then_some(next))
+        })
+    }
+
+    /// Looks at the message and where this segment now stands in it.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Message, usize) -> T) -> Outcome<T> {
+        self.with(|editing, index| Ok(look(&editing.message, index)))
+    }
+
     pub(crate) fn get(&mut self, place: &str) -> Outcome<ImmutableString> {
         let place = read_place(place)?;
         self.with(|editing, index| Ok(editing.message.get_at(index, &place).as_ref().into()))

@@ -86,7 +86,11 @@ fn at_depth(value: &Dynamic, left: usize) -> Result<Value, String> {
         return list.iter().map(|item| at_depth(item, left - 1)).collect::<Result<_, _>>().map(Value::Array);
     }
     if let Some(map) = value.read_lock::<Map>() {
-        let members = map.iter().map(|(key, item)| Ok((key.to_string(), at_depth(item, left - 1)?)));
+        // A FHIR resource says first what it is: for people, and for readers that do not look back.
+        let first = map.get_key_value("resourceType");
+        let rest = map.iter().filter(|(key, _)| *key != "resourceType");
+        let members = first.into_iter().chain(rest);
+        let members = members.map(|(key, item)| Ok((key.to_string(), at_depth(item, left - 1)?)));
         return members.collect::<Result<_, String>>().map(Value::Object);
     }
     scalar(value).ok_or_else(|| format!("JSON cannot hold {}", crate::form::named(value)))

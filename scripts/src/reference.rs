@@ -5,7 +5,7 @@ use std::fmt::Write;
 use rhai::Engine;
 use serde_json::Value;
 
-use crate::functions;
+use crate::{functions, library};
 
 const HEAD: &str = "# Functions for scripts
 
@@ -51,6 +51,35 @@ pub fn reference() -> String {
 }
 
 const TAKES: &str = "a string takes all that is written";
+
+const LIBRARY_HEAD: &str = "# The shipped scripts
+
+Generated from the scripts that Relais ships (`scripts/`): change it there. `script: relais/oru_to_fhir` runs one as a step; a script
+of your own takes the functions of one with `import \"relais/fhir/results\" as results;`. How they are put together, and how a site
+changes one line of them, is said in [the guide](../guide/mapping.md). Functions that are not listed are the scripts' own.
+";
+
+/// The page of the shipped scripts, as Markdown: their first words, and their documented functions.
+pub fn library_reference() -> String {
+    let mut page = LIBRARY_HEAD.to_owned();
+    for (name, text) in library::SHIPPED {
+        let about: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("// ")).collect();
+        write!(page, "\n## `{name}`\n\n{}\n", about.join("\n")).expect(TAKES);
+        let mut comment: Vec<&str> = Vec::new();
+        for line in text.lines() {
+            if let Some(words) = line.strip_prefix("///") {
+                comment.push(words.strip_prefix(' ').unwrap_or(words));
+            } else if let Some(function) = line.strip_prefix("fn ").filter(|_| !comment.is_empty()) {
+                let signature = function.split(" {").next().unwrap_or_default();
+                write!(page, "\n### `{signature}`\n\n{}\n", comment.join("\n")).expect(TAKES);
+                comment.clear();
+            } else {
+                comment.clear();
+            }
+        }
+    }
+    page
+}
 
 /// One function; none for a second name of another one.
 fn entry(function: &Value) -> Option<String> {

@@ -10,13 +10,21 @@ use scripts::{At, Format, StepFile};
 
 #[test]
 fn the_reference_page_is_what_the_code_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/functions.md");
-    let page = scripts::reference();
+    assert_is_current("functions.md", &scripts::reference());
+}
+
+#[test]
+fn the_page_of_the_shipped_scripts_is_what_they_say() {
+    assert_is_current("library.md", &scripts::library_reference());
+}
+
+fn assert_is_current(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(&path, &page).unwrap();
+        fs::write(&path, page).expect("the page can be written");
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/reference/functions.md is old: run `UPDATE=1 cargo test -p scripts`");
+    assert!(written == page, "docs/reference/{name} is old: run `UPDATE=1 cargo test -p scripts`");
 }
 
 #[test]

@@ -172,6 +172,11 @@ impl Message {
         {
             return Cow::Borrowed(raw);
         }
+        self.decoded(raw)
+    }
+
+    /// Text of this message as it stands in it, with its escape sequences decoded.
+    pub fn decoded<'a>(&self, raw: &'a str) -> Cow<'a, str> {
         // Only bytes written as `\Xhh\` have a charset of their own.
         let charset = if raw.contains('X') { self.charset.or_else(|| self.declared_charset()) } else { None };
         escape::decode_in(raw, &self.delimiters, charset.as_ref())

@@ -58,6 +58,16 @@ pub(crate) mod functions {
         ScriptPart(Part::of(text))
     }
 
+    /// Makes a message of its text, MSH first. Fails where the text is none.
+    ///
+    /// ```rhai
+    /// let ack = hl7("MSH|^~\\&|REC|HOP|LAB|HOP"); ack.append("MSA|AA|1"); ack["MSA-1"] == "AA"
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn hl7(text: &str) -> Outcome<Hl7> {
+        formats::hl7::Message::parse(text).map(Hl7::new).or_else(super::super::broke)
+    }
+
     /// How many repetitions a field has.
     ///
     /// ```rhai

@@ -8,6 +8,8 @@ use rhai::{Engine, exported_module};
 mod context;
 mod encoding;
 mod endings;
+mod fhir;
+mod fhir_values;
 mod json;
 mod message;
 mod number;
@@ -24,6 +26,8 @@ pub(crate) fn areas() -> Vec<(&'static str, rhai::Module)> {
     vec![
         ("The message (HL7)", exported_module!(message::functions)),
         ("Segments", exported_module!(segment::functions)),
+        ("From HL7 to FHIR: the Bundle", exported_module!(fhir::functions)),
+        ("From HL7 to FHIR: values", exported_module!(fhir_values::functions)),
         ("Ending a message", exported_module!(endings::functions)),
         ("Code tables", exported_module!(table::functions)),
         ("What is not in the message", exported_module!(context::functions)),

@@ -22,7 +22,7 @@ mod files;
 mod imports;
 mod shelf;
 
-pub(crate) use shelf::{Shelf, WITHHELD};
+pub(crate) use shelf::{SHIPPED, Shelf, WITHHELD};
 
 use imports::Imports;
 

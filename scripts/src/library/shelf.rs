@@ -8,7 +8,30 @@ use serde_json::Value;
 use crate::lint::Names;
 
 /// What Relais ships: name and text.
-const SHIPPED: &[(&str, &str)] = &[("relais/hl7", include_str!("../../hl7.rhai"))];
+pub(crate) const SHIPPED: &[(&str, &str)] = &[
+    ("relais/ack_to_fhir", include_str!("../../ack_to_fhir.rhai")),
+    ("relais/adt_to_fhir", include_str!("../../adt_to_fhir.rhai")),
+    ("relais/fhir/acknowledgement", include_str!("../../fhir/acknowledgement.rhai")),
+    ("relais/fhir/admission", include_str!("../../fhir/admission.rhai")),
+    ("relais/fhir/any", include_str!("../../fhir/any.rhai")),
+    ("relais/fhir/clinical", include_str!("../../fhir/clinical.rhai")),
+    ("relais/fhir/document", include_str!("../../fhir/document.rhai")),
+    ("relais/fhir/message", include_str!("../../fhir/message.rhai")),
+    ("relais/fhir/observation", include_str!("../../fhir/observation.rhai")),
+    ("relais/fhir/order", include_str!("../../fhir/order.rhai")),
+    ("relais/fhir/patient", include_str!("../../fhir/patient.rhai")),
+    ("relais/fhir/report", include_str!("../../fhir/report.rhai")),
+    ("relais/fhir/request", include_str!("../../fhir/request.rhai")),
+    ("relais/fhir/results", include_str!("../../fhir/results.rhai")),
+    ("relais/fhir/specimen", include_str!("../../fhir/specimen.rhai")),
+    ("relais/fhir/visit", include_str!("../../fhir/visit.rhai")),
+    ("relais/hl7", include_str!("../../hl7.rhai")),
+    ("relais/mdm_to_fhir", include_str!("../../mdm_to_fhir.rhai")),
+    ("relais/order_to_fhir", include_str!("../../order_to_fhir.rhai")),
+    ("relais/oru_to_fhir", include_str!("../../oru_to_fhir.rhai")),
+    ("relais/to_fhir", include_str!("../../to_fhir.rhai")),
+    ("relais/to_fhir_message", include_str!("../../to_fhir_message.rhai")),
+];
 
 /// Functions that Rhai knows without having them registered; 0 stands for any number of arguments.
 const BUILT_IN: &[(&str, usize)] = &[

@@ -1,0 +1,105 @@
+//! Names of people and organizations (XPN, XCN, CNN, XON).
+
+use rhai::Map;
+
+use super::{Element, Parts, Site, identity};
+
+/// Where the parts of a name stand.
+struct Layout {
+    family: usize,
+    given: usize,
+    suffix: usize,
+    prefix: usize,
+    degree: usize,
+    kind: usize,
+    start: usize,
+    end: usize,
+}
+
+const XPN: Layout =
+    Layout { family: 1, given: 2, suffix: 4, prefix: 5, degree: 6, kind: 7, start: 12, end: 13 };
+const XCN: Layout =
+    Layout { family: 2, given: 3, suffix: 5, prefix: 6, degree: 7, kind: 10, start: 19, end: 20 };
+
+/// A person's name (XPN).
+pub(crate) fn human_name(xpn: &Parts<'_>) -> Option<Map> {
+    name(xpn, &XPN).map()
+}
+
+fn name(parts: &Parts<'_>, at: &Layout) -> Element {
+    let given = vec![parts.text(at.given), parts.text(at.given + 1)];
+    let suffix = vec![parts.text(at.suffix), parts.text(at.degree)];
+    let family = parts.part(at.family).text(1);
+    let name = Element::default()
+        .with("family", family)
+        .with("given", given)
+        .with("prefix", vec![parts.text(at.prefix)])
+        .with("suffix", suffix);
+    if name.0.is_empty() {
+        return name;
+    }
+    name.with("use", usage(&parts.text(at.kind)))
+        .with("period", super::period(&parts.text(at.start), &parts.text(at.end)))
+}
+
+/// What a name is used for, by its type (table 0200). In France L is the name of birth and D the one in use.
+fn usage(kind: &str) -> &'static str {
+    match kind {
+        "L" | "C" => "official",
+        "D" => "usual",
+        "M" | "B" => "maiden",
+        "N" | "P" => "nickname",
+        "T" | "TEMP" => "temp",
+        "S" => "anonymous",
+        "BAD" => "old",
+        _ => "",
+    }
+}
+
+/// A professional (XCN; CNN where it is a component): a Practitioner, with its number where it has one.
+pub(crate) fn person(parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
+    if parts.is_empty() {
+        return None;
+    }
+    // A CNN (in OBR-32 to OBR-35) is an XCN until its degree; then its owner stands without subcomponents.
+    let cnn = parts.part(1);
+    let (parts, authority, kind) = if cnn.has_parts() {
+        (cnn, cnn.from(9), cnn.text(11))
+    } else {
+        (*parts, parts.part(9), parts.text(13))
+    };
+    let name = name(&parts, &XCN);
+    let value = if cnn.raw().is_empty() { String::new() } else { parts.text(1) };
+    let number = identity::number(value, &authority, &kind, site);
+    let practitioner = Element::of("Practitioner").with("name", vec![name]);
+    let practitioner = practitioner.with("identifier", vec![number.clone().map(Element)]);
+    Some((practitioner.0, number))
+}
+
+/// A name for people to read: `Dr MARIE DUPONT`; the number where there is no name.
+pub(crate) fn shown_name(resource: &Map) -> String {
+    if let Some(name) = resource.get("name").and_then(|name| name.clone().into_string().ok()) {
+        return name;
+    }
+    let names = resource.get("name").and_then(|names| names.clone().into_array().ok()).unwrap_or_default();
+    let Some(name) = names.into_iter().next().and_then(rhai::Dynamic::try_cast::<Map>) else {
+        return String::new();
+    };
+    let list = |member: &str| {
+        let list = name.get(member).and_then(|list| list.clone().into_array().ok()).unwrap_or_default();
+        list.into_iter().filter_map(|item| item.into_string().ok()).collect::<Vec<_>>()
+    };
+    let family = name.get("family").and_then(|family| family.clone().into_string().ok());
+    [list("prefix"), list("given"), family.into_iter().collect()].concat().join(" ")
+}
+
+/// An organization (XON), with its number where it has one.
+pub(crate) fn organization(xon: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
+    if xon.is_empty() {
+        return None;
+    }
+    let number = identity::number(xon.first_of(&[10, 3]), &xon.part(6), &xon.text(7), site);
+    let organization = Element::of("Organization").with("name", xon.part(1).text(1));
+    let organization = organization.with("identifier", vec![number.clone().map(Element)]);
+    Some((organization.0, number))
+}

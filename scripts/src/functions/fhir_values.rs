@@ -1,0 +1,404 @@
+//! The values of an HL7 message as FHIR says them. A place is the number of a field, or text such as `"3.1"`; what is absent or
+//! the HL7 null is `()`, or an empty list.
+
+use formats::hl7::Place;
+use rhai::{Array, Dynamic, INT, ImmutableString, Map, plugin::*};
+
+use super::Outcome;
+use crate::{
+    fhir::{self, Draft, Parts, Sight, Site},
+    handle::Segment,
+};
+
+#[export_module]
+pub(crate) mod functions {
+    /// The text at a place, without blanks around it; empty when absent or the HL7 null.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.text(to.first("PID"), "5.1") == "DUPONT" && to.text(to.first("PID"), 30) == ""
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn text(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<ImmutableString> {
+        to.read(&segment, &place, |sight, _| sight.parts().whole().into())
+    }
+
+    /// The texts of all repetitions of a field that hold something, whole.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.texts(to.first("PID"), 3).len() == 2
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn texts(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        to.read(&segment, &place, |sight, _| sight.repetitions().map(|parts| parts.whole().into()).collect())
+    }
+
+    /// How many repetitions of a field hold something.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.count(to.first("PID"), 3) == 2
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn count(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<INT> {
+        to.read(&segment, &place, |sight, _| sight.repetitions().count() as INT)
+    }
+
+    /// A coded element (CE, CWE, ID…) as a `CodeableConcept`: all its codings, its text.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.concept(to.first("OBX"), 3).coding[0].code == "K"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn concept(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        concept_of(to, segment, place, "")
+    }
+
+    /// As `concept` with two arguments; `table` names the code system of codes that name none: `HL70004`.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{});
+    /// to.concept(to.first("PV1"), 2, "HL70004").coding[0].system == "http://terminology.hl7.org/CodeSystem/v2-0004"
+    /// ```
+    #[rhai_fn(name = "concept", return_raw, pure)]
+    pub fn concept_of(to: &mut Draft, segment: Segment, place: Dynamic, table: &str) -> Outcome<Dynamic> {
+        one(to, &segment, &place, |parts, site| fhir::concept(parts, table, site))
+    }
+
+    /// The coded elements of all repetitions of a field.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.concepts(to.first("OBX"), 8) == []
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn concepts(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        concepts_of(to, segment, place, "")
+    }
+
+    /// As `concepts` with two arguments, with a code system for codes that name none.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.concepts(to.first("OBX"), 3, "LN").len() == 1
+    /// ```
+    #[rhai_fn(name = "concepts", return_raw, pure)]
+    pub fn concepts_of(to: &mut Draft, segment: Segment, place: Dynamic, table: &str) -> Outcome<Array> {
+        each(to, &segment, &place, |parts, site| fhir::concept(parts, table, site))
+    }
+
+    /// The URI of a code system or authority by the name that messages give it.
+    ///
+    /// ```rhai
+    /// fhir(msg, #{}).system("LN") == "http://loinc.org"
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn system(to: &mut Draft, name: &str) -> String {
+        to.site.codes(name).into_owned()
+    }
+
+    /// The URI of who is named at a place (HD): `urn:oid:…`, or a name of somebody's own as `urn:id:HOP`; empty when absent.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.authority(to.first("MSH"), 4) == "urn:id:HOP"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn authority(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<String> {
+        to.read(&segment, &place, |sight, site| site.authority(&sight.parts()))
+    }
+
+    /// The URI of the sender (MSH-4, else MSH-3), who owns the numbers that name no owner.
+    ///
+    /// ```rhai
+    /// fhir(msg, #{systems: #{HOP: "urn:oid:1.2.3"}}).sender == "urn:oid:1.2.3"
+    /// ```
+    #[rhai_fn(get = "sender", pure)]
+    pub fn sender(to: &mut Draft) -> String {
+        to.site.sender_authority()
+    }
+
+    /// A document in the message (ED) as an Attachment, base64 however it came; a CDA document is `text/xml`.
+    ///
+    /// ```rhai
+    /// msg["OBX-5"] = part("^AP^PDF^Base64^JVBERg=="); let to = fhir(msg, #{});
+    /// to.attachment(to.first("OBX"), 5).contentType == "application/pdf"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn attachment(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        one(to, &segment, &place, fhir::attachment)
+    }
+
+    /// Text as an Attachment.
+    ///
+    /// ```rhai
+    /// fhir(msg, #{}).text_attachment("A").data == "QQ=="
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn text_attachment(_to: &mut Draft, text: &str) -> Map {
+        fhir::text_attachment(text)
+    }
+
+    /// A document elsewhere (RP) as an Attachment.
+    ///
+    /// ```rhai
+    /// msg["OBX-5"] = part("https://pacs/1^^IM^JPEG"); let to = fhir(msg, #{}); to.pointer(to.first("OBX"), 5).contentType == "image/jpeg"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn pointer(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        one(to, &segment, &place, fhir::pointer)
+    }
+
+    /// A number with its owner and type (CX) as an Identifier.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{systems: #{HOP: "urn:oid:1.2.3"}}); to.identifier(to.first("PID"), 3).system == "urn:oid:1.2.3"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn identifier(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        one(to, &segment, &place, fhir::identifier)
+    }
+
+    /// The numbers (CX) of all repetitions of a field.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.identifiers(to.first("PID"), 3)[0].value == "12345678"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn identifiers(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        each(to, &segment, &place, fhir::identifier)
+    }
+
+    /// The number of an order or a specimen (EI) as an Identifier of a type: `PLAC`, `FILL`.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.order_number(to.first("OBR"), 2, "PLAC").value == "PL1"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn order_number(to: &mut Draft, segment: Segment, place: Dynamic, kind: &str) -> Outcome<Dynamic> {
+        one(to, &segment, &place, |parts, site| fhir::order_number(parts, kind, site))
+    }
+
+    /// The names of people (XPN) of all repetitions of a field.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.names(to.first("PID"), 5)[0].family == "DUPONT"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn names(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        each(to, &segment, &place, |parts, _| fhir::human_name(parts))
+    }
+
+    /// The addresses (XAD) of all repetitions of a field.
+    ///
+    /// ```rhai
+    /// msg["PID-11"] = part("1 RUE X^^PARIS"); let to = fhir(msg, #{}); to.addresses(to.first("PID"), 11)[0].city == "PARIS"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn addresses(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        each(to, &segment, &place, |parts, _| fhir::address(parts))
+    }
+
+    /// The telephone numbers (XTN) of all repetitions of a field, with what they are for where they do not say it.
+    ///
+    /// ```rhai
+    /// msg["PID-13"] = "0102030405"; let to = fhir(msg, #{}); to.telecoms(to.first("PID"), 13, "home")[0]["use"] == "home"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn telecoms(to: &mut Draft, segment: Segment, place: Dynamic, usage: &str) -> Outcome<Array> {
+        each(to, &segment, &place, |parts, _| fhir::contact_point(parts, usage))
+    }
+
+    /// References to the professionals (XCN) of all repetitions of a field. One that has a number comes into the Bundle as a
+    /// Practitioner; one without is only named, as nobody knows which of his name it is.
+    ///
+    /// ```rhai
+    /// msg["OBR-16"] = part("77^MARTIN^LEA"); let to = fhir(msg, #{}); to.people(to.first("OBR"), 16)[0].display == "LEA MARTIN"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn people(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        known(to, &segment, &place, fhir::person)
+    }
+
+    /// References to the organizations (XON) of all repetitions of a field, as `people` does.
+    ///
+    /// ```rhai
+    /// msg["OBX-23"] = part("LABO^^^^^^^^^9"); let to = fhir(msg, #{}); to.organizations(to.first("OBX"), 23)[0].display == "LABO"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn organizations(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
+        known(to, &segment, &place, fhir::organization)
+    }
+
+    /// A `date`; `()` and a note where there is none.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.date(to.first("PID"), 7) == "1985-03-12"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn date(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        timely(to, &segment, &place, fhir::date)
+    }
+
+    /// A `dateTime` as precise as it is written, in the channel's zone where it names none.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.date_time(to.first("MSH"), 7) == "2026-03-01T08:00:00+01:00"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn date_time(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        timely(to, &segment, &place, fhir::date_time)
+    }
+
+    /// An `instant`: a time with its clock.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.instant(to.first("MSH"), 7) == "2026-03-01T08:00:00+01:00" && to.instant(to.first("PID"), 7) == ()
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn instant(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        timely(to, &segment, &place, fhir::instant)
+    }
+
+    /// A `time` of the day.
+    ///
+    /// ```rhai
+    /// msg["OBX-5"] = "0830"; let to = fhir(msg, #{}); to.time_of_day(to.first("OBX"), 5) == "08:30:00"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn time_of_day(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        timely(to, &segment, &place, fhir::time_of_day)
+    }
+
+    /// A Period from one place to another; without an end that lies before its start.
+    ///
+    /// ```rhai
+    /// msg["OBR-7"] = "2026"; msg["OBR-8"] = "2025"; let to = fhir(msg, #{}); to.period(to.first("OBR"), 7, 8) == #{start: "2026"}
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn period(to: &mut Draft, segment: Segment, start: Dynamic, end: Dynamic) -> Outcome<Dynamic> {
+        let from = to.read(&segment, &start, first_text)?;
+        let until = to.read(&segment, &end, first_text)?;
+        Ok(fhir::period(&from, &until).map().map_or(Dynamic::UNIT, Dynamic::from_map))
+    }
+
+    /// A number with the digits that came; `()` where the text is none.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.decimal("4.20").to_string() == "4.20" && to.decimal("high") == ()
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn decimal(_to: &mut Draft, text: &str) -> Dynamic {
+        fhir::decimal(text).unwrap_or_default()
+    }
+
+    /// The unit at a place (CE, CWE) as the members of a Quantity: as it is called, and its UCUM code where that is known.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.unit(to.first("OBX"), 6).code == "mmol/L"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn unit(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
+        one(to, &segment, &place, fhir::unit)
+    }
+
+    /// A Quantity of a number, which may stand behind `<`, `<=`, `>` or `>=`, and a unit or `()`; `()` where it is no number.
+    ///
+    /// ```rhai
+    /// fhir(msg, #{}).quantity("<0.50", #{unit: "g/L"}) == #{comparator: "<", value: number("0.50"), unit: "g/L"}
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn quantity(_to: &mut Draft, text: &str, unit: Dynamic) -> Dynamic {
+        let unit = unit.try_cast::<Map>();
+        fhir::quantity(text, unit.as_ref()).map_or(Dynamic::UNIT, Dynamic::from_map)
+    }
+
+    /// What is normal, of all repetitions of a field (OBX-7), as `reference_range` reads each.
+    ///
+    /// ```rhai
+    /// msg["OBX-7"] = "3.5-5.1"; let to = fhir(msg, #{}); to.reference_ranges(to.first("OBX"), 7, ())[0].high.value == number("5.1")
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn reference_ranges(
+        to: &mut Draft,
+        segment: Segment,
+        place: Dynamic,
+        unit: Dynamic,
+    ) -> Outcome<Array> {
+        let unit = unit.try_cast::<Map>();
+        each(to, &segment, &place, |parts, _| fhir::reference_range(&parts.whole(), unit.as_ref()))
+    }
+
+    /// What is normal: the text, and its bounds where they can be read; with a unit or `()`.
+    ///
+    /// ```rhai
+    /// let range = fhir(msg, #{}).reference_range("3.5-5.1", ()); range.low.value == number("3.5") && range.text == "3.5-5.1"
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn reference_range(_to: &mut Draft, text: &str, unit: Dynamic) -> Dynamic {
+        let unit = unit.try_cast::<Map>();
+        fhir::reference_range(text, unit.as_ref()).map_or(Dynamic::UNIT, Dynamic::from_map)
+    }
+}
+
+fn first_text(sight: &Sight<'_>, _: &Site) -> String {
+    if sight.place == Place::field(sight.place.field) { sight.parts().text(1) } else { sight.parts().whole() }
+}
+
+fn one(
+    to: &Draft,
+    segment: &Segment,
+    place: &Dynamic,
+    make: impl Fn(&Parts<'_>, &Site) -> Option<Map>,
+) -> Outcome<Dynamic> {
+    to.read(segment, place, |sight, site| make(&sight.parts(), site).map_or(Dynamic::UNIT, Dynamic::from_map))
+}
+
+fn each(
+    to: &Draft,
+    segment: &Segment,
+    place: &Dynamic,
+    make: impl Fn(&Parts<'_>, &Site) -> Option<Map>,
+) -> Outcome<Array> {
+    to.read(segment, place, |sight, site| {
+        let found = sight.repetitions().filter_map(|parts| make(&parts, site));
+        found.map(Dynamic::from_map).collect()
+    })
+}
+
+/// Something of time at a place; a note where there is text and no time.
+fn timely(
+    to: &Draft,
+    segment: &Segment,
+    place: &Dynamic,
+    read: fn(&str) -> Option<String>,
+) -> Outcome<Dynamic> {
+    let (text, name) = to.read(segment, place, |sight, site| (first_text(sight, site), sight.name()))?;
+    let time = read(&text);
+    if time.is_none() && !text.is_empty() {
+        to.note(format!("{name} is not the date or time it should be"));
+    }
+    Ok(time.map_or(Dynamic::UNIT, Dynamic::from))
+}
+
+/// References to what is named at a place; what has a number comes into the Bundle.
+fn known(
+    to: &Draft,
+    segment: &Segment,
+    place: &Dynamic,
+    make: impl Fn(&Parts<'_>, &Site) -> Option<(Map, Option<Map>)>,
+) -> Outcome<Array> {
+    let found = to.read(segment, place, |sight, site| {
+        sight.repetitions().filter_map(|parts| make(&parts, site)).collect::<Vec<_>>()
+    })?;
+    let mut references = Array::new();
+    for (resource, number) in found {
+        let kind = resource.get("resourceType").cloned().unwrap_or_default();
+        let shown = fhir::shown_name(&resource);
+        let mut reference = match number {
+            Some(number) => to.put(fhir::Method::Create, resource, &number)?,
+            None if shown.is_empty() => continue,
+            None => Map::from([("type".into(), kind)]),
+        };
+        if !shown.is_empty() {
+            reference.insert("display".into(), shown.into());
+        }
+        references.push(Dynamic::from_map(reference));
+    }
+    Ok(references)
+}
