@@ -11,7 +11,11 @@ use std::{
 
 use crate::{
     codes::Coded,
-    filters::{Filter, Filters, run_of},
+    filters::{
+        self, Filter, Filters, Group,
+        columns::{self, Columns, TOGETHER},
+        group_of, run_of,
+    },
     large::Large,
     ledger::Filing,
     load,
@@ -74,8 +78,11 @@ impl Filer {
     }
 
     /// Files everything, durably. After a failure the files are opened anew: what of it reached them nobody knows.
-    pub(crate) fn file(&mut self, filing: &Filing) -> rusqlite::Result<()> {
+    pub(crate) fn file(&mut self, filing: &mut Filing) -> rusqlite::Result<()> {
         let filed = self.put(filing);
+        if let (Ok(()), Some(group)) = (&filed, &mut filing.group) {
+            self.write_group(group);
+        }
         if filed.is_err() {
             self.open.clear();
             if let Ok(register) = Tables::open_register(&self.folder) {
@@ -220,32 +227,65 @@ impl Filer {
         self.large.forget(|message| orphans.contains(&message)).map_err(Unusable::File)
     }
 
-    /// The filters of the newest runs: kept ones, and the others made anew.
+    /// The filters of all runs: of the newest in memory, of the others in files. What is missing is made anew.
     pub(crate) fn filters(&mut self, highest: u64) -> rusqlite::Result<Filters> {
         let mut filters = Filters::default();
         let last = run_of(highest);
-        for run in last.saturating_sub(255)..=last {
-            let mut marks = (Vec::new(), i64::MIN);
-            for span in self.spans.within(run << 16, run << 16 | 0xFFFF) {
-                let connection = &self.span_file(span.first)?.tables.connection;
-                let sql = "SELECT newest, bits FROM filters WHERE run = ?1";
-                let kept = first(connection, sql, [run as i64], |row| {
-                    Ok(Filter::kept(row.get_ref(1)?.as_blob()?, row.get(0)?))
-                })?;
-                if let Some(filter) = kept.flatten() {
-                    filters.take(run, filter);
-                    marks = (Vec::new(), i64::MIN);
-                    break;
-                }
-                let (found, newest) = load::marks_of_run(connection, run)?;
-                marks.0.extend(found);
-                marks.1 = marks.1.max(newest);
-            }
-            if !marks.0.is_empty() {
-                filters.take(run, Filter::of(&marks.0, marks.1));
+        let first = filters::first_in_memory(last);
+        for run in first * TOGETHER..=last {
+            if let Some(filter) = self.filter_of(run)? {
+                filters.take(run, filter);
             }
         }
+        let oldest = self.spans.firsts().first().copied().unwrap_or(0);
+        for group in 0..first {
+            if group < group_of(run_of(oldest)) {
+                columns::forget(&self.folder, group);
+                continue;
+            }
+            let columns = match Columns::open(&self.folder, group) {
+                Ok(columns) => Some(columns),
+                Err(_) => self.made_anew(group)?,
+            };
+            filters.take_older(group, columns);
+        }
         Ok(filters)
+    }
+
+    /// The filter of a run: the one that was kept, or one that is made anew.
+    fn filter_of(&mut self, run: u64) -> rusqlite::Result<Option<Filter>> {
+        let mut marks = (Vec::new(), i64::MIN);
+        for span in self.spans.within(run << 16, run << 16 | 0xFFFF) {
+            let connection = &self.span_file(span.first)?.tables.connection;
+            let sql = "SELECT newest, bits FROM filters WHERE run = ?1";
+            let kept = first(connection, sql, [run as i64], |row| {
+                Ok(Filter::kept(row.get_ref(1)?.as_blob()?, row.get(0)?))
+            })?;
+            if let Some(filter) = kept.flatten() {
+                return Ok(Some(filter));
+            }
+            let (found, newest) = load::marks_of_run(connection, run)?;
+            marks.0.extend(found);
+            marks.1 = marks.1.max(newest);
+        }
+        Ok((!marks.0.is_empty()).then(|| Filter::of(&marks.0, marks.1)))
+    }
+
+    fn made_anew(&mut self, number: u64) -> rusqlite::Result<Option<Columns>> {
+        let mut group = Group { number, filters: Vec::new(), columns: None };
+        for place in 0..TOGETHER {
+            group.filters.extend(self.filter_of(number * TOGETHER + place)?.map(|filter| (place, filter)));
+        }
+        self.write_group(&mut group);
+        Ok(group.columns)
+    }
+
+    /// Where it cannot be written, its messages are looked for without it: that costs time, and nothing else.
+    fn write_group(&self, group: &mut Group) {
+        match Columns::write(&self.folder, group.number, &group.filters) {
+            Ok(columns) => group.columns = Some(columns),
+            Err(error) => tracing::warn!(%error, "cannot write the filters of older messages"),
+        }
     }
 }
 

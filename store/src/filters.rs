@@ -1,67 +1,127 @@
 //! Says at once, of nearly every message, that none like it came before.
 //!
 //! One filter (Bloom's) for each run of 65,536 messages: what it does not know is not there; what it knows is looked up.
+//! Those of the newest runs are in memory, those of older ones in files, 64 together: a look costs little however much is
+//! kept.
 
-use std::collections::BTreeMap;
+pub(crate) mod columns;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use columns::{Columns, TOGETHER};
 
 /// A message's number, cut to its run.
 pub(crate) const fn run_of(message: u64) -> u64 {
     message >> 16
 }
 
-/// How many filters are in memory; older runs are looked up.
-const RUNS: usize = 256;
+/// The group that shares a file with this run.
+pub(crate) const fn group_of(run: u64) -> u64 {
+    run / TOGETHER
+}
+
+/// The filters of so many groups are in memory, the current one counted.
+const GROUPS: u64 = 4;
+/// More than so many, where their files cannot be written, are looked up instead.
+const MOST: usize = 512;
 const BITS: usize = 1 << 20;
 const PROBES: u32 = 4;
 
 #[derive(Default)]
-pub(crate) struct Filters(BTreeMap<u64, Filter>);
+pub(crate) struct Filters {
+    recent: BTreeMap<u64, Filter>,
+    older: BTreeMap<u64, Columns>,
+    /// Groups that no filter is known of.
+    unknown: BTreeSet<u64>,
+}
 
+#[derive(Clone)]
 pub(crate) struct Filter {
-    words: Box<[u64]>,
+    words: Arc<[u64]>,
     /// When the newest of the run was received.
     newest: i64,
     /// It is in its span's file.
     is_filed: bool,
 }
 
+/// The filters of one group, on their way into a file.
+pub(crate) struct Group {
+    pub(crate) number: u64,
+    /// By the place of its run in the group.
+    pub(crate) filters: Vec<(u64, Filter)>,
+    /// Set once it is written.
+    pub(crate) columns: Option<Columns>,
+}
+
 /// Where a copy may be.
 pub(crate) struct Maybe {
     /// Runs whose filter knows it, newest first.
     pub(crate) runs: Vec<u64>,
-    /// Set where messages of runs before this one may be recent enough too: no filter of them is here.
-    pub(crate) unknown_before: Option<u64>,
+    /// Groups that nothing is known of: all their runs may hold it.
+    pub(crate) unknown: Vec<u64>,
+}
+
+/// The first group whose filters are in memory, where `run` is the newest.
+pub(crate) fn first_in_memory(run: u64) -> u64 {
+    (group_of(run) + 1).saturating_sub(GROUPS)
 }
 
 impl Filters {
     pub(crate) fn add(&mut self, message: u64, mark: i64, received: i64) {
-        let filter = self.0.entry(run_of(message)).or_insert_with(Filter::empty);
+        let run = run_of(message);
+        // One that comes after its group went into a file is known in memory alone.
+        let is_late = self.older.contains_key(&group_of(run));
+        let filter = self.recent.entry(run).or_insert_with(Filter::empty);
         filter.set(mark);
         // One that comes late belongs into the filter that is filed, too.
-        filter.is_filed = false;
+        filter.is_filed = is_late;
         filter.newest = filter.newest.max(received);
-        while self.0.len() > RUNS {
-            self.0.pop_first();
+        while self.recent.len() > MOST {
+            if let Some((run, _)) = self.recent.pop_first() {
+                self.unknown.insert(group_of(run));
+            }
         }
     }
 
     /// Where `mark` may be, among messages received since `oldest`.
     pub(crate) fn look(&self, mark: i64, oldest: i64) -> Maybe {
-        let recent = self.0.iter().rev().filter(|(_, filter)| filter.newest >= oldest);
-        let runs = recent.filter(|(_, filter)| filter.has(mark)).map(|(run, _)| *run).collect();
-        let first = self.0.first_key_value().filter(|(_, filter)| filter.newest >= oldest);
-        Maybe { runs, unknown_before: first.map(|(run, _)| *run) }
+        let recent = self.recent.iter().rev().filter(|(_, filter)| filter.newest >= oldest);
+        let mut runs: Vec<u64> = recent.filter(|(_, filter)| filter.has(mark)).map(|(run, _)| *run).collect();
+        let mut unknown: Vec<u64> = self.unknown.iter().copied().collect();
+        for (group, columns) in self.older.iter().rev() {
+            match columns.look(mark, oldest) {
+                Ok(0) => {}
+                Ok(bits) => {
+                    let places = (0..TOGETHER).rev().filter(|place| bits >> place & 1 == 1);
+                    runs.extend(places.map(|place| group * TOGETHER + place));
+                }
+                Err(_) => unknown.push(*group),
+            }
+        }
+        Maybe { runs, unknown }
     }
 
     /// Takes a filter that was kept, or one that was made anew.
     pub(crate) fn take(&mut self, run: u64, filter: Filter) {
-        self.0.insert(run, filter);
+        self.recent.insert(run, filter);
+    }
+
+    /// Takes the filters of a group, as they lie in its file; `None` where they do not.
+    pub(crate) fn take_older(&mut self, group: u64, columns: Option<Columns>) {
+        match columns {
+            Some(columns) => drop(self.older.insert(group, columns)),
+            None => drop(self.unknown.insert(group)),
+        }
     }
 
     /// Filters of runs that are surely complete, to be filed; each is given once.
     pub(crate) fn complete(&mut self, newest_message: u64) -> Vec<(u64, i64, Vec<u8>)> {
         let current = run_of(newest_message);
-        let complete = self.0.iter_mut().filter(|(run, filter)| **run + 2 <= current && !filter.is_filed);
+        let complete =
+            self.recent.iter_mut().filter(|(run, filter)| **run + 2 <= current && !filter.is_filed);
         complete
             .map(|(run, filter)| {
                 filter.is_filed = true;
@@ -69,11 +129,41 @@ impl Filters {
             })
             .collect()
     }
+
+    /// The oldest group in memory, where it is time for it to go into a file.
+    pub(crate) fn leaving(&self, newest_message: u64) -> Option<Group> {
+        let first = first_in_memory(run_of(newest_message));
+        let mut groups = self.recent.keys().map(|run| group_of(*run));
+        let number = groups.find(|group| *group < first && !self.is_settled(*group))?;
+        let runs = self.recent.range(number * TOGETHER..(number + 1) * TOGETHER);
+        let filters = runs.map(|(run, filter)| (run % TOGETHER, filter.clone())).collect();
+        Some(Group { number, filters, columns: None })
+    }
+
+    /// They are in a file: memory has room for others.
+    pub(crate) fn has_left(&mut self, group: Group) {
+        let Group { number, columns: Some(columns), .. } = group else { return };
+        if self.is_settled(number) {
+            return;
+        }
+        self.older.insert(number, columns);
+        self.recent.retain(|run, _| group_of(*run) != number);
+    }
+
+    fn is_settled(&self, group: u64) -> bool {
+        self.older.contains_key(&group) || self.unknown.contains(&group)
+    }
+
+    /// Everything in these groups and before is forgotten.
+    pub(crate) fn forget_before(&mut self, group: u64) {
+        self.older = self.older.split_off(&group);
+        self.unknown = self.unknown.split_off(&group);
+    }
 }
 
 impl Filter {
     fn empty() -> Self {
-        Self { words: vec![0; BITS / 64].into_boxed_slice(), newest: i64::MIN, is_filed: false }
+        Self { words: vec![0; BITS / 64].into(), newest: i64::MIN, is_filed: false }
     }
 
     pub(crate) fn of(marks: &[i64], newest: i64) -> Self {
@@ -87,7 +177,7 @@ impl Filter {
     /// One that was kept; `None` where its bytes are of another length.
     pub(crate) fn kept(bytes: &[u8], newest: i64) -> Option<Self> {
         let (words, rest) = bytes.as_chunks::<8>();
-        let words: Box<[u64]> = words.iter().map(|word| u64::from_be_bytes(*word)).collect();
+        let words: Arc<[u64]> = words.iter().map(|word| u64::from_be_bytes(*word)).collect();
         (words.len() == BITS / 64 && rest.is_empty()).then_some(Self { words, newest, is_filed: true })
     }
 
@@ -96,8 +186,10 @@ impl Filter {
     }
 
     fn set(&mut self, mark: i64) {
+        // Shared for as long as it is on its way into a file.
+        let words = Arc::make_mut(&mut self.words);
         for place in places(mark) {
-            self.words[place / 64] |= 1 << (place % 64);
+            words[place / 64] |= 1 << (place % 64);
         }
     }
 
@@ -140,5 +232,35 @@ mod tests {
         let kept = Filter::kept(&filter.bytes(), 7).unwrap();
         assert!(kept.has(mark(1)) && kept.has(mark(2)) && !kept.has(mark(3)));
         assert!(Filter::kept(&[1, 2, 3], 7).is_none());
+    }
+
+    #[test]
+    fn a_look_at_many_more_runs_than_memory_holds_names_the_right_one_and_leaves_nothing_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut filters = Filters::default();
+        let message = |run: u64| run << 16 | 7;
+        for run in 0..700 {
+            filters.add(message(run), mark(run), run as i64);
+            if let Some(mut group) = filters.leaving(message(run)) {
+                group.columns = Columns::write(folder.path(), group.number, &group.filters).ok();
+                filters.has_left(group);
+            }
+        }
+        assert!(filters.recent.len() <= (GROUPS * TOGETHER) as usize, "{}", filters.recent.len());
+        for run in 0..700 {
+            let Maybe { runs, unknown } = filters.look(mark(run), i64::MIN);
+            assert!(
+                runs.contains(&run) && runs.len() < 5 && unknown.is_empty(),
+                "{run}: {runs:?} {unknown:?}"
+            );
+            assert!(!filters.look(mark(run), run as i64 + 1).runs.contains(&run), "too old to count");
+        }
+        assert!(filters.look(mark(5000), i64::MIN).runs.is_empty());
+        // A late one is known too.
+        filters.add(message(3), mark(8000), 3);
+        assert_eq!(filters.look(mark(8000), i64::MIN).runs, [3]);
+        assert!(filters.complete(message(700)).iter().all(|(run, ..)| *run > 3), "its filed one stays");
+        filters.forget_before(2);
+        assert!(!filters.look(mark(100), i64::MIN).runs.contains(&100));
     }
 }

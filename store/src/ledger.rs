@@ -15,7 +15,7 @@ pub(crate) use holding::Held;
 
 use crate::{
     failure::Failure,
-    filters::{Filters, Maybe},
+    filters::{Filters, Group, Maybe, group_of, run_of},
     journal::Journal,
     load,
     rows::{Body, ContentRow, DeliveryRow, Entry, Image, MessageRow, PartRow, PayloadRow},
@@ -83,6 +83,7 @@ pub(crate) struct Filing {
     pub(crate) deliveries: Vec<(Arc<DeliveryRow>, Option<Arc<PayloadRow>>)>,
     pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) filters: Vec<(u64, i64, Vec<u8>)>,
+    pub(crate) group: Option<Group>,
     weight: usize,
 }
 
@@ -293,9 +294,9 @@ impl Ledger {
             i64,
         ) -> rusqlite::Result<Vec<MessageRow>>,
     ) -> Result<Vec<Arc<MessageRow>>, Failure> {
-        let Maybe { runs, unknown_before } = self.filters.look(mark, oldest);
+        let Maybe { runs, unknown } = self.filters.look(mark, oldest);
         let mut ranges: Vec<(u64, u64)> = runs.into_iter().map(|run| (run << 2, run << 2 | 3)).collect();
-        ranges.extend(unknown_before.filter(|run| *run > 0).map(|run| (0, (run << 2) - 1)));
+        ranges.extend(unknown.into_iter().map(|group| (group << 8, group << 8 | 255)));
         let mut found: HashMap<u64, Arc<MessageRow>> = HashMap::new();
         let spans = if ranges.is_empty() { Vec::new() } else { self.spans.all() };
         for span in spans {
@@ -441,6 +442,7 @@ impl Ledger {
             deliveries: deliveries.collect(),
             entries: std::mem::take(&mut self.entries),
             filters: self.filters.complete(self.newest),
+            group: self.filters.leaving(self.newest),
             weight: self.weight,
         }
     }
@@ -474,6 +476,13 @@ impl Ledger {
             }
         }
         self.shed();
+    }
+
+    /// The filters of a group are in a file; those of which everything is forgotten are nobody's.
+    pub(crate) fn grouped(&mut self, group: Group) {
+        self.filters.has_left(group);
+        let first = self.spans.firsts().first().copied().unwrap_or(0);
+        self.filters.forget_before(group_of(run_of(first)));
     }
 
     /// They are not: keeps them for the next filing.

@@ -216,12 +216,12 @@ fn open(
     let last = found.last().map_or(through, |record| record.number);
     if !found.is_empty() {
         let damaged = |error| Unusable::Damaged(format!("a record of the journal cannot be read: {error}"));
-        let filing = replay::replayed(&found).map_err(damaged)?;
+        let mut filing = replay::replayed(&found).map_err(damaged)?;
         tracing::info!(
             messages = filing.messages.len(),
             "what the last run left in the journal is put into the files"
         );
-        filer.file(&filing)?;
+        filer.file(&mut filing)?;
     }
     let highest = filer.highest()?;
     filer.doubt_what_was_begun()?;

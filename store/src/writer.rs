@@ -295,8 +295,8 @@ impl Trouble {
 fn file(mut filer: Filer, given: &mpsc::Receiver<Task>, back: &mpsc::Sender<Command>) {
     while let Ok(task) = given.recv() {
         match task {
-            Task::File(filing, wanted) => {
-                let done = filer.file(&filing).map_err(|error| words(&error));
+            Task::File(mut filing, wanted) => {
+                let done = filer.file(&mut filing).map_err(|error| words(&error));
                 let prepared = wanted.filter(|path| journal::prepare(path).is_ok());
                 let _ = back.send(Command::Filed(filing, done, prepared));
             }
@@ -526,7 +526,7 @@ impl Core {
         self.wanted.iter_mut().for_each(|(_, covered)| *covered = true);
     }
 
-    fn filed(&mut self, filing: Filing, done: Result<(), String>, prepared: Option<PathBuf>) {
+    fn filed(&mut self, mut filing: Filing, done: Result<(), String>, prepared: Option<PathBuf>) {
         self.is_filing = false;
         if let Some(path) = prepared {
             self.ledger.journal().take(path);
@@ -534,6 +534,9 @@ impl Core {
         match done {
             Ok(()) => {
                 self.ledger.filed(&filing);
+                if let Some(group) = filing.group.take() {
+                    self.ledger.grouped(group);
+                }
                 self.troubles.files.ends();
                 self.try_due = self.try_due.filter(|_| self.troubles.journal.lasts());
             }

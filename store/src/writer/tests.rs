@@ -98,3 +98,35 @@ async fn what_waits_leaves_its_bytes_to_the_files_and_is_read_back_whole() {
     assert!(peek.delivery.is_some() && peek.payload.is_none());
     assert_eq!(store.delivery(delivery).await.unwrap().unwrap().body, Some(body));
 }
+
+/// Whether a message that comes in this run is a repeat.
+async fn is_repeat(store: &Sqlite, run: u64, name: &str) -> bool {
+    store.next_message.fetch_max(run << 16 | 5, Ordering::SeqCst);
+    let id = store.next_message();
+    let kept = store.keep(vec![stage::arrival(id, name, "MSH|the body")]).await.unwrap();
+    kept != [engine::Kept::New(Vec::new())]
+}
+
+#[tokio::test]
+async fn a_repeat_is_known_behind_more_runs_than_memory_holds_also_after_a_restart_and_without_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let store = Sqlite::open(folder.path()).unwrap();
+        for run in 0..330 {
+            assert!(!is_repeat(&store, run, &format!("N{run}")).await);
+            if run % 40 == 0 {
+                store.writer.filed().await;
+            }
+        }
+        store.writer.filed().await;
+        assert!(is_repeat(&store, 330, "N1").await && is_repeat(&store, 330, "N328").await);
+    }
+    let files = folder.path().join("filters");
+    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 2, "the oldest two groups are in files");
+    for (run, name) in [(331, "N2"), (332, "N3")] {
+        let store = Sqlite::open(folder.path()).unwrap();
+        assert!(is_repeat(&store, run, name).await && !is_repeat(&store, run, &format!("A{run}")).await);
+        drop(store);
+        std::fs::remove_dir_all(&files).unwrap();
+    }
+}
