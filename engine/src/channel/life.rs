@@ -168,15 +168,14 @@ impl Channel {
             self.running().sends = true;
             self.hire();
         }
-        tend(&self.recovery, || self.line(), &stop).await;
+        tend(&self.recovery, || (self.line(), self.all_outlets()), &stop).await;
     }
 
     async fn refill(&self, outlet: &crate::outlet::Outlet) {
         let stop = self.running().stop.clone();
-        while let Err(error) = outlet.refill().await {
-            tracing::warn!(channel = %self.name, destination = outlet.name(), %error, "cannot read the queue; will try again");
+        while let Err(pause) = outlet.refill().await {
             tokio::select! {
-                () = tokio::time::sleep(REOPEN) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.requested() => return,
             }
         }

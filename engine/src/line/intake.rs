@@ -219,7 +219,7 @@ fn identity(id: MessageId, reading: &Reading, body: &Content) -> Hash {
 }
 
 /// The answer that a message which has ended would get.
-fn reply_of(standing: Standing) -> Reply {
+pub(super) fn reply_of(standing: Standing) -> Reply {
     let Some(stored) = standing.reply else {
         return match standing.outcome {
             Some(outcome) => Reply::of(outcome),

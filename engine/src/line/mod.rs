@@ -1,5 +1,6 @@
 //! The way of one message.
 
+mod broken;
 mod deliver;
 mod intake;
 mod process;
@@ -7,8 +8,9 @@ mod resume;
 mod take;
 mod together;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +24,7 @@ use crate::{
     arrivals::Arrivals,
     caller::Caller,
     outlet::Outlet,
-    pace::Pace,
+    pace::{self, Pace},
     recovery::{IsKept, Recovery, Stranded},
 };
 
@@ -66,8 +68,13 @@ impl Line {
     /// Carries one message, and takes it off its way where a step says so.
     pub(crate) async fn run(&self, inbound: Inbound, seat: Option<Seat>, mut caller: Caller) {
         self.observer.received(&self.channel);
-        if let Err(exit) = self.carry(inbound, seat, &mut caller).await {
-            self.leave(exit, &mut caller).await;
+        let carried = async {
+            if let Err(exit) = self.carry(inbound, seat, &mut caller).await {
+                self.leave(exit, &mut caller).await;
+            }
+        };
+        if let Err(panic) = AssertUnwindSafe(carried).catch_unwind().await {
+            self.mend(&pace::words(panic.as_ref()), &mut caller).await;
         }
         if let Some(id) = caller.message() {
             self.recovery.end(id, caller.answered());

@@ -1,11 +1,15 @@
 //! Takes up what a crash or a failing store left between two writes, before anything newer.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
 
 use super::{Exit, Line};
 use crate::{
     Closed, MessageState, Outcome, Stop, StoreError,
     caller::Caller,
+    outlet::Outlet,
+    pace,
     recovery::{IsKept, Recovery, Stranded},
 };
 
@@ -48,9 +52,13 @@ impl Line {
     }
 
     /// Takes up the oldest stranded message. Returns `false` if the store is still broken.
-    pub(crate) async fn take_up(&self, stranded: Stranded) -> bool {
+    pub(crate) async fn take_up(&self, stranded: Stranded, outlets: &[Arc<Outlet>]) -> bool {
         let id = stranded.message.id;
-        let taken = self.try_to_take_up(&stranded).await;
+        let taken = AssertUnwindSafe(self.try_to_take_up(&stranded, outlets)).catch_unwind().await;
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(panic) => self.end_broken(id, &pace::words(panic.as_ref())).await.map(drop),
+        };
         self.recovery.end(id, None);
         if let Err(error) = taken {
             tracing::debug!(channel = %self.channel, %error, "the store still cannot write");
@@ -60,13 +68,14 @@ impl Line {
         true
     }
 
-    async fn try_to_take_up(&self, stranded: &Stranded) -> Result<(), StoreError> {
+    /// `outlets`: all of the channel, those too that left its file since the message was queued.
+    async fn try_to_take_up(&self, stranded: &Stranded, outlets: &[Arc<Outlet>]) -> Result<(), StoreError> {
         let id = stranded.message.id;
         // The write that failed may have taken effect all the same.
         match self.store.standing(id).await? {
             Some(standing) if standing.state == MessageState::Kept => {}
             Some(_) => {
-                for outlet in &self.outlets {
+                for outlet in outlets {
                     outlet.take_up(id).await?;
                 }
                 self.arrivals.leave(id);
@@ -128,10 +137,15 @@ impl Line {
 }
 
 /// Takes up whatever is stranded, on the line that is in force, until asked to stop.
-pub(crate) async fn tend(recovery: &Recovery, line: impl Fn() -> std::sync::Arc<Line>, stop: &Stop) {
+pub(crate) async fn tend(
+    recovery: &Recovery,
+    in_force: impl Fn() -> (Arc<Line>, Vec<Arc<Outlet>>),
+    stop: &Stop,
+) {
     while !stop.is_requested() {
         while let Some(stranded) = recovery.next() {
-            if !line().take_up(stranded).await && rest(stop).await {
+            let (line, outlets) = in_force();
+            if !line.take_up(stranded, &outlets).await && rest(stop).await {
                 return;
             }
         }

@@ -1,6 +1,9 @@
 //! The messages of one batch, kept in one write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::oneshot;
 
@@ -24,6 +27,20 @@ pub(crate) struct Seat {
     pub(super) id: MessageId,
     pub(super) batch: (Hash, u32),
     together: Arc<Together>,
+    has_arrived: AtomicBool,
+}
+
+impl Drop for Seat {
+    /// One that a bug cut before it came: the others are written without it, or hear that they are not.
+    fn drop(&mut self) {
+        if !self.has_arrived.load(Ordering::SeqCst) {
+            let mut gathered = self.together.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            gathered.missing = gathered.missing.saturating_sub(1);
+            if gathered.missing == 0 {
+                gathered.slots.clear();
+            }
+        }
+    }
 }
 
 impl Seat {
@@ -38,6 +55,7 @@ impl Seat {
             id: *id,
             batch: (batch, place),
             together: Arc::clone(&together),
+            has_arrived: AtomicBool::new(false),
         };
         (1..).zip(ids).map(seat).collect()
     }
@@ -55,6 +73,7 @@ impl Seat {
     }
 
     async fn arrive(&self, store: &dyn Store, slot: Option<Slot>) {
+        self.has_arrived.store(true, Ordering::SeqCst);
         let complete = {
             let mut gathered = self.together.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.slots.extend(slot);

@@ -1,7 +1,8 @@
 //! One attempt at one delivery. Retry exists here and nowhere else.
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     time::{Duration, SystemTime},
 };
 
@@ -29,10 +30,12 @@ pub(super) struct Going {
 impl Outlet {
     /// Sends one delivery once, and writes down how it went; then, with the same writes, those that stand behind it.
     pub(super) async fn attempt(&self, position: Position, conduct: &Conduct, stop: &Stop) {
-        let mut next = self.begin(position, conduct, stop).await;
+        let mut next = self.guarded(position, stop, pin!(self.begin(position, conduct, stop))).await;
         while let Some(going) = next {
+            let position = going.position;
             let result = self.send(&going.outbound, conduct).await;
-            let concluded = self.conclude(going, result, (conduct, stop));
+            let concluded = pin!(self.conclude(going, result, (conduct, stop)));
+            let concluded = self.guarded(position, stop, concluded);
             // Together, so that one commit takes both.
             (next, ()) = tokio::join!(concluded, self.keep_late(conduct));
         }
@@ -40,10 +43,7 @@ impl Outlet {
 
     /// Notes durably that an attempt begins.
     async fn begin(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Going> {
-        let Some(delivery) = self.load(position).await else {
-            self.rest_for(position, STORE_PAUSE);
-            return None;
-        };
+        let delivery = self.load(position).await?;
         if self.was_cut(position) {
             self.settle_cut(position, delivery, (conduct, stop)).await;
             return None;
@@ -55,7 +55,7 @@ impl Outlet {
         }
         let delivery = self.completed(position, delivery, conduct, stop).await?;
         let Some((outbound, body)) = outbound(&delivery) else {
-            self.lanes().end(position, Tried::Dropped);
+            self.give_up_hollow(position, &delivery, stop).await;
             return None;
         };
         let mut going = Going { position, delivery, body, outbound };
@@ -91,15 +91,12 @@ impl Outlet {
     /// What may be sent once this one is, ready to be begun: so one write ends the one and begins the other.
     async fn behind(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Going> {
         let next = self.take_behind(position, conduct, stop)?;
-        let delivery = self.load(next).await;
-        let ready = delivery.and_then(|delivery| {
-            let (outbound, body) = outbound(&delivery)?;
-            Some(Going { position: next, delivery, body, outbound })
-        });
-        let Some(mut going) = ready else {
+        let delivery = self.load(next).await?;
+        let Some((outbound, body)) = outbound(&delivery) else {
             self.put_back(next);
             return None;
         };
+        let mut going = Going { position: next, delivery, body, outbound };
         if self.prepare(&mut going, conduct).await.is_err() {
             self.put_back(next);
             return None;
@@ -127,7 +124,13 @@ impl Outlet {
     /// Keeps what came for deliveries whose attempts had ended, each with its own. A store that cannot write costs
     /// the note, and nothing else.
     async fn keep_late(&self, conduct: &Conduct) {
-        for answer in conduct.opened().map(Destination::overheard).unwrap_or_default() {
+        let heard = || conduct.opened().map(Destination::overheard).unwrap_or_default();
+        let heard = catch_unwind(AssertUnwindSafe(heard)).unwrap_or_else(|panic| {
+            let why = pace::words(panic.as_ref());
+            tracing::error!(channel = %self.channel, destination = %self.name, why, "a bug cut a look for late answers");
+            Vec::new()
+        });
+        for answer in heard {
             let delivery = answer.delivery.0;
             if answer.response.body.is_some() {
                 tracing::info!(channel = %self.channel, destination = %self.name, delivery, "a late answer came");
@@ -162,8 +165,9 @@ impl Outlet {
             Verdict::Sent(_) => self.behind(position, conduct, stop).await,
             _ => None,
         };
-        let received = delivery.message.received;
-        self.settle(position, (verdict, tally, next), received, (conduct, stop)).await
+        let (received, behind) = (delivery.message.received, next.as_ref().map(|next| next.position));
+        let settled = pin!(self.settle(position, (verdict, tally, next), received, (conduct, stop)));
+        self.guarded_with(behind, stop, settled).await
     }
 
     fn judged(
@@ -317,6 +321,17 @@ impl Outlet {
         }
     }
 
+    /// There is nothing to send: its message's bytes are not there. A person may send it again with others.
+    async fn give_up_hollow(&self, position: Position, delivery: &Delivery, stop: &Stop) {
+        let why = "the bytes of its message are no longer kept".to_owned();
+        let mut tally = delivery.tally.clone();
+        tally.why = Some(why.clone());
+        let end = AttemptEnd::GivenUp { why, response: None };
+        if self.write_end(position, (end, tally), stop).await {
+            self.ended(position, Tried::GivenUp { code: None, response: None });
+        }
+    }
+
     /// The delivery is over: its lanes go on, and so do those that waited for it.
     pub(super) fn ended(&self, position: Position, tried: Tried) {
         self.lanes().end(position, tried);
@@ -359,14 +374,17 @@ impl Outlet {
             return Some(delivery_of(&self.name, waiting, fresh));
         }
         match self.store.delivery(position.delivery).await {
-            Ok(Some(delivery)) => Some(delivery),
+            Ok(Some(delivery)) => {
+                self.has_loaded(position);
+                Some(delivery)
+            }
             Ok(None) => {
                 tracing::warn!(channel = %self.channel, destination = %self.name, "a waiting delivery is not in the store");
-                self.lanes().end(position, Tried::Dropped);
+                self.ended(position, Tried::Dropped);
                 None
             }
             Err(error) => {
-                tracing::warn!(channel = %self.channel, destination = %self.name, delivery = position.delivery.0, %error, "a waiting delivery cannot be read; will try again");
+                self.cannot_load(position, &error);
                 None
             }
         }

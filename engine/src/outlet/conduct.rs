@@ -1,6 +1,7 @@
 //! How an outlet behaves in the version of the channel now in force.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -9,7 +10,7 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     Destination, Jitter, OnNack, Opening, Order, OutletPlan, Retry, Script, SendError, Tally, WhenUnsure,
-    pace::Pace,
+    pace::{self, Pace},
 };
 
 pub(crate) struct Conduct {
@@ -63,7 +64,12 @@ impl Conduct {
     }
 
     pub(crate) fn closed_for(&self, now: SystemTime) -> Duration {
-        self.plan.hours.as_ref().map_or(Duration::ZERO, |hours| (hours.0)(now))
+        let Some(hours) = &self.plan.hours else { return Duration::ZERO };
+        catch_unwind(AssertUnwindSafe(|| (hours.0)(now))).unwrap_or_else(|panic| {
+            let why = pace::words(panic.as_ref());
+            tracing::error!(destination = %self.plan.name, why, "a bug cut a look at the hours: nothing is sent for a minute");
+            Duration::from_mins(1)
+        })
     }
 
     /// When `rate:` allows the next send, if not now.

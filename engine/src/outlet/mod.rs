@@ -3,6 +3,7 @@
 mod attempt;
 mod conduct;
 mod follow;
+mod guard;
 mod lanes;
 mod person;
 mod reading;
@@ -10,6 +11,7 @@ mod verdict;
 mod view;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +19,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::FutureExt;
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -31,6 +34,7 @@ use crate::{
     Waiting,
     arrivals::Arrivals,
     outlet::lanes::{Lanes, Until, Watcher},
+    pace,
 };
 
 /// How many fresh payloads an outlet keeps in memory; the rest is read back from the store.
@@ -53,6 +57,8 @@ pub(crate) struct Outlet {
     still: tokio::sync::Mutex<()>,
     /// There is something to read, and room for it.
     more: Notify,
+    /// How often in a row the queue could not be read, and why.
+    blind: Mutex<Option<(u32, String)>>,
     /// `None`: the channel's file names it no more; what waits is kept.
     conduct: RwLock<Option<Arc<Conduct>>>,
     /// Those whose `after:` names this one.
@@ -127,6 +133,7 @@ impl Outlet {
             lanes: Mutex::new(lanes),
             still: tokio::sync::Mutex::default(),
             more: Notify::new(),
+            blind: Mutex::default(),
             conduct: RwLock::default(),
             followers: RwLock::default(),
             held: AtomicBool::new(false),
@@ -207,8 +214,13 @@ impl Outlet {
     }
 
     async fn send_all(&self, worker: usize, stop: &Stop) {
-        while let Some((position, conduct)) = self.next(worker, stop).await {
-            self.attempt(position, &conduct, stop).await;
+        loop {
+            match AssertUnwindSafe(self.next(worker, stop)).catch_unwind().await {
+                // Apart: a worker with nothing to do holds no room for an attempt.
+                Ok(Some((position, conduct))) => Box::pin(self.attempt(position, &conduct, stop)).await,
+                Ok(None) => return,
+                Err(panic) => self.worker_broke(&pace::words(panic.as_ref()), stop).await,
+            }
         }
     }
 

@@ -1,11 +1,12 @@
 //! Reads a queue from the store, as far as memory has room for it.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::{Outlet, STORE_PAUSE, Tried, lanes::Wish};
-use crate::{DeliveryId, Extent, MessageId, Position, Stop, StoreError, Waiting};
+use crate::{DeliveryId, Extent, MessageId, Position, Stop, StoreError, Waiting, pace};
 
 /// How many deliveries of one message are read at once.
 const PARTS: usize = 100;
@@ -23,7 +24,16 @@ enum Look {
 impl Outlet {
     /// Reads the front of the queue, and how long it is; looks up what became of the attempts that a stop has cut.
     /// While nobody sends.
-    pub(crate) async fn refill(&self) -> Result<(), StoreError> {
+    ///
+    /// Where it cannot be read, says how long to wait.
+    pub(crate) async fn refill(&self) -> Result<(), Duration> {
+        self.refilled().await.map_err(|error| self.cannot_read_queue(&error))?;
+        self.has_read_queue();
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    async fn refilled(&self) -> Result<(), StoreError> {
         {
             let _still = self.still.lock().await;
             let cut = self.lanes().busy();
@@ -35,9 +45,7 @@ impl Outlet {
                 self.lanes().count(extent);
             }
         }
-        self.read_page().await?;
-        self.wake.notify_one();
-        Ok(())
+        self.read_page().await.map(drop)
     }
 
     /// Takes the deliveries of a message whose write seemed to fail.
@@ -66,14 +74,16 @@ impl Outlet {
             let moved = self.arrivals.moved();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            let (is_barred, pause) = match self.read_page().await {
-                Ok(Look::Read) => continue,
+            let read = AssertUnwindSafe(self.read_page()).catch_unwind().await;
+            let read = read.unwrap_or_else(|panic| Err(StoreError(pace::words(panic.as_ref()))));
+            let (is_barred, pause) = match read {
+                Ok(Look::Read) => {
+                    self.has_read_queue();
+                    continue;
+                }
                 Ok(Look::Nothing) => (false, Duration::from_hours(1)),
                 Ok(Look::Barred) => (true, Duration::from_hours(1)),
-                Err(error) => {
-                    tracing::warn!(channel = %self.channel, destination = %self.name, %error, "cannot read the queue; will try again");
-                    (false, STORE_PAUSE)
-                }
+                Err(error) => (false, self.cannot_read_queue(&error)),
             };
             tokio::select! {
                 () = self.more.notified() => {}
@@ -136,7 +146,7 @@ impl Outlet {
     }
 
     /// Takes up again what a worker had when it was cut.
-    async fn look_up(&self, position: Position) -> Result<(), StoreError> {
+    pub(super) async fn look_up(&self, position: Position) -> Result<(), StoreError> {
         if let Some(waiting) = self.in_store(position).await? {
             self.lanes().renew(waiting);
             return Ok(());

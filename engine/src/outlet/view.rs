@@ -18,6 +18,8 @@ pub struct OutletView {
     /// How long the oldest has been waiting since its message was received.
     pub oldest_seconds: Option<f64>,
     pub head: Option<HeadView>,
+    /// Why nothing can be said of what waits: its queue cannot be read.
+    pub trouble: Option<String>,
 }
 
 /// The delivery that goes next, or that holds the others up.
@@ -35,11 +37,13 @@ pub struct HeadView {
 impl Outlet {
     pub(crate) fn view(&self) -> OutletView {
         let conduct = self.conduct();
+        let trouble = self.blindness();
         let lanes = self.lanes();
         let shown = lanes.stopped().or_else(|| lanes.head());
         let state = match (&conduct, shown) {
             (None, _) => "detached",
             _ if self.is_held() => "held",
+            _ if trouble.is_some() => "stopped",
             (_, None) if lanes.depth() == 0 => "idle",
             (_, None) => "waiting",
             (_, Some(entry)) if entry.is_stopped() => "stopped",
@@ -51,6 +55,7 @@ impl Outlet {
         OutletView {
             name: self.name.clone(),
             state,
+            trouble,
             depth: lanes.depth(),
             oldest_seconds: lanes.head().map(|entry| age(entry.waiting.received)),
             head: shown.map(|entry| HeadView {

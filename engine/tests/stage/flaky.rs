@@ -50,6 +50,17 @@ struct State {
     caught: Option<&'static str>,
     dead: bool,
     in_one_write: bool,
+    panics: Option<(&'static str, When)>,
+    sight: Sight,
+}
+
+/// What can be read of the deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    Clear,
+    Blind,
+    /// Everything but their bytes.
+    Hollow,
 }
 
 impl Flaky {
@@ -60,6 +71,8 @@ impl Flaky {
             caught: None,
             dead: false,
             in_one_write: false,
+            panics: None,
+            sight: Sight::Clear,
         });
         Self { memory, news, state, door: watch::Sender::new(true), ahead: Mutex::default() }
     }
@@ -92,6 +105,29 @@ impl Flaky {
         let mut state = self.state.lock().unwrap();
         let next = state.writes.len() as u32 + 1;
         state.fault = Fault::From(next, when);
+    }
+
+    /// The next write of this name panics, before or after it took effect.
+    pub fn panic_at(&self, write: &'static str, when: When) {
+        self.state.lock().unwrap().panics = Some((write, when));
+    }
+
+    /// How deliveries and queues can be read from here on.
+    pub fn sees(&self, sight: Sight) {
+        self.state.lock().unwrap().sight = sight;
+        self.news.tell();
+    }
+
+    fn sight(&self) -> Sight {
+        self.state.lock().unwrap().sight
+    }
+
+    fn panics(&self, write: &'static str, when: When) {
+        let is_told = {
+            let mut state = self.state.lock().unwrap();
+            state.panics.take_if(|panics| *panics == (write, when)).is_some()
+        };
+        assert!(!is_told, "the store was told to panic");
     }
 
     /// Every write of this name fails, until [`Self::mend`].
@@ -137,13 +173,19 @@ impl Flaky {
         if fate == Some(When::Before) || self.state.lock().unwrap().dead {
             return Err(broken());
         }
+        self.panics(name, When::Before);
         let done = work.await;
         self.news.tell();
+        self.panics(name, When::After);
         if fate == Some(When::After) { done.and(Err(broken())) } else { done }
     }
 
     async fn read<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         if self.state.lock().unwrap().dead { Err(broken()) } else { work.await }
+    }
+
+    fn can_see(&self) -> Result<(), StoreError> {
+        if self.sight() == Sight::Blind { Err(broken()) } else { Ok(()) }
     }
 
     fn enter(&self, name: &'static str) -> (Option<When>, bool) {
@@ -256,6 +298,7 @@ impl Store for Flaky {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Waiting>, StoreError> {
+        self.can_see()?;
         let is_slow = self.read_ahead() != ReadAhead::default();
         // As a real store does, it lets others go on meanwhile.
         if is_slow {
@@ -273,7 +316,10 @@ impl Store for Flaky {
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        self.read(self.memory.delivery(id)).await
+        self.can_see()?;
+        let is_hollow = self.sight() == Sight::Hollow;
+        let delivery = self.read(self.memory.delivery(id)).await?;
+        Ok(delivery.map(|delivery| if is_hollow { Delivery { body: None, ..delivery } } else { delivery }))
     }
 
     async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError> {

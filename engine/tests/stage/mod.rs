@@ -24,7 +24,7 @@ use engine::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub use flaky::{Fault, Flaky, When};
+pub use flaky::{Fault, Flaky, Sight, When};
 pub use peer::{Answer, Peer, PeerSettings, Sent, text};
 pub use steps::Steps;
 

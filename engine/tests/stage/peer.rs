@@ -63,6 +63,7 @@ struct State {
     underway: usize,
     most_at_once: usize,
     late: Vec<LateAnswer>,
+    panics_overhearing: bool,
 }
 
 impl Peer {
@@ -97,6 +98,11 @@ impl Peer {
     pub fn answers_late(&self, delivery: DeliveryId, body: &str) {
         let response = Response { body: Some(body.to_owned().into()), ..Response::default() };
         self.state.lock().unwrap().late.push(LateAnswer { delivery, response });
+    }
+
+    /// The next look for late answers panics.
+    pub fn panic_overhearing(&self) {
+        self.state.lock().unwrap().panics_overhearing = true;
     }
 
     /// Every attempt, in order.
@@ -201,6 +207,8 @@ impl Destination for Link {
     }
 
     fn overheard(&self) -> Vec<LateAnswer> {
+        let is_told = std::mem::take(&mut self.0.state.lock().unwrap().panics_overhearing);
+        assert!(!is_told, "told to panic over a late answer");
         std::mem::take(&mut self.0.state.lock().unwrap().late)
     }
 }

@@ -71,6 +71,9 @@ pub(crate) struct DestinationStatus {
     #[serde(default)]
     pub(crate) unsettled: BTreeMap<String, u64>,
     pub(crate) head: Option<Head>,
+    /// Why nothing can be said of what waits: its queue cannot be read.
+    #[serde(default)]
+    pub(crate) trouble: Option<String>,
 }
 
 /// The delivery that goes next, or that holds the others up.
@@ -228,6 +231,7 @@ impl DestinationStatus {
             oldest_seconds: view.oldest_seconds,
             unsettled: ours.map(|one| (one.state.to_owned(), one.number)).collect(),
             head: view.head.as_ref().map(Head::of),
+            trouble: view.trouble.clone(),
         }
     }
 
@@ -242,6 +246,9 @@ impl DestinationStatus {
     }
 
     pub(crate) fn head_words(&self) -> String {
+        if let Some(trouble) = &self.trouble {
+            return trouble.clone();
+        }
         let Some(head) = &self.head else { return String::new() };
         let mut words = head.why.clone().unwrap_or_default();
         if let Some(seconds) = head.next_try_seconds {

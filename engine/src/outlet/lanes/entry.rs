@@ -2,7 +2,7 @@
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::super::{Fresh, Tried};
+use super::super::{Fresh, Tried, guard::UNREADABLE};
 use crate::Waiting;
 
 pub(in crate::outlet) struct Entry {
@@ -16,6 +16,8 @@ pub(in crate::outlet) struct Entry {
     pub(super) is_last_try: bool,
     /// The delivery it follows waits in its own queue: so does this one.
     pub(super) leader_waits: bool,
+    /// How often in a row it could not be read.
+    pub(super) unread: u32,
 }
 
 /// Somebody who waits for news of a delivery.
@@ -55,7 +57,7 @@ impl Entry {
     ) -> Self {
         let state = if waiting.tally.stopped { State::Stopped } else { State::Waits };
         let fresh = fresh.map(Box::new);
-        Self { waiting, fresh, state, lanes, watcher, is_last_try: false, leader_waits: false }
+        Self { waiting, fresh, state, lanes, watcher, is_last_try: false, leader_waits: false, unread: 0 }
     }
 
     pub(super) fn tell(&mut self, tried: Tried) {
@@ -93,7 +95,7 @@ impl Entry {
     }
 
     pub(in crate::outlet) fn is_stopped(&self) -> bool {
-        self.state == State::Stopped
+        self.state == State::Stopped || self.unread >= UNREADABLE
     }
 
     pub(in crate::outlet) fn is_busy(&self) -> bool {

@@ -85,9 +85,9 @@ impl Lanes {
         self.entries.values().next()
     }
 
-    /// The first that waits for a person, if one does.
+    /// The first that waits for a person, or cannot be read, if one does.
     pub(super) fn stopped(&self) -> Option<&Entry> {
-        self.entries.values().find(|entry| entry.state == State::Stopped)
+        self.entries.values().find(|entry| entry.is_stopped())
     }
 
     pub(super) fn has_ready(&self) -> bool {
@@ -217,6 +217,19 @@ impl Lanes {
             entry.waiting.state = crate::DeliveryState::Waiting;
             entry.waiting.tally = tally;
         }
+    }
+
+    /// It could not be read; says how often that was so in a row. `why` is for people alone.
+    pub(super) fn cannot_be_read(&mut self, position: &Position, why: String) -> u32 {
+        let Some(entry) = self.entries.get_mut(position) else { return 0 };
+        entry.waiting.tally.why = Some(why);
+        entry.unread += 1;
+        entry.unread
+    }
+
+    /// It was read; says how often it could not be before.
+    pub(super) fn can_be_read(&mut self, position: &Position) -> u32 {
+        self.entries.get_mut(position).map_or(0, |entry| std::mem::take(&mut entry.unread))
     }
 
     /// The delivery has ended: its lanes go on.
