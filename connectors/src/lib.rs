@@ -12,6 +12,7 @@ pub mod mllp;
 mod secret;
 pub mod setting;
 pub mod tls;
+mod web;
 mod wire;
 
 pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};

@@ -1,8 +1,6 @@
 //! HTTP and HTTPS: requests that carry messages to a server, and a server that takes them.
 
-mod content;
 mod destination;
-mod place;
 mod source;
 
 use engine::{Reply, ReplyWords};

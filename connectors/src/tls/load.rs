@@ -16,7 +16,7 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The first private key of a file.
-pub(super) fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+pub(crate) fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(&read(file)?)
         .map_err(|_| format!("`{}` holds no private key in PEM (one without a password)", file.display()))
 }

@@ -1,15 +1,8 @@
 //! Carries each message to a server in a request of its own.
 
-mod auth;
-mod draft;
-mod link;
-mod meaning;
-mod proxy;
 mod send;
-mod server;
-mod token;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 use engine::{Checks, Destination, DestinationSettings, Doubt, OpenError, Opening};
@@ -18,24 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use self::{
-    auth::{Auth, Credentials},
-    draft::Draft,
-    meaning::Statuses,
-    proxy::Proxy,
-    send::Sender,
-    server::{Patience, Server},
-    token::Tokens,
-};
-use super::place::{Origin, Scheme, has_expression};
+use self::send::Sender;
 use crate::{
     Examine,
     setting::{Period, Size},
-    tls::{Side, Tls},
+    tls::Tls,
+    web::{Access, Auth, Draft, Proxy, TRY, meaning::Statuses, place::has_expression},
 };
-
-/// How long a server that is only tried may take to pick up.
-const TRY: Duration = Duration::from_secs(5);
 
 /// Headers that the connection itself writes.
 const OURS: [&str; 6] =
@@ -154,28 +136,15 @@ fn keep_alive() -> Period {
 
 impl Examine for Settings {
     fn examine(&self, root: &Path, checks: &mut Checks<'_>) {
-        if let Some(tls) = &self.tls {
-            tls.examine(Side::Connects, root, "tls", checks);
-        }
+        self.access().examine(root, checks);
     }
 }
 
 #[async_trait]
 impl DestinationSettings for Settings {
     fn check(&self, checks: &mut Checks<'_>) {
-        self.check_place(checks);
+        self.access().check(checks);
         self.check_headers(checks);
-        if let Some(auth) = &self.auth {
-            auth.check(checks);
-        }
-        if let Some(tls) = &self.tls {
-            tls.check(Side::Connects, "tls", checks);
-        }
-        for (name, period) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
-            if period.0.is_zero() {
-                checks.error("period-too-short", name, "no attempt could succeed");
-            }
-        }
     }
 
     /// A POST that may have arrived is for a person to decide; by HTTP's own word the others may be repeated.
@@ -191,22 +160,21 @@ impl DestinationSettings for Settings {
 
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
         let sender = self.sender(opening)?;
-        sender.reach(Instant::now() + TRY).await.map_err(OpenError::new)
+        sender.client.reach(Instant::now() + TRY).await.map_err(OpenError::new)
     }
 }
 
 impl Settings {
-    fn check_place(&self, checks: &mut Checks<'_>) {
-        match Origin::of(&self.url) {
-            Ok(origin) if origin.scheme == Scheme::Plain && self.tls.is_some() => {
-                let why = "only means something where `url` begins with `https://`";
-                checks.error("unused-field", "tls", why);
-            }
-            Ok(_) => {}
-            Err(why) => checks.error("wrong-value", "url", why),
-        }
-        if self.proxy.as_ref().is_some_and(|proxy| proxy.user.is_none() && proxy.password.is_some()) {
-            checks.error("missing-field", "proxy", "a `password` needs its `user`");
+    fn access(&self) -> Access<'_> {
+        Access {
+            url: ("url", &self.url),
+            auth: self.auth.as_ref(),
+            tls: self.tls.as_ref(),
+            proxy: self.proxy.as_ref(),
+            timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+            idle: self.idle,
+            keep_alive: self.keep_alive,
         }
     }
 
@@ -229,19 +197,9 @@ impl Settings {
     }
 
     fn sender(&self, opening: &Opening) -> Result<Sender, OpenError> {
-        let failed = |why: String| OpenError::new(format!("cannot send by HTTP: {why}"));
-        let patience =
-            Patience { connecting: self.connect_timeout.0, idle: self.idle.0, keep_alive: self.keep_alive.0 };
-        let tls = self.tls.clone().unwrap_or_default();
-        let tls = (&tls, opening.root.as_path());
-        let origin = Origin::of(&self.url).map_err(|why| failed(format!("`url` {why}")))?;
-        let server = Server::new(origin, tls, self.proxy.clone(), patience).map_err(failed)?;
-        let auth = self.auth.clone().unwrap_or_default();
-        let tokens =
-            auth.oauth2.as_ref().map(|oauth2| Tokens::new(oauth2, tls, self.proxy.clone(), patience));
-        let tokens = tokens.transpose().map_err(failed)?;
-        let credentials = Credentials::new(&auth, tokens).map_err(failed)?;
-        Ok(Sender { settings: self.clone(), server, credentials })
+        let client = self.access().client(&opening.root, self.max_size.0);
+        let client = client.map_err(|why| OpenError::new(format!("cannot send by HTTP: {why}")))?;
+        Ok(Sender { settings: self.clone(), client })
     }
 
     /// Whether a setting was written for one message and stands here for all.

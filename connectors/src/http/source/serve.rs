@@ -37,7 +37,7 @@ use super::{
 use crate::{
     crowd::Seat,
     door::Guest,
-    http::content::{self, Packed},
+    web::content::{self, Packed},
     wire::Wire,
 };
 

@@ -15,7 +15,7 @@ use hyper::{
 };
 use serde_json::json;
 
-use crate::http::content::usual_type;
+use crate::web::content::usual_type;
 
 /// How long a sender is asked to wait when we can take nothing, in seconds.
 const PAUSE: &str = "10";

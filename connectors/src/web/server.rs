@@ -21,9 +21,9 @@ use super::{
     proxy::Proxy,
 };
 use crate::{
-    http::place::{Origin, Scheme},
     secret::Secret,
     tls::{self, Tls},
+    web::place::{Origin, Scheme},
     wire::{self, Wire},
 };
 
@@ -31,8 +31,8 @@ use crate::{
 const LONGEST_HEAD: u64 = 16 * 1024;
 
 /// A server, and how it is reached.
-pub(super) struct Server {
-    pub(super) origin: Origin,
+pub(crate) struct Server {
+    pub(crate) origin: Origin,
     proxy: Option<Proxy>,
     tls: Option<tls::Connector>,
     patience: Patience,
@@ -42,14 +42,14 @@ pub(super) struct Server {
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    pub(super) connecting: Duration,
-    pub(super) idle: Duration,
-    pub(super) keep_alive: Duration,
+pub(crate) struct Patience {
+    pub(crate) connecting: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) keep_alive: Duration,
 }
 
 impl Server {
-    pub(super) fn new(
+    pub(crate) fn new(
         origin: Origin,
         (tls, root): (&Tls, &Path),
         proxy: Option<Proxy>,
@@ -63,7 +63,7 @@ impl Server {
     }
 
     /// Asks over a kept connection, else over a new one. A kept one that took nothing is opened anew.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         draft: &Draft,
         most: usize,
@@ -85,7 +85,7 @@ impl Server {
     }
 
     /// Whether the server picks up, and where there is TLS lets us in; the connection is closed at once.
-    pub(super) async fn reach(&self, deadline: Instant) -> Result<(), String> {
+    pub(crate) async fn reach(&self, deadline: Instant) -> Result<(), String> {
         let mut wire = self.call(deadline).await?;
         if self.tls.is_some() { wire::is_let_in(&mut wire).await } else { Ok(()) }
     }

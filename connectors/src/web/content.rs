@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use hyper::{HeaderMap, header};
 
 /// What a body looks like, in the words of `Content-Type`.
-pub(super) fn usual_type(body: &[u8]) -> &'static str {
+pub(crate) fn usual_type(body: &[u8]) -> &'static str {
     let begins = |start: &[u8]| body.trim_ascii_start().starts_with(start);
     if [b"MSH", b"FHS", b"BHS"].iter().any(|segment| begins(*segment)) {
         "application/hl7-v2"
@@ -24,7 +24,7 @@ pub(super) fn usual_type(body: &[u8]) -> &'static str {
 
 /// Why a body cannot be unpacked.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Packed {
+pub(crate) enum Packed {
     /// In a way that is not known here.
     Unknown,
     /// It is broken.
@@ -34,7 +34,7 @@ pub(super) enum Packed {
 }
 
 /// A body as it was before its sender packed it, no longer than `most` bytes.
-pub(super) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Packed> {
+pub(crate) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Packed> {
     let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(body) };
     match encoding.as_bytes().to_ascii_lowercase().as_slice() {
         b"" | b"identity" => Ok(body),

@@ -1,5 +1,7 @@
 //! Who we are to a server: a password, a key, a token.
 
+use std::path::Path;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use engine::{Checks, SendError};
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -17,7 +19,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Auth {
+pub(crate) struct Auth {
     /// A user and a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Basic")]
@@ -38,18 +40,18 @@ pub(super) struct Auth {
     #[schemars(with = "Key")]
     query: Option<Key>,
 
-    /// Tokens of an authorization server (OAuth 2 client credentials), fetched when they are needed, kept until they
-    /// expire, and fetched once more where the server answers 401.
+    /// Tokens of an authorization server (OAuth 2 client credentials; SMART backend services with `key`), fetched when
+    /// they are needed, kept until they expire, and fetched once more where the server answers 401.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "token::Settings")]
-    pub(super) oauth2: Option<token::Settings>,
+    pub(crate) oauth2: Option<token::Settings>,
 }
 
 /// A user and a password.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Basic {
+pub(crate) struct Basic {
     /// The user's name.
     user: String,
     /// The password.
@@ -60,7 +62,7 @@ pub(super) struct Basic {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// What the key is called: `X-Api-Key`.
     name: String,
     /// The key itself.
@@ -68,7 +70,7 @@ pub(super) struct Key {
 }
 
 impl Auth {
-    pub(super) fn check(&self, checks: &mut Checks<'_>) {
+    pub(crate) fn check(&self, checks: &mut Checks<'_>) {
         let given = [
             ("basic", self.basic.is_some()),
             ("bearer", self.bearer.is_some()),
@@ -98,14 +100,20 @@ impl Auth {
         }
     }
 
+    pub(crate) fn examine(&self, root: &Path, checks: &mut Checks<'_>) {
+        if let Some(oauth2) = &self.oauth2 {
+            oauth2.examine(root, checks);
+        }
+    }
+
     /// The header that carries a secret of ours, beside `Authorization`.
-    pub(super) fn header_name(&self) -> Option<&str> {
+    pub(crate) fn header_name(&self) -> Option<&str> {
         self.header.as_ref().map(|key| key.name.as_str())
     }
 }
 
 /// What proves who we are, as a request carries it.
-pub(super) enum Credentials {
+pub(crate) enum Credentials {
     None,
     Header(HeaderName, HeaderValue),
     Query(String, Secret),
@@ -114,7 +122,7 @@ pub(super) enum Credentials {
 
 impl Credentials {
     /// `tokens` are those of `auth.oauth2`.
-    pub(super) fn new(auth: &Auth, tokens: Option<Tokens>) -> Result<Self, String> {
+    pub(crate) fn new(auth: &Auth, tokens: Option<Tokens>) -> Result<Self, String> {
         if let Some(tokens) = tokens {
             return Ok(Self::Tokens(Box::new(tokens)));
         }
@@ -134,7 +142,7 @@ impl Credentials {
     }
 
     /// The parameter of the query, where the key stands there.
-    pub(super) fn parameter(&self) -> Option<(&str, &str)> {
+    pub(crate) fn parameter(&self) -> Option<(&str, &str)> {
         match self {
             Self::Query(name, key) => Some((name, key.reveal())),
             _ => None,
@@ -142,7 +150,7 @@ impl Credentials {
     }
 
     /// Says in the request who we are.
-    pub(super) async fn sign(&self, draft: &mut Draft, deadline: Instant) -> Result<(), SendError> {
+    pub(crate) async fn sign(&self, draft: &mut Draft, deadline: Instant) -> Result<(), SendError> {
         match self {
             Self::None | Self::Query(..) => {}
             Self::Header(name, value) => {
@@ -156,7 +164,7 @@ impl Credentials {
     }
 
     /// The server would not believe us: whether we can say it anew.
-    pub(super) fn renew(&self, refused: &Draft) -> bool {
+    pub(crate) fn renew(&self, refused: &Draft) -> bool {
         match self {
             Self::Tokens(tokens) => tokens.forget(refused.headers.get(AUTHORIZATION)),
             Self::None | Self::Header(..) | Self::Query(..) => false,
@@ -164,14 +172,14 @@ impl Credentials {
     }
 }
 
-pub(super) fn basic(user: &str, password: &Secret) -> HeaderValue {
+pub(crate) fn basic(user: &str, password: &Secret) -> HeaderValue {
     let both = BASE64_STANDARD.encode(format!("{user}:{}", password.reveal()));
     let mut value = HeaderValue::from_str(&format!("Basic {both}")).expect("base64 is visible ASCII");
     value.set_sensitive(true);
     value
 }
 
-pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, String> {
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, String> {
     secret_value(&format!("Bearer {}", token.reveal()))
 }
 

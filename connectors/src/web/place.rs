@@ -6,13 +6,13 @@ use crate::setting::Address;
 
 /// One server, as both sides of a connection know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) scheme: Scheme,
-    pub(super) address: Address,
+pub(crate) struct Origin {
+    pub(crate) scheme: Scheme,
+    pub(crate) address: Address,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(crate) enum Scheme {
     Plain,
     Tls,
 }
@@ -29,7 +29,7 @@ impl Scheme {
 impl Origin {
     /// The server of a setting, whose path and query may still hold expressions. Its host may not: where messages
     /// and credentials go is for the channel to say, never for a message.
-    pub(super) fn of(written: &str) -> Result<Self, String> {
+    pub(crate) fn of(written: &str) -> Result<Self, String> {
         if has_expression(written) && !ends_its_host(fixed(written)) {
             return Err("the host cannot be made of the message: only what comes after it can".to_owned());
         }
@@ -42,7 +42,7 @@ impl Origin {
     }
 
     /// The server of a whole URL; `None` where it is not HTTP.
-    pub(super) fn of_url(url: &Url) -> Option<Self> {
+    pub(crate) fn of_url(url: &Url) -> Option<Self> {
         let scheme = match url.scheme() {
             "http" => Scheme::Plain,
             "https" => Scheme::Tls,
@@ -54,14 +54,14 @@ impl Origin {
     }
 
     /// The name in `Host:`, with the port where it is not the usual one.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         let whole = self.address.to_string();
         let usual = format!(":{}", self.scheme.usual_port());
         whole.strip_suffix(&usual).map_or(whole.clone(), str::to_owned)
     }
 
     /// What every URL of this server begins with.
-    pub(super) fn beginning(&self) -> String {
+    pub(crate) fn beginning(&self) -> String {
         let name = match self.scheme {
             Scheme::Plain => "http",
             Scheme::Tls => "https",
@@ -71,12 +71,12 @@ impl Origin {
 }
 
 /// Whether a text still holds an expression.
-pub(super) fn has_expression(text: &str) -> bool {
+pub(crate) fn has_expression(text: &str) -> bool {
     text.contains("${")
 }
 
 /// Path and query of an endpoint, with these parameters added to the query. What no URL may hold is encoded.
-pub(super) fn target<'p>(
+pub(crate) fn target<'p>(
     text: &str,
     parameters: impl Iterator<Item = (&'p str, &'p str)>,
 ) -> Result<String, String> {
@@ -89,7 +89,7 @@ pub(super) fn target<'p>(
 }
 
 /// Path and query of a URL.
-pub(super) fn of_url(url: &Url) -> String {
+pub(crate) fn of_url(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),

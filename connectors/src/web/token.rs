@@ -1,7 +1,7 @@
 //! Tokens of an authorization server (OAuth 2, client credentials): fetched when needed, kept until they expire.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
 
 use super::{
+    assertion::{self, Signer},
     auth::{basic, bearer},
     draft::Draft,
     link::{Answer, AnswerBody},
@@ -25,9 +26,9 @@ use super::{
     server::{Patience, Server},
 };
 use crate::{
-    http::place::{self, Origin},
     secret::Secret,
     tls::Tls,
+    web::place::{self, Origin},
 };
 
 /// So long before it expires a token is not used any more.
@@ -43,7 +44,7 @@ const LONGEST: usize = 256 * 1024;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The token endpoint of the authorization server.
     #[schemars(example = "https://login.example.org/oauth2/token")]
     token_url: String,
@@ -51,8 +52,21 @@ pub(super) struct Settings {
     /// Who we are there.
     client_id: String,
 
-    /// The secret of `client_id`.
-    client_secret: Secret,
+    /// The secret of `client_id`; or else `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Secret")]
+    client_secret: Option<Secret>,
+
+    /// The private key (PEM) that proves who we are, as SMART backend services do: each request for a token bears one that
+    /// we sign, by RS384 with an RSA key, by ES384 with one on the curve P-384.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "keys/relais.pem")]
+    key: Option<PathBuf>,
+
+    /// What the authorization server calls our `key`: `kid` in the key set that it has of us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = "relais-2026")]
+    key_id: Option<String>,
 
     /// What the token is asked for, words with blanks between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,9 +94,33 @@ enum Stand {
 }
 
 impl Settings {
-    pub(super) fn check(&self, checks: &mut Checks<'_>) {
+    pub(crate) fn check(&self, checks: &mut Checks<'_>) {
         if let Err(why) = self.place() {
             checks.error("wrong-value", "auth.oauth2.token_url", why);
+        }
+        match (&self.client_secret, &self.key) {
+            (None, None) => {
+                checks.error("missing-field", "auth.oauth2", "needs a `client_secret` or a `key`");
+            }
+            (Some(_), Some(_)) => {
+                let why = "`key` and `client_secret` exclude each other";
+                checks.error("conflicting-fields", "auth.oauth2.key", why);
+            }
+            (None, Some(_)) if self.credentials == Stand::Body => {
+                let why = "only means something with a `client_secret`";
+                checks.error("unused-field", "auth.oauth2.credentials", why);
+            }
+            (None, Some(_)) => {}
+            (Some(_), None) if self.key_id.is_some() => {
+                checks.error("unused-field", "auth.oauth2.key_id", "only means something with a `key`");
+            }
+            (Some(_), None) => {}
+        }
+    }
+
+    pub(crate) fn examine(&self, root: &Path, checks: &mut Checks<'_>) {
+        if let Some(Err(why)) = self.key.as_ref().map(|key| Signer::read(&root.join(key))) {
+            checks.error("file-unreadable", "auth.oauth2.key", why);
         }
     }
 
@@ -94,40 +132,51 @@ impl Settings {
         Ok((origin, place::target(&self.token_url, std::iter::empty())?))
     }
 
-    fn form(&self) -> Bytes {
+    fn form(&self, assertion: Option<&str>) -> Bytes {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         let optional = [("scope", &self.scope), ("audience", &self.audience)];
         for (name, value) in optional {
             form.extend_pairs(value.iter().map(|value| (name, value)));
         }
-        if self.credentials == Stand::Body {
+        if let Some(assertion) = assertion {
+            form.append_pair("client_assertion_type", assertion::KIND);
+            form.append_pair("client_assertion", assertion);
+        }
+        if let (Stand::Body, Some(secret)) = (self.credentials, &self.client_secret) {
             form.append_pair("client_id", &self.client_id);
-            form.append_pair("client_secret", self.client_secret.reveal());
+            form.append_pair("client_secret", secret.reveal());
         }
         form.finish().into()
     }
 
-    fn draft(&self, target: &str) -> Result<Draft, String> {
+    /// The request for a token. The key is read for each: one that was changed is in force.
+    fn draft(&self, root: &Path) -> Result<Draft, String> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if self.credentials == Stand::Header {
+        if let (Stand::Header, Some(secret)) = (self.credentials, &self.client_secret) {
             // The standard has both encoded as in a form before they are put together.
             let encoded =
                 |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let secret = Secret::from(encoded(self.client_secret.reveal()));
+            let secret = Secret::from(encoded(secret.reveal()));
             headers.insert(AUTHORIZATION, basic(&encoded(&self.client_id), &secret));
         }
+        let signed = self.key.as_ref().map(|key| {
+            let signer = Signer::read(&root.join(key))?;
+            signer.assertion(self.key_id.as_deref(), &self.client_id, &self.token_url)
+        });
+        let (_, target) = self.place()?;
         let target = target.parse().map_err(|_| "`token_url` is no URL".to_owned())?;
-        Ok(Draft { method: Method::POST, target, headers, body: self.form() })
+        Ok(Draft { method: Method::POST, target, headers, body: self.form(signed.transpose()?.as_deref()) })
     }
 }
 
 /// The tokens of one destination.
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     server: Server,
-    draft: Draft,
+    settings: Settings,
+    root: PathBuf,
     kept: Mutex<Option<Token>>,
 }
 
@@ -151,21 +200,22 @@ struct Denied {
 }
 
 impl Tokens {
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: &Settings,
         (tls, root): (&Tls, &Path),
         proxy: Option<Proxy>,
         patience: Patience,
     ) -> Result<Self, String> {
-        let (origin, target) = settings.place()?;
+        let (origin, _) = settings.place()?;
         // The name that the endpoint's certificate bears is not that of another server.
         let tls = Tls { server_name: None, ..tls.clone() };
         let server = Server::new(origin, (&tls, root), proxy, patience)?;
-        Ok(Self { server, draft: settings.draft(&target)?, kept: Mutex::default() })
+        settings.draft(root)?;
+        Ok(Self { server, settings: settings.clone(), root: root.to_owned(), kept: Mutex::default() })
     }
 
     /// A token that is still good, as `Authorization` has it.
-    pub(super) async fn current(&self, deadline: Instant) -> Result<HeaderValue, SendError> {
+    pub(crate) async fn current(&self, deadline: Instant) -> Result<HeaderValue, SendError> {
         if let Some(token) = self.lock().as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(token.header.clone());
         }
@@ -178,7 +228,7 @@ impl Tokens {
     }
 
     /// Lets go of a token that the server does not take; another may have been fetched already.
-    pub(super) fn forget(&self, refused: Option<&HeaderValue>) -> bool {
+    pub(crate) fn forget(&self, refused: Option<&HeaderValue>) -> bool {
         let mut kept = self.lock();
         if kept.as_ref().map(|token| &token.header) == refused {
             *kept = None;
@@ -187,7 +237,8 @@ impl Tokens {
     }
 
     async fn fetch(&self, deadline: Instant) -> Result<Token, String> {
-        let asked = self.server.ask(&self.draft, LONGEST, deadline).await;
+        let draft = self.settings.draft(&self.root)?;
+        let asked = self.server.ask(&draft, LONGEST, deadline).await;
         // Whether the request for a token arrived is nothing to the message, which was not sent yet.
         let answer = asked.map_err(|error| match error {
             SendError::NotDelivered { why, .. }

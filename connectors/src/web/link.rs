@@ -30,8 +30,8 @@ use tokio::{
 };
 
 use crate::{
-    http::content,
     tls,
+    web::content,
     wire::{self, Peer, Wire},
 };
 
@@ -42,7 +42,7 @@ const LONGEST_HEAD: usize = 256 * 1024;
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// An open connection.
-pub(super) struct Link {
+pub(crate) struct Link {
     asking: SendRequest<Full<Bytes>>,
     /// What reads and writes; `None` once the connection has ended.
     driver: Option<Driver>,
@@ -58,14 +58,14 @@ type Driver = Pin<Box<http1::Connection<TokioIo<Counted>, Full<Bytes>>>>;
 
 /// What a server said.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: AnswerBody,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: AnswerBody,
 }
 
 #[derive(Debug)]
-pub(super) enum AnswerBody {
+pub(crate) enum AnswerBody {
     Whole(Bytes),
     /// Longer than we take: its beginning.
     Long(Bytes),
@@ -75,7 +75,7 @@ pub(super) enum AnswerBody {
 
 /// Why no answer came, by what the server may have got.
 #[derive(Debug)]
-pub(super) enum Unanswered {
+pub(crate) enum Unanswered {
     /// No byte of the request left, or the server understood none.
     Untouched(String),
     /// Some did.
@@ -83,7 +83,7 @@ pub(super) enum Unanswered {
 }
 
 impl Link {
-    pub(super) async fn open(wire: Wire) -> Result<Self, String> {
+    pub(crate) async fn open(wire: Wire) -> Result<Self, String> {
         let socket = SockRef::from(wire.socket()).try_clone().map_err(|error| error.to_string())?;
         let tally = Arc::<Tally>::default();
         let counted = Counted { wire, tally: Arc::clone(&tally) };
@@ -97,14 +97,14 @@ impl Link {
     }
 
     /// Whether it may be asked again: it was used lately, and the server neither hung up nor spoke unasked.
-    pub(super) fn is_usable(&self, idle: Duration) -> bool {
+    pub(crate) fn is_usable(&self, idle: Duration) -> bool {
         self.driver.is_some()
             && self.used.elapsed() <= idle
             && wire::look_at(&SockRef::from(&self.socket)) == Peer::Silent
     }
 
     /// Asks, and waits for the whole answer, of whose body `most` bytes are taken.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
         most: usize,

@@ -9,17 +9,17 @@ use crate::{secret::Secret, setting::Address};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Where the proxy is.
-    pub(super) connect: Address,
+    pub(crate) connect: Address,
 
     /// Who we are to the proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
-    pub(super) user: Option<String>,
+    pub(crate) user: Option<String>,
 
     /// The password of `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Secret")]
-    pub(super) password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
 }

@@ -22,15 +22,15 @@ const UNKEPT: [header::HeaderName; 4] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(inline, with = "String", extend("pattern" = "^[1-5]([0-9][0-9]|xx)$", "examples" = ["2xx", "409"]))]
-pub(super) struct Statuses {
+pub(crate) struct Statuses {
     first: u16,
     last: u16,
 }
 
 impl Statuses {
-    pub(super) const SUCCESS: Self = Self { first: 200, last: 299 };
+    pub(crate) const SUCCESS: Self = Self { first: 200, last: 299 };
 
-    pub(super) fn holds(self, status: StatusCode) -> bool {
+    pub(crate) fn holds(self, status: StatusCode) -> bool {
         (self.first..=self.last).contains(&status.as_u16())
     }
 }
@@ -70,7 +70,7 @@ impl From<Statuses> for String {
 
 /// What a request was made of: whose fault a missing resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// The URL reads the message.
     OfThisMessage,
     /// The URL is the same for all messages.
@@ -89,7 +89,7 @@ enum Meaning {
 }
 
 /// What an answer permits.
-pub(super) fn judge(answer: Answer, success: &[Statuses], asked: Asked) -> Result<Response, SendError> {
+pub(crate) fn judge(answer: Answer, success: &[Statuses], asked: Asked) -> Result<Response, SendError> {
     let Answer { status, headers, body } = answer;
     let says = format!("the server answered {}", status.as_u16());
     if success.iter().any(|statuses| statuses.holds(status)) {
