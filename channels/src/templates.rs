@@ -21,6 +21,8 @@ const ROUTER: Shipped = ("channels/router.yaml", include_str!("../router.yaml"))
 const ADMISSIONS: Shipped = ("channels/admissions.yaml", include_str!("../admissions.yaml"));
 const ORDERS: Shipped = ("channels/orders.yaml", include_str!("../orders.yaml"));
 const WEB_ORDERS: Shipped = ("channels/web-orders.yaml", include_str!("../web-orders.yaml"));
+const PATIENTS_TO_FHIR: Shipped =
+    ("channels/patients-to-fhir.yaml", include_str!("../patients-to-fhir.yaml"));
 
 const POTASSIUM: Shipped = ("messages/potassium-high.hl7", include_str!("../../messages/potassium-high.hl7"));
 const POTASSIUM_DELIVERED: Shipped =
@@ -28,6 +30,8 @@ const POTASSIUM_DELIVERED: Shipped =
 const WITHOUT_PATIENT: Shipped =
     ("messages/result-without-patient.hl7", include_str!("../../messages/result-without-patient.hl7"));
 const ADMISSION: Shipped = ("messages/admission.hl7", include_str!("../../messages/admission.hl7"));
+const ADMISSION_IN_FHIR: Shipped =
+    ("messages/admission.fhir.json", include_str!("../../messages/admission.fhir.json"));
 const ORDER: Shipped = ("messages/order.hl7", include_str!("../../messages/order.hl7"));
 const QUERY: Shipped = ("messages/query.hl7", include_str!("../../messages/query.hl7"));
 const WEB_ORDER: Shipped = ("messages/web-order.json", include_str!("../../messages/web-order.json"));
@@ -70,6 +74,11 @@ pub fn templates() -> &'static [Template] {
                 name: "web-orders",
                 summary: "orders over HTTP, each written to a file",
                 files: project(&[WEB_ORDERS, WEB_ORDER, WEB_ORDER_WITHOUT_PATIENT]),
+            },
+            Template {
+                name: "patients-to-fhir",
+                summary: "patients of ADT messages, kept up to date on a FHIR server",
+                files: project(&[PATIENTS_TO_FHIR, ADMISSION, ADMISSION_IN_FHIR, POTASSIUM]),
             },
         ]
     })

@@ -5,6 +5,7 @@ mod connector;
 mod crowd;
 mod door;
 mod exec;
+mod fhir;
 mod file;
 mod flow;
 pub mod http;
@@ -18,8 +19,14 @@ mod wire;
 pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};
 
 /// Every connector, in the order the reference lists them.
-pub const CONNECTORS: &[Connector] =
-    &[mllp::CONNECTOR, http::CONNECTOR, file::CONNECTOR, exec::CONNECTOR, channel::CONNECTOR];
+pub const CONNECTORS: &[Connector] = &[
+    mllp::CONNECTOR,
+    http::CONNECTOR,
+    fhir::CONNECTOR,
+    file::CONNECTOR,
+    exec::CONNECTOR,
+    channel::CONNECTOR,
+];
 
 /// The connector that channels call `name`.
 pub fn find(name: &str) -> Option<&'static Connector> {

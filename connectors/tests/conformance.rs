@@ -20,6 +20,8 @@ use stage::{
 };
 use tokio::{net::TcpListener, time::timeout};
 
+const PATIENT: &str = "{\"resourceType\": \"Patient\"}";
+
 /// A connector under test: a source that runs, and destinations whose other side behaves in a known way.
 struct Rig {
     source: Option<Source>,
@@ -71,6 +73,7 @@ async fn rig(name: &str, root: &Path) -> Rig {
     match name {
         "mllp" => mllp(root).await,
         "http" => http(root).await,
+        "fhir" => fhir(root).await,
         "file" => file(root).await,
         "exec" => exec(root).await,
         "channel" => channel().await,
@@ -123,6 +126,28 @@ async fn http_behind(root: &Path, answer: Answer) -> Behind {
         peer: Some(Played::Http(web)),
         answer,
         message: outbound(message("M-1")),
+    }
+}
+
+async fn fhir(root: &Path) -> Rig {
+    let absent = json!({ "base": format!("http://{}/fhir", free_address()), "capabilities": "ignored" });
+    Rig {
+        source: None,
+        absent: Some(destination("fhir", absent, root).await),
+        refusing: Some(fhir_behind(root, Answer::Refusal).await),
+        cutting: Some(fhir_behind(root, Answer::Cut).await),
+        silent: Some(fhir_behind(root, Answer::Silence).await),
+    }
+}
+
+async fn fhir_behind(root: &Path, answer: Answer) -> Behind {
+    let web = Web::open().await;
+    let settings = json!({ "base": web.url("/fhir"), "timeout": "300ms", "capabilities": "ignored" });
+    Behind {
+        destination: destination("fhir", settings, root).await,
+        peer: Some(Played::Http(web)),
+        answer,
+        message: outbound(PATIENT),
     }
 }
 
@@ -294,7 +319,8 @@ async fn every_source_stops_within_a_second() {
 async fn who_is_not_there_is_tried_again() {
     each(async |name, rig| {
         if let Some(absent) = rig.absent {
-            let sent = absent.send(&outbound(message("M-1"))).await;
+            let body = if name == "fhir" { PATIENT.to_owned() } else { message("M-1") };
+            let sent = absent.send(&outbound(body)).await;
             assert!(matches!(sent, Err(SendError::NotDelivered { .. })), "`{name}`: {sent:?}");
         }
     })

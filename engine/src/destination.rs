@@ -85,6 +85,8 @@ pub struct Outbound {
     pub texts: Texts,
     /// Counts from 1.
     pub attempt: u32,
+    /// So many attempts in a row ended in doubt before this one.
+    pub doubts: u32,
     pub note: Option<Note>,
     /// What the attempt before noted, if it ended in doubt.
     pub previous: Option<Note>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
 mod disk;
+mod fhir;
 mod outside;
 mod peer;
 mod places;
@@ -11,6 +12,7 @@ mod relais;
 mod web;
 
 pub use disk::{SmallDisk, Strace, is_root};
+pub use fhir::{Cutting, FhirServer};
 pub use outside::{Receiving, node, python};
 pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
 pub use places::{corpus, installed};

@@ -146,18 +146,29 @@ impl Client {
         ])
     }
 
-    /// Asks; once more with a new token where the server does not take ours, and further on where it sends us on.
+    /// Asks, and takes as long an answer as the settings allow.
     pub(crate) async fn ask(
+        &self,
+        draft: Draft,
+        success: &[Statuses],
+        deadline: Instant,
+    ) -> Result<Answer, SendError> {
+        self.ask_for(draft, success, self.most, deadline).await
+    }
+
+    /// Asks; once more with a new token where the server does not take ours, and further on where it sends us on.
+    pub(crate) async fn ask_for(
         &self,
         mut draft: Draft,
         success: &[Statuses],
+        most: usize,
         deadline: Instant,
     ) -> Result<Answer, SendError> {
         let mut is_renewed = false;
         let mut turns = 0;
         loop {
             self.credentials.sign(&mut draft, deadline).await?;
-            let answer = self.server.ask(&draft, self.most, deadline).await?;
+            let answer = self.server.ask(&draft, most, deadline).await?;
             if answer.status == StatusCode::UNAUTHORIZED && !is_renewed && self.credentials.renew(&draft) {
                 is_renewed = true;
                 continue;

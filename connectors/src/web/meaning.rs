@@ -79,7 +79,7 @@ pub(crate) enum Asked {
 
 /// What a status means that is no success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(crate) enum Meaning {
     /// The endpoint takes nothing now.
     NotNow,
     /// Nobody can tell.
@@ -116,7 +116,8 @@ pub(crate) fn judge(answer: Answer, success: &[Statuses], asked: Asked) -> Resul
     }
 }
 
-fn meaning(status: StatusCode, asked: Asked) -> Meaning {
+/// What a status means that is no success.
+pub(crate) fn meaning(status: StatusCode, asked: Asked) -> Meaning {
     match status.as_u16() {
         404 | 405 if asked == Asked::OfAll => Meaning::NotNow,
         // It lives elsewhere, or speaks otherwise: nothing was taken here.
@@ -126,6 +127,15 @@ fn meaning(status: StatusCode, asked: Asked) -> Meaning {
         200..=299 | 304 | 400..=499 => Meaning::Refused,
         // Of 303 too: it was done and its outcome stands elsewhere, or it was not.
         _ => Meaning::Unknown,
+    }
+}
+
+/// Why something was not answered, where nothing was at stake.
+pub(crate) fn plain(error: &SendError) -> String {
+    match error {
+        SendError::NotDelivered { why, .. } | SendError::Unknown { why } | SendError::Refused { why, .. } => {
+            why.clone()
+        }
     }
 }
 

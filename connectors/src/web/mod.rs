@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod client;
 pub(crate) mod content;
 mod draft;
+pub(crate) mod headers;
 mod link;
 pub(crate) mod meaning;
 pub(crate) mod place;

@@ -22,6 +22,7 @@ use super::{
     auth::{basic, bearer},
     draft::Draft,
     link::{Answer, AnswerBody},
+    meaning,
     proxy::Proxy,
     server::{Patience, Server},
 };
@@ -110,11 +111,10 @@ impl Settings {
                 let why = "only means something with a `client_secret`";
                 checks.error("unused-field", "auth.oauth2.credentials", why);
             }
-            (None, Some(_)) => {}
             (Some(_), None) if self.key_id.is_some() => {
                 checks.error("unused-field", "auth.oauth2.key_id", "only means something with a `key`");
             }
-            (Some(_), None) => {}
+            (None, Some(_)) | (Some(_), None) => {}
         }
     }
 
@@ -240,11 +240,7 @@ impl Tokens {
         let draft = self.settings.draft(&self.root)?;
         let asked = self.server.ask(&draft, LONGEST, deadline).await;
         // Whether the request for a token arrived is nothing to the message, which was not sent yet.
-        let answer = asked.map_err(|error| match error {
-            SendError::NotDelivered { why, .. }
-            | SendError::Unknown { why }
-            | SendError::Refused { why, .. } => why,
-        })?;
+        let answer = asked.map_err(|error| meaning::plain(&error))?;
         let Answer { status, body: AnswerBody::Whole(body), .. } = answer else {
             return Err("the answer did not come to its end".to_owned());
         };

@@ -271,6 +271,7 @@ pub fn outbound(body: impl AsRef<[u8]>) -> Outbound {
         source: Arc::default(),
         texts: Texts::new(),
         attempt: 1,
+        doubts: 0,
         note: None,
         previous: None,
     }

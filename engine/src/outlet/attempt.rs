@@ -431,6 +431,7 @@ fn outbound(delivery: &Delivery) -> Option<(Outbound, Content)> {
         source: std::sync::Arc::clone(&delivery.message.facts),
         texts: delivery.texts.clone(),
         attempt: delivery.tally.attempts + 1,
+        doubts: delivery.tally.doubts,
         note: None,
         previous: delivery.note.clone(),
     };

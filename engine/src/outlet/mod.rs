@@ -207,9 +207,21 @@ impl Outlet {
     /// worker's task reads on too, so that there is something to send.
     pub(crate) async fn work(self: Arc<Self>, worker: usize, stop: Stop) {
         if worker == 0 {
-            tokio::join!(self.send_all(worker, &stop), self.read_on(&stop));
+            tokio::join!(self.send_all(worker, &stop), self.read_on(&stop), self.try_opening(&stop));
         } else {
             self.send_all(worker, &stop).await;
+        }
+    }
+
+    /// Opens the connector before there is anything to send, so that one that cannot be opened is told of at once.
+    async fn try_opening(&self, stop: &Stop) {
+        let Some(conduct) = self.conduct() else { return };
+        let opened = tokio::select! {
+            opened = conduct.destination() => opened.map(drop),
+            () = stop.requested() => return,
+        };
+        if let Err(error) = opened {
+            tracing::warn!(channel = %self.channel, destination = %self.name, %error, "the destination cannot be opened; the first delivery will try again");
         }
     }
 

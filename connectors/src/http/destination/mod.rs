@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 use engine::{Checks, Destination, DestinationSettings, Doubt, OpenError, Opening};
-use hyper::{Method, header::HeaderName};
+use hyper::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use self::send::Sender;
@@ -16,12 +16,13 @@ use crate::{
     Examine,
     setting::{Period, Size},
     tls::Tls,
-    web::{Access, Auth, Draft, Proxy, TRY, meaning::Statuses, place::has_expression},
+    web::{
+        Access, Auth, Draft, Proxy, TRY,
+        headers::{self, Text},
+        meaning::Statuses,
+        place::has_expression,
+    },
 };
-
-/// Headers that the connection itself writes.
-const OURS: [&str; 6] =
-    ["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "content-type"];
 
 /// Sends each message as the body of a request, and goes by the status of the answer.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -100,12 +101,6 @@ pub(super) struct Settings {
     keep_alive: Period,
 }
 
-/// A text that may be made of the message.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline, extend("x-template" = true))]
-struct Text(String);
-
 fn method() -> String {
     "POST".to_owned()
 }
@@ -144,7 +139,8 @@ impl Examine for Settings {
 impl DestinationSettings for Settings {
     fn check(&self, checks: &mut Checks<'_>) {
         self.access().check(checks);
-        self.check_headers(checks);
+        let key = self.idempotency_key.iter().map(|name| ("idempotency_key".to_owned(), name));
+        headers::check(headers::names(&self.headers).chain(key), self.auth.as_ref(), checks);
     }
 
     /// A POST that may have arrived is for a person to decide; by HTTP's own word the others may be repeated.
@@ -175,24 +171,6 @@ impl Settings {
             connect_timeout: self.connect_timeout,
             idle: self.idle,
             keep_alive: self.keep_alive,
-        }
-    }
-
-    fn check_headers(&self, checks: &mut Checks<'_>) {
-        let names = self.headers.keys().map(|name| (format!("headers.{name}"), name));
-        let key = self.idempotency_key.iter().map(|name| ("idempotency_key".to_owned(), name));
-        let secret = self.auth.as_ref().and_then(Auth::header_name);
-        for (at, name) in names.chain(key) {
-            let is = |other: &str| name.eq_ignore_ascii_case(other);
-            if HeaderName::from_bytes(name.as_bytes()).is_err() {
-                checks.error("wrong-value", &at, format!("`{name}` is no name of a header"));
-            } else if is("content-type") {
-                checks.error("wrong-value", &at, "stands under `content_type`");
-            } else if OURS.iter().any(|ours| is(ours)) {
-                checks.error("wrong-value", &at, format!("`{name}` is written by the connection itself"));
-            } else if is("authorization") && self.auth.is_some() || secret.is_some_and(is) {
-                checks.error("conflicting-fields", &at, "`auth` writes this header");
-            }
         }
     }
 

@@ -2,16 +2,13 @@
 
 use async_trait::async_trait;
 use engine::{Destination, Outbound, Response, SendError};
-use hyper::{
-    HeaderMap, Method,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
-    http::uri::PathAndQuery,
-};
+use hyper::{HeaderMap, Method, header::CONTENT_TYPE, http::uri::PathAndQuery};
 
 use super::Settings;
 use crate::web::{
     Client, Draft,
     content::usual_type,
+    headers::{self, named, value},
     meaning::{Asked, judge},
     place,
 };
@@ -74,24 +71,10 @@ impl Sender {
             let kind = written.map_or(usual, |text| outbound.text("content_type", &text.0));
             headers.insert(CONTENT_TYPE, value("content_type", kind)?);
         }
-        for (name, text) in &self.settings.headers {
-            let at = format!("headers.{name}");
-            let text = outbound.text(&at, &text.0);
-            headers.insert(named(name)?, value(&at, text)?);
-        }
+        headers::add(&mut headers, &self.settings.headers, outbound)?;
         if let Some(name) = &self.settings.idempotency_key {
             headers.insert(named(name)?, value("idempotency_key", &outbound.effect.to_string())?);
         }
         Ok(headers)
     }
-}
-
-fn named(name: &str) -> Result<HeaderName, SendError> {
-    name.parse().map_err(|_| SendError::refused(format!("`{name}` is no name of a header")))
-}
-
-/// A header's value. A message puts neither a second line nor a second header into it.
-fn value(at: &str, text: &str) -> Result<HeaderValue, SendError> {
-    HeaderValue::from_bytes(text.as_bytes())
-        .map_err(|_| SendError::refused(format!("`{at}` became what no header can hold")))
 }
