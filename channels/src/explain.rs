@@ -47,6 +47,8 @@ const PAGES: &[(&str, &str)] = &[
     ("secret-missing", include_str!("../../docs/errors/secret-missing.md")),
     ("several-documents", include_str!("../../docs/errors/several-documents.md")),
     ("size-too-small", include_str!("../../docs/errors/size-too-small.md")),
+    ("spoken", include_str!("../../docs/errors/spoken.md")),
+    ("ssh-key", include_str!("../../docs/errors/ssh-key.md")),
     ("step-not-here", include_str!("../../docs/errors/step-not-here.md")),
     ("tab", include_str!("../../docs/errors/tab.md")),
     ("table-broken", include_str!("../../docs/errors/table-broken.md")),

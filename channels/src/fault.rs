@@ -28,6 +28,10 @@ impl Fault {
         self.diagnostic.severity == Severity::Error
     }
 
+    pub fn is_warning(&self) -> bool {
+        self.diagnostic.severity == Severity::Warning
+    }
+
     /// About a file that is not there any more.
     pub(crate) fn without_source(file: PathBuf, diagnostic: Diagnostic) -> Self {
         Self { file, line: 1, column: 1, end_line: 1, end_column: 1, diagnostic, source: None }

@@ -69,6 +69,14 @@ impl Project {
         self.faults = self.report.sorted(false);
     }
 
+    /// Notes what is spoken with the other side of a channel.
+    pub fn add_spoken(&mut self, place: usize, at: &Path, words: &str) {
+        let Some(tree) = &self.channels[place].tree else { return };
+        self.report.faults = std::mem::take(&mut self.faults);
+        self.report.add(tree, Diagnostic::note("spoken", at.clone(), words));
+        self.faults = self.report.sorted(false);
+    }
+
     /// Whether `relais.yaml` is right, or missing.
     pub fn settings_are_sound(&self) -> bool {
         !self.faults.iter().any(|fault| fault.is_error() && fault.file == FilePath::new("relais.yaml"))

@@ -106,6 +106,7 @@ const AROUND: &[(&str, &str)] = &[
     ("sources/shared.yaml", "mllp: { listen: \"0.0.0.0:2575\" }\n"),
     ("channels/ward.yaml", "name: ward\nsource: { channel: {} }\ndestinations: []\n"),
     ("channels/lab-results.yaml", "name: fed\nsource: { channel: {} }\ndestinations: []\n"),
+    ("secrets/files", "a password\n"),
     ("messages/k-high.hl7", ""),
     ("messages/k-preliminary.hl7", ""),
     ("messages/two-orders.hl7", ""),

@@ -12,6 +12,7 @@ pub mod http;
 pub mod mllp;
 mod secret;
 pub mod setting;
+mod sftp;
 pub mod tls;
 mod web;
 mod wire;
@@ -24,6 +25,7 @@ pub const CONNECTORS: &[Connector] = &[
     http::CONNECTOR,
     fhir::CONNECTOR,
     file::CONNECTOR,
+    sftp::CONNECTOR,
     exec::CONNECTOR,
     channel::CONNECTOR,
 ];

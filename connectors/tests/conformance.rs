@@ -15,8 +15,8 @@ use engine::{Checks, Destination, Diagnostic, Feeds, Opening, Outbound, Outcome,
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use stage::{
-    Guest, PATIENCE, Peer, Stage, Web, destination, destination_in, free_address, hears, message, named,
-    opening, outbound, posts, says, telling,
+    Guest, PATIENCE, Peer, Sshd, Stage, Web, destination, destination_in, free_address, hears, message,
+    named, opening, outbound, posts, says, telling,
 };
 use tokio::{net::TcpListener, time::timeout};
 
@@ -45,6 +45,7 @@ enum Sender {
     Mllp(SocketAddr),
     Http(SocketAddr),
     File(PathBuf),
+    Sftp(Sshd),
     Channel,
 }
 
@@ -76,6 +77,7 @@ async fn rig(name: &str, root: &Path) -> Rig {
         "fhir" => fhir(root).await,
         "file" => file(root).await,
         "exec" => exec(root).await,
+        "sftp" => sftp(root).await,
         "channel" => channel().await,
         other => panic!("connector `{other}` has no rig: say here how it is tried"),
     }
@@ -177,6 +179,21 @@ async fn exec(root: &Path) -> Rig {
     }
 }
 
+async fn sftp(root: &Path) -> Rig {
+    let sshd = Sshd::start();
+    let taking = json!({ "dir": "in", "done": "done", "complete": "renamed", "every": "100ms" });
+    let stage = Stage::fetching("sftp", root, sshd.settings(taking), ReplyWords::default()).await;
+    let absent = sshd.settings(json!({ "dir": "out", "port": free_address().port() }));
+    let refusing = destination("sftp", sshd.settings(json!({ "dir": "out", "name": "../x" })), root).await;
+    Rig {
+        source: Some(Source { stage, sender: Sender::Sftp(sshd) }),
+        absent: Some(destination("sftp", absent, root).await),
+        refusing: Some(Behind::alone(refusing, named("../x", message("M-1")))),
+        cutting: None,
+        silent: None,
+    }
+}
+
 async fn channel() -> Rig {
     let feeds = Feeds::default();
     let stage = Stage::start("channel", json!({}), ReplyWords::default(), feeds.clone(), None).await;
@@ -212,13 +229,9 @@ impl Source {
                 }
                 guest.asked().await.unwrap().status() == 200
             }
-            Sender::File(ref root) => {
-                std::fs::create_dir_all(root.join("in")).unwrap();
-                std::fs::write(root.join("m.tmp"), message).unwrap();
-                std::fs::rename(root.join("m.tmp"), root.join("in/m.hl7")).unwrap();
-                let is_told = |words: &str| words.contains("moved to") || words.contains("left as");
-                self.stage.told(|stories| stories.iter().any(|(_, words)| is_told(words))).await;
-                root.join("done/m.hl7").exists()
+            Sender::File(ref root) => self.drop_file(root, "in/m.hl7", "done/m.hl7", message).await,
+            Sender::Sftp(ref sshd) => {
+                self.drop_file(&sshd.path(""), "in/m.hl7", "in/done/m.hl7", message).await
             }
             Sender::Channel => {
                 let opening = Opening { feeds: self.stage.feeds.clone(), ..opening(Path::new(".")) };
@@ -226,6 +239,18 @@ impl Source {
                 feeder.send(&outbound(message)).await.is_ok()
             }
         }
+    }
+}
+
+impl Source {
+    /// Leaves a file, and says whether it was put away among those that were accepted.
+    async fn drop_file(&self, root: &Path, name: &str, done: &str, message: &str) -> bool {
+        std::fs::create_dir_all(root.join("in")).unwrap();
+        std::fs::write(root.join("m.tmp"), message).unwrap();
+        std::fs::rename(root.join("m.tmp"), root.join(name)).unwrap();
+        let is_told = |words: &str| words.contains("moved to") || words.contains("left as");
+        self.stage.told(|stories| stories.iter().any(|(_, words)| is_told(words))).await;
+        root.join(done).exists()
     }
 }
 

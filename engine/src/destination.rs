@@ -57,6 +57,11 @@ pub trait DestinationSettings: Send + Sync {
     async fn reach(&self, _opening: &Opening) -> Result<(), OpenError> {
         Ok(())
     }
+
+    /// What is spoken with the other side, where that is chosen when they meet: for whoever asked whether it is there.
+    async fn spoken(&self, _opening: &Opening) -> Option<String> {
+        None
+    }
 }
 
 /// What to do by default with a delivery that may have arrived.

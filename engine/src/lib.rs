@@ -34,6 +34,7 @@ mod recovery;
 mod reply;
 pub mod routing;
 mod script;
+mod shares;
 mod source;
 mod stop;
 mod store;
@@ -64,6 +65,7 @@ pub use reply::{
 };
 pub use routing::{Goes, RoutedPiece};
 pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
+pub use shares::Shares;
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings, Trouble};
 pub use stop::Stop;
 pub use store::{

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Checks, Feeds, Inlet, Ports, ReplyWords, Stop};
+use crate::{Checks, Feeds, Inlet, Ports, ReplyWords, Shares, Stop};
 
 /// Takes messages from a protocol and writes back what [`Inlet`] says.
 #[async_trait]
@@ -40,6 +40,11 @@ pub trait SourceSettings: Send + Sync {
     async fn reach(&self, _opening: &Opening) -> Result<(), OpenError> {
         Ok(())
     }
+
+    /// What is spoken with the other side, where that is chosen when they meet: for whoever asked whether it is there.
+    async fn spoken(&self, _opening: &Opening) -> Option<String> {
+        None
+    }
 }
 
 /// What a connector gets when it opens.
@@ -55,6 +60,8 @@ pub struct Opening {
     pub ports: Ports,
     /// The inlets of channels that other channels feed.
     pub feeds: Feeds,
+    /// Connections that several channels use.
+    pub shares: Shares,
     /// Open connections, for the channel's metrics.
     pub connections: Arc<AtomicI64>,
     /// A folder where a source may keep what it has to remember of its side. It may not be there yet.

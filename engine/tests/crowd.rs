@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Channel, Feeds, Inlet, Memory, Past, Ports, Spots, Surroundings, Unobserved};
+use engine::{Channel, Feeds, Inlet, Memory, Past, Ports, Shares, Spots, Surroundings, Unobserved};
 use stage::{News, Peer, outlet, plan};
 
 /// Spends a processor's time, as reading, steps and a socket do.
@@ -28,6 +28,7 @@ async fn channel(peer: &Arc<Peer>, spots: Spots) -> Arc<Channel> {
         store: Arc::new(Memory::new()),
         ports: Ports::default(),
         feeds: Feeds::default(),
+        shares: Shares::default(),
         observer: Arc::new(Unobserved),
         root: std::env::temp_dir(),
         notes: std::env::temp_dir(),

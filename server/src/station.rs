@@ -8,7 +8,7 @@ use std::{
 
 use channels::{Options, Project};
 use connectors::setting::Size;
-use engine::{Feeds, Observer, Ports, Spots, Stop, Store, Surroundings};
+use engine::{Feeds, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
 use store::Sqlite;
 
 use crate::{
@@ -101,6 +101,7 @@ fn surroundings(
         store,
         ports: Ports::default(),
         feeds: Feeds::default(),
+        shares: Shares::default(),
         observer,
         root,
         notes: folder.join("notes"),

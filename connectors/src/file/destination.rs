@@ -6,7 +6,7 @@ use engine::{
     SendError,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     append::{self, Turn, Turns},
@@ -14,7 +14,7 @@ use super::{
     name::Name,
     place::Placing,
 };
-use crate::Examine;
+use crate::{Examine, flow::Existing};
 
 /// Writes messages to files. A file counts as sent once it is durable and in place.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -39,17 +39,6 @@ pub(super) struct Settings {
     /// puts the new file in its place, `refuse` gives the message up.
     #[serde(default)]
     existing: Existing,
-}
-
-/// What to do when the name is taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub(super) enum Existing {
-    #[default]
-    Number,
-    Replace,
-    Refuse,
 }
 
 impl Examine for Settings {}

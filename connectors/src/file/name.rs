@@ -65,7 +65,7 @@ fn is_device(part: &str) -> bool {
 }
 
 /// The name with a number before its last ending: `a.hl7` → `a-2.hl7`; 0 leaves it.
-pub(super) fn numbered(file: &str, number: u32) -> String {
+pub(crate) fn numbered(file: &str, number: u32) -> String {
     if number == 0 {
         return file.to_owned();
     }

@@ -15,10 +15,10 @@ use rustix::{
 };
 
 use super::{
-    destination::Existing,
     folder::{FILE, Folder, rename_to_free, words},
     name::numbered,
 };
+use crate::flow::Existing;
 
 /// One file on its way.
 pub(super) struct Placing<'a> {

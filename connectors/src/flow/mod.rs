@@ -11,4 +11,4 @@ mod run;
 mod settings;
 
 pub(crate) use run::{Flow, Parts};
-pub(crate) use settings::{Folders, Taking};
+pub(crate) use settings::{Existing, Folders, Taking};

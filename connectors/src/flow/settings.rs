@@ -172,6 +172,17 @@ impl Folders {
     }
 }
 
+/// What to do when the name is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Existing {
+    #[default]
+    Number,
+    Replace,
+    Refuse,
+}
+
 /// Endings of files that are still being written.
 const UNFINISHED: [&[u8]; 3] = [b".tmp", b".part", b".filepart"];
 

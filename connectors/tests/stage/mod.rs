@@ -5,6 +5,7 @@
 
 mod files;
 mod peer;
+mod sshd;
 mod steps;
 mod web;
 
@@ -20,7 +21,7 @@ use std::{
 
 use engine::{
     Channel, Content, DeliveryId, Destination, Facts, Feeds, Hash, Memory, MessageId, Observer, Opening,
-    Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen, ReplyWords,
+    Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen, ReplyWords, Shares,
     SourceSettings, Spots, Store, Surroundings, Texts, Trouble, memory::StoredMessage,
 };
 use serde_json::Value;
@@ -28,6 +29,7 @@ use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
 pub use files::{Files, authority, client, usage};
 pub use peer::{Peer, acknowledge, hears};
+pub use sshd::Sshd;
 pub use steps::{Gate, Steps};
 pub use web::{Asked, Guest, Web, posts, says};
 
@@ -93,7 +95,12 @@ impl Stage {
 
     /// Starts a channel whose source takes the files of a folder below `root`.
     pub async fn taking(root: &Path, settings: Value, words: ReplyWords) -> Self {
-        let source = source("file", settings);
+        Self::fetching("file", root, settings, words).await
+    }
+
+    /// The same with files that lie elsewhere; `root` is the project's folder.
+    pub async fn fetching(connector: &str, root: &Path, settings: Value, words: ReplyWords) -> Self {
+        let source = source(connector, settings);
         Self::launch(("lab", source), words, (Feeds::default(), None), root.to_owned()).await
     }
 
@@ -114,6 +121,7 @@ impl Stage {
             store: Arc::clone(&memory) as Arc<dyn Store>,
             ports,
             feeds: feeds.clone(),
+            shares: Shares::default(),
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
             notes: root.join("notes"),
             root,
@@ -254,6 +262,7 @@ pub fn opening(root: &Path) -> Opening {
         charset: None,
         ports: Ports::default(),
         feeds: Feeds::default(),
+        shares: Shares::default(),
         connections: Arc::new(AtomicI64::new(0)),
         notes: root.join("notes"),
         trouble: Trouble::default(),

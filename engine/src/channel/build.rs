@@ -37,6 +37,7 @@ impl Standing {
             charset: plan.charset.clone(),
             ports: self.around.ports.clone(),
             feeds: self.around.feeds.clone(),
+            shares: self.around.shares.clone(),
             connections: Arc::clone(&self.connections),
             notes: self.around.notes.clone(),
             trouble: self.trouble.clone(),

@@ -18,7 +18,7 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    Feeds, Inlet, Observer, Plan, Ports, Spots, Stop, Store, Trouble, arrivals::Arrivals, line::Line,
+    Feeds, Inlet, Observer, Plan, Ports, Shares, Spots, Stop, Store, Trouble, arrivals::Arrivals, line::Line,
     outlet::Outlet, recovery::Recovery,
 };
 
@@ -28,6 +28,7 @@ pub struct Surroundings {
     pub store: Arc<dyn Store>,
     pub ports: Ports,
     pub feeds: Feeds,
+    pub shares: Shares,
     pub observer: Arc<dyn Observer>,
     /// The project's folder.
     pub root: PathBuf,

@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use engine::{
     Channel, DeliveryId, DeliveryState, Doubt, Feeds, Hash, Inbound, Inlet, Jitter, Memory, MessageState,
     OnResponse, OpenError, Opening, Order, Outcome, OutletPlan, Past, Plan, Ports, QueueMode, RepeatPolicy,
-    Repeats, Reply, ReplyPolicy, ReplyWhen, ReplyWords, Retry, Source, SourceSettings, Spots, Stop, Store,
-    Surroundings, Unobserved,
+    Repeats, Reply, ReplyPolicy, ReplyWhen, ReplyWords, Retry, Shares, Source, SourceSettings, Spots, Stop,
+    Store, Surroundings, Unobserved,
     memory::{Snapshot, StoredDelivery, StoredMessage},
 };
 use tokio::{sync::Notify, task::JoinHandle};
@@ -216,6 +216,7 @@ async fn start(plan: &Plan, store: &Arc<Flaky>, memory: &Memory) -> Arc<Channel>
         store: Arc::clone(store) as Arc<dyn Store>,
         ports: Ports::default(),
         feeds: Feeds::default(),
+        shares: Shares::default(),
         observer: Arc::new(Unobserved),
         root: std::env::temp_dir(),
         notes: std::env::temp_dir(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use channels::{Options, Project, Secrets};
-use engine::{Feeds, OpenError, Opening, Plan, Ports, Trouble};
+use engine::{Feeds, OpenError, Opening, Plan, Ports, Shares, Trouble};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::timeout;
 
@@ -79,8 +79,8 @@ pub(super) fn load(root: &Path, options: &Options) -> Result<Project, Complaint>
     Ok(channels::load(root, options))
 }
 
-/// That the other side is there, or where its channel names it and why it is not.
-type Tried = Result<(), (engine::Path, String)>;
+/// What is spoken with the other side, or why it is not there; each with the place where its channel names it.
+type Tried = Result<Option<(engine::Path, String)>, (engine::Path, String)>;
 
 /// Tries every source and destination of the enabled channels that have a plan, all at once.
 async fn connect(project: &mut Project) {
@@ -90,8 +90,10 @@ async fn connect(project: &mut Project) {
         tries.extend(of_channel.map(|tried| tried.map(move |found| (place, found))));
     }
     for (place, found) in join_all(tries).await {
-        if let Err((at, why)) = found {
-            project.add_unreachable(place, &at, &why);
+        match found {
+            Ok(None) => {}
+            Ok(Some((at, words))) => project.add_spoken(place, &at, &words),
+            Err((at, why)) => project.add_unreachable(place, &at, &why),
         }
     }
 }
@@ -104,26 +106,41 @@ fn tries_of(plan: &Plan, root: &Path) -> Vec<BoxFuture<'static, Tried>> {
         charset: plan.charset.clone(),
         ports: Ports::default(),
         feeds: Feeds::default(),
+        shares: Shares::default(),
         connections: Arc::default(),
         notes: root.join("data").join("notes"),
         trouble: Trouble::default(),
     };
     let (source, its) = (Arc::clone(&plan.source), opening.clone());
-    let mut tries = vec![tried("source".to_owned(), async move { source.reach(&its).await }.boxed())];
+    let reaching = async move {
+        source.reach(&its).await?;
+        Ok(source.spoken(&its).await)
+    };
+    let mut tries = vec![tried("source".to_owned(), reaching.boxed())];
     for (number, outlet) in plan.outlets.iter().enumerate() {
         let (settings, its) = (Arc::clone(&outlet.settings), opening.clone());
-        let reaching = async move { settings.reach(&its).await }.boxed();
-        tries.push(tried(format!("destinations.{number}.to"), reaching));
+        let reaching = async move {
+            settings.reach(&its).await?;
+            Ok(settings.spoken(&its).await)
+        };
+        tries.push(tried(format!("destinations.{number}.to"), reaching.boxed()));
     }
     tries
 }
 
 /// What is wrong at `at`, if it is not reached in time.
-fn tried(at: String, reaching: BoxFuture<'static, Result<(), OpenError>>) -> BoxFuture<'static, Tried> {
+fn tried(
+    at: String,
+    reaching: BoxFuture<'static, Result<Option<String>, OpenError>>,
+) -> BoxFuture<'static, Tried> {
     async move {
+        let at = engine::Path::parse(&at);
         let reached = timeout(TRY, reaching).await;
         let reached = reached.unwrap_or_else(|_| Err(OpenError::new(format!("no answer within {TRY:?}"))));
-        reached.map_err(|why| (engine::Path::parse(&at), why.to_string()))
+        match reached {
+            Ok(spoken) => Ok(spoken.map(|words| (at, words))),
+            Err(why) => Err((at, why.to_string())),
+        }
     }
     .boxed()
 }
@@ -134,7 +151,7 @@ fn report(project: &Project) -> String {
         text.push('\n');
     }
     let errors = project.faults.iter().filter(|fault| fault.is_error()).count() as u64;
-    let warnings = project.faults.len() as u64 - errors;
+    let warnings = project.faults.iter().filter(|fault| fault.is_warning()).count() as u64;
     let looked_at = counted(project.channels.len() as u64, "channel");
     let summary = match (errors, warnings) {
         (0, 0) => format!("{}: {looked_at}\n", tinted("nothing is wrong", Tone::Good)),

@@ -1,0 +1,250 @@
+//! The folders of a server as a place where files lie.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{
+    link::Link,
+    packet::{
+        Answer, CLOSE, EXTENDED, LSTAT, MKDIR, OPENDIR, READDIR, REMOVE, RENAME, RMDIR, Refusal, Request,
+    },
+    session::Session,
+    transfer::{self, Broken, done, odd},
+};
+use crate::flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat};
+
+/// The folders of a server.
+#[derive(Clone)]
+pub(super) struct Remote {
+    pub(super) link: Arc<Link>,
+}
+
+/// A folder of the settings that lies below `dir`, unless it says its whole path.
+pub(super) fn beneath(dir: &str, folder: &str) -> Location {
+    if folder.starts_with('/') {
+        Location::new(folder)
+    } else {
+        Location::new(&format!("{}/{folder}", dir.trim_end_matches('/')))
+    }
+}
+
+fn path(at: &Location) -> Vec<u8> {
+    let gap = if at.trail.is_empty() || at.base.ends_with('/') { "" } else { "/" };
+    [at.base.as_bytes(), gap.as_bytes(), &at.trail].concat()
+}
+
+impl Remote {
+    pub(super) async fn session(&self) -> Done<Arc<Session>> {
+        self.link.session().await.map_err(Fault::Away)
+    }
+
+    async fn ask(&self, kind: u8, fill: impl FnOnce(Request) -> Request) -> Result<Answer, Broken> {
+        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        Ok(session.ask(kind, fill).await?)
+    }
+
+    /// Says what a refusal means; `doing` with the folder it was done in.
+    pub(super) fn fault(&self, doing: &str, folder: &Location, broken: Broken) -> Fault {
+        let cannot = |why: &str| {
+            Fault::Away(format!("cannot {doing} `{folder}` on {}: {why}", self.link.server().address()))
+        };
+        match broken {
+            Broken::Lost(lost) => cannot(&lost.0),
+            Broken::Refused(Refusal::Missing) => Fault::Missing,
+            Broken::Refused(Refusal::Denied) => cannot("permission denied"),
+            Broken::Refused(Refusal::Unsupported) => cannot("the server does not offer it"),
+            Broken::Refused(Refusal::Failure | Refusal::End) => {
+                cannot("the server says no more than `failure`: its disk may be full, or the name unfit")
+            }
+            Broken::Changed => Fault::Changed,
+            Broken::Unfit(why) => Fault::Unfit(why),
+        }
+    }
+
+    async fn list_now(&self, folder: &Location, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Broken> {
+        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let handle = match session.ask(OPENDIR, |request| request.text(&path(folder))).await? {
+            Answer::Handle(handle) => handle,
+            answer => return Err(odd(&answer)),
+        };
+        let listed = loop {
+            match session.ask(READDIR, |request| request.text(&handle)).await? {
+                Answer::Entries(entries) => {
+                    entries.into_iter().filter(|entry| is_name(&entry.name)).for_each(&mut *each);
+                }
+                Answer::Refused(Refusal::End) => break Ok(()),
+                answer => break Err(odd(&answer)),
+            }
+        };
+        session.ask(CLOSE, |request| request.text(&handle)).await?;
+        listed
+    }
+
+    async fn look_now(&self, at: &Location) -> Result<(Kind, Stat), Broken> {
+        match self.ask(LSTAT, |request| request.text(&path(at))).await? {
+            Answer::Attributes(kind, stat) => Ok((kind, stat)),
+            answer => Err(odd(&answer)),
+        }
+    }
+
+    /// Whether something stands under a name.
+    pub(super) async fn is_there(&self, at: &Location) -> Result<bool, Broken> {
+        match self.look_now(at).await {
+            Ok(_) => Ok(true),
+            Err(Broken::Refused(Refusal::Missing)) => Ok(false),
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// Gives a file another name, also that of another file.
+    pub(super) async fn replace(&self, from: &Location, to: &Location) -> Result<(), Broken> {
+        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let (from, to) = (path(from), path(to));
+        if session.has("posix-rename@openssh.com") {
+            let renamed = session
+                .ask(EXTENDED, |request| request.text(b"posix-rename@openssh.com").text(&from).text(&to))
+                .await?;
+            return done(renamed);
+        }
+        match done(session.ask(REMOVE, |request| request.text(&to)).await?) {
+            Ok(()) | Err(Broken::Refused(Refusal::Missing)) => {}
+            Err(broken) => return Err(broken),
+        }
+        done(session.ask(RENAME, |request| request.text(&from).text(&to)).await?)
+    }
+
+    /// Whether the disk of the server has room for so many bytes, where it says so.
+    pub(super) async fn has_room(&self, folder: &Location, bytes: u64) -> Option<bool> {
+        let session = self.link.session().await.ok()?;
+        if !session.has("statvfs@openssh.com") {
+            return None;
+        }
+        let asked =
+            session.ask(EXTENDED, |request| request.text(b"statvfs@openssh.com").text(&path(folder))).await;
+        let Ok(Answer::Extended(reply)) = asked else { return None };
+        // Block size, fragment size, blocks, free ones, those free for us.
+        let number =
+            |place: usize| Some(u64::from_be_bytes(reply.get(place * 8..place * 8 + 8)?.try_into().ok()?));
+        Some(number(1)?.saturating_mul(number(4)?) > bytes)
+    }
+
+    async fn make_now(&self, at: &Location) -> Result<(), Broken> {
+        let whole = path(at);
+        let ends = whole.iter().enumerate().filter(|(place, byte)| **byte == b'/' && *place > 0);
+        let ends = ends.map(|(place, _)| place).chain([whole.len()]).collect::<Vec<_>>();
+        for end in ends {
+            let made = self.ask(MKDIR, |request| request.text(&whole[..end]).number(0)).await?;
+            match (made, end == whole.len()) {
+                (Answer::Done, _) | (Answer::Refused(_), false) => {}
+                // It may have been there.
+                (Answer::Refused(refusal), true) => match self.look_now(at).await {
+                    Ok((Kind::Folder, _)) => {}
+                    Ok(_) => {
+                        return Err(Broken::Unfit(
+                            "a link or a file stands where a folder should".to_owned(),
+                        ));
+                    }
+                    Err(_) => return Err(Broken::Refused(refusal)),
+                },
+                (answer, _) => return Err(odd(&answer)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A server that names what is none is not believed.
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/') && !name.contains(&0)
+}
+
+#[async_trait]
+impl Place for Remote {
+    async fn list(&self, folder: &Location, each: &mut (dyn FnMut(Entry) + Send)) -> Done {
+        let listed = self.list_now(folder, each).await;
+        listed.map_err(|broken| self.fault("list", folder, broken)).map_err(|fault| match fault {
+            // Of the folder itself that is a state; of one below, that it went meanwhile.
+            Fault::Missing if folder.trail.is_empty() => {
+                Fault::Away(format!("there is no folder `{folder}` on {}", self.link.server().address()))
+            }
+            fault => fault,
+        })
+    }
+
+    async fn look(&self, at: &Location) -> Done<(Kind, Stat)> {
+        self.look_now(at).await.map_err(|broken| self.fault("look into", &at.folder(), broken))
+    }
+
+    async fn read(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)> {
+        // A link would be followed by the server: it is looked at first.
+        let (kind, _) = self.look(at).await?;
+        if kind != Kind::File {
+            return Err(Fault::Unfit("it is no file".to_owned()));
+        }
+        let session = self.session().await?;
+        let read = transfer::read(&session, &path(at), longest).await;
+        read.map_err(|broken| self.fault("read a file in", &at.folder(), broken))
+    }
+
+    async fn rename(&self, from: &Location, to: &Location) -> Done {
+        let (old, new) = (path(from), path(to));
+        let renamed = self.ask(RENAME, |request| request.text(&old).text(&new)).await.and_then(done);
+        let Err(broken) = renamed else { return Ok(()) };
+        // The protocol says no more than `failure` where the name is taken.
+        if broken == Broken::Refused(Refusal::Failure) && self.is_there(to).await == Ok(true) {
+            return Err(Fault::Taken);
+        }
+        Err(self.fault("move a file to", &to.folder(), broken))
+    }
+
+    async fn remove(&self, at: &Location) -> Done {
+        let removed = self.ask(REMOVE, |request| request.text(&path(at))).await.and_then(done);
+        removed.map_err(|broken| self.fault("remove a file from", &at.folder(), broken))
+    }
+
+    async fn make_folder(&self, at: &Location) -> Done {
+        self.make_now(at).await.map_err(|broken| self.fault("make", at, broken))
+    }
+
+    async fn remove_folder(&self, at: &Location) -> Done {
+        match self.ask(RMDIR, |request| request.text(&path(at))).await {
+            Ok(_) => Ok(()),
+            Err(broken) => Err(self.fault("remove a folder from", &at.folder(), broken)),
+        }
+    }
+
+    /// SFTP has no word for it; what the server's disk keeps is the server's.
+    async fn settle(&self, _folders: &[Location]) -> Done {
+        Ok(())
+    }
+}
+
+impl Remote {
+    /// Reads a file whole and compares it.
+    pub(super) async fn holds(&self, at: &Location, bytes: &[u8]) -> Result<bool, Broken> {
+        let (kind, stat) = self.look_now(at).await?;
+        if kind != Kind::File || stat.size != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        match transfer::read(&session, &path(at), stat.size).await {
+            Ok((there, _)) => Ok(there == bytes),
+            Err(Broken::Lost(lost)) => Err(Broken::Lost(lost)),
+            // What cannot be read is another file.
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Writes a file under a name of ours; goes on where an earlier try was cut.
+    pub(super) async fn write(&self, at: &Location, bytes: &[u8]) -> Result<(), Broken> {
+        let stands = match self.look_now(at).await {
+            Ok((Kind::File, stat)) if stat.size <= bytes.len() as u64 => stat.size,
+            Ok(_) | Err(Broken::Refused(_)) => 0,
+            Err(broken) => return Err(broken),
+        };
+        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        transfer::write(&session, &path(at), bytes, stands).await
+    }
+}
