@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     destination_file::DestinationFile,
+    format_file::FormatFile,
     schema,
     tests_file::TestFile,
     values::{Period, Zone},
@@ -39,7 +40,7 @@ pub(crate) struct ChannelFile {
     source: Map<String, Value>,
     /// What the messages are; the source's usual format by default.
     #[serde(default)]
-    format: Option<Format>,
+    format: Option<FormatFile>,
     /// The charset of messages that do not say: `windows-1252`, `iso-8859-15`, `utf-8`.
     #[serde(default)]
     charset: Option<String>,
@@ -66,20 +67,6 @@ pub(crate) struct ChannelFile {
     /// Messages with what shall become of them, run by `relais test`.
     #[serde(default)]
     tests: Vec<TestFile>,
-}
-
-/// What a channel's messages are.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Format {
-    /// HL7 version 2.
-    Hl7,
-    /// JSON, FHIR resources among it.
-    Json,
-    /// Text without a shape.
-    Text,
-    /// Bytes.
-    Binary,
 }
 
 /// `reply:`

@@ -7,6 +7,7 @@ mod explain;
 mod fault;
 mod file;
 mod files;
+mod format_file;
 mod lint;
 mod load;
 mod losses;

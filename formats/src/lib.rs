@@ -2,3 +2,6 @@
 
 pub mod charset;
 pub mod hl7;
+pub mod hprim;
+pub mod rows;
+pub mod xml;

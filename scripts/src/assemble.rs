@@ -30,7 +30,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
         imported: std::collections::BTreeSet::new(),
     };
     let charset = read_charset(&mut compiler, file.charset.as_deref());
-    let start = Shape::of(file.format);
+    let start = Shape::of(&file.format);
     let (steps, shape) = compiler.steps(&file.steps, Stage::channel(start));
     let outlets = file.outlets.iter().map(|outlet| compiler.outlet(outlet, shape)).collect();
     let reply = file.reply.as_ref().and_then(|at| compiler.reply(at, start));
@@ -110,8 +110,8 @@ impl Compiler<'_> {
             StepFile::Split(file) if stage.may_split => {
                 let compiled = self.code(&at("split"), &file.code, stage.kind);
                 let file = file.clone();
-                let is_groups = file.code.trim().starts_with("msg.groups(");
-                if !is_groups {
+                let keeps = ["msg.groups(", "msg.records(", "msg.messages("];
+                if !keeps.iter().any(|call| file.code.trim().starts_with(call)) {
                     stage.kind.shape = Shape::Unknown;
                 }
                 ("split".to_owned(), compiled.map(|code| Action::Split(Split { code, file })))
@@ -228,6 +228,12 @@ fn is_expression(text: &str, shape: Shape) -> bool {
     match shape {
         Shape::Hl7 => !is_hl7_path && !looks_like_one,
         Shape::Json => !is_json_path,
+        Shape::Rows | Shape::Xml | Shape::Hprim => {
+            text.contains('(')
+                || ["msg.", "msg[", "out.", "out[", "source.", "ctx."]
+                    .iter()
+                    .any(|name| text.starts_with(name))
+        }
         _ => !is_hl7_path && !is_json_path,
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     lint::{self, Found, Names, Surroundings},
     nearest::nearest,
     paths::{AnyPath, JsonPath},
+    row_path::RowPath,
     shape::Shape,
     template::{self, Chunk, Mixed, Template},
 };
@@ -161,12 +162,14 @@ impl Compiler<'_> {
         let wrong = match shape {
             Shape::Hl7 => formats::hl7::Path::parse(text).err().map(|error| error.to_string()),
             Shape::Json => JsonPath::parse(text).err(),
-            Shape::Unknown => {
-                JsonPath::parse(text).err().filter(|_| formats::hl7::Path::parse(text).is_err())
-            }
+            Shape::Xml => formats::xml::Path::parse(text).err().map(|error| error.to_string()),
+            Shape::Rows => RowPath::parse(text).err(),
+            Shape::Hprim if RowPath::is_of_letter(text) => None,
+            Shape::Hprim => formats::hl7::Path::parse_short(text).err().map(|error| error.to_string()),
+            Shape::Unknown => JsonPath::parse(text).err().filter(|_| !AnyPath::new(text).is_path_somewhere()),
             Shape::Text | Shape::Binary => {
                 let message = "text and bytes have no paths".to_owned();
-                let help = Some("`format: hl7` or `format: json` has".to_owned());
+                let help = Some("every other `format` has".to_owned());
                 self.complain("no-paths-here", at, message, help);
                 return None;
             }

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use formats::rows::{Csv, Fixed};
 use jiff::tz::TimeZone;
 
 /// A value and where it stands in the channel's file.
@@ -21,12 +22,20 @@ impl<T> At<T> {
 }
 
 /// What a channel's messages are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
     /// HL7 version 2.
     Hl7,
     /// JSON, FHIR resources among it.
     Json,
+    /// XML.
+    Xml,
+    /// CSV.
+    Csv(Csv),
+    /// Rows of fields at fixed places.
+    Fixed(Fixed),
+    /// HPRIM Santé or HPRIM Médecins.
+    Hprim,
     /// Text without a shape.
     Text,
     /// Bytes.

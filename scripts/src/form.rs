@@ -5,19 +5,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use engine::{Content, Unreadable};
 use formats::{
-    charset::{self, Charset, Decoded, Flag},
+    charset::{self, Charset, CharsetError, Decoded, Flag},
     hl7,
+    hprim::{self, Hprim},
+    rows::Sheet,
+    xml,
 };
 use rhai::{Blob, Dynamic, ImmutableString};
 use serde_json::Value;
 
-use crate::{Format, handle::Hl7, json, paths, tree::Tree};
+use crate::{Format, elements::XmlHandle, handle::Hl7, json, paths, sheet::SheetHandle, tree::Tree};
 
 /// The shape that steps see.
 #[derive(Clone)]
 pub(crate) enum Form {
     Hl7(hl7::Message),
     Json(Arc<Value>),
+    Xml(Arc<xml::Document>),
+    Rows(Sheet),
     Text(Arc<str>),
     Binary,
 }
@@ -37,20 +42,28 @@ impl Body {
     /// Reads bytes of a format; `fallback` is the charset of those that do not say.
     pub(crate) fn read(
         content: &Content,
-        format: Format,
+        format: &Format,
         fallback: Option<&Charset>,
     ) -> Result<(Self, Flags), Unreadable> {
-        if format == Format::Binary {
+        if *format == Format::Binary {
             return Ok((Self::binary(content.clone()), Flags::new()));
         }
         let decoded = match format {
             Format::Hl7 => charset::decode_hl7(content.bytes(), fallback),
+            Format::Xml => decode_xml(content.bytes(), fallback)?,
             _ => charset::decode_text(content.bytes(), fallback),
         };
         let Decoded { text, charset, flags, .. } = decoded.map_err(unreadable)?;
         let form = match format {
             Format::Hl7 => Form::Hl7(hl7::Message::parse(text).map_err(unreadable)?.in_charset(charset)),
             Format::Json => Form::Json(Arc::new(json::read(&text).map_err(unreadable)?)),
+            Format::Xml => Form::Xml(Arc::new(xml::Document::parse(text).map_err(unreadable)?)),
+            Format::Csv(csv) => Form::Rows(csv.read(text).map_err(unreadable)?),
+            Format::Fixed(fixed) => Form::Rows(fixed.read(text).map_err(unreadable)?),
+            Format::Hprim => match hprim::read(text).map_err(unreadable)? {
+                Hprim::Sante(message) => Form::Hl7(message.in_charset(charset)),
+                Hprim::Medecins(letter) => Form::Rows(letter),
+            },
             Format::Text | Format::Binary => Form::Text(text),
         };
         Ok((Self { form, charset, content: content.clone() }, flags))
@@ -60,11 +73,12 @@ impl Body {
     pub(crate) fn guess(content: &Content, fallback: Option<&Charset>) -> Self {
         let start = content.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
         let structured = match start {
-            Some(b'{' | b'[') => Self::read(content, Format::Json, fallback),
-            _ => Self::read(content, Format::Hl7, fallback),
+            Some(b'{' | b'[') => Self::read(content, &Format::Json, fallback),
+            Some(b'<') => Self::read(content, &Format::Xml, fallback),
+            _ => Self::read(content, &Format::Hl7, fallback),
         };
         structured
-            .or_else(|_| Self::read(content, Format::Text, fallback))
+            .or_else(|_| Self::read(content, &Format::Text, fallback))
             .map_or_else(|_| Self::binary(content.clone()), |(body, _)| body)
     }
 
@@ -77,6 +91,8 @@ impl Body {
         match &self.form {
             Form::Hl7(message) => Dynamic::from(Hl7::new(message.clone())),
             Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value))),
+            Form::Xml(document) => Dynamic::from(XmlHandle::new(xml::Document::clone(document))),
+            Form::Rows(sheet) => Dynamic::from(SheetHandle::new(sheet.clone())),
             Form::Text(text) => Dynamic::from(ImmutableString::from(&**text)),
             Form::Binary => Dynamic::from_blob(self.content.bytes().to_vec()),
         }
@@ -89,6 +105,13 @@ impl Body {
             Ok(handle) => return self.with_hl7(handle.message()),
             Err(value) => value,
         };
+        let value = match value.try_cast_result::<SheetHandle>() {
+            Ok(handle) => return self.with_rows(handle.sheet()),
+            Err(value) => value,
+        };
+        if let Some(document) = XmlHandle::document_of(&value)? {
+            return self.with_xml(&document);
+        }
         if let Some(value) = json::of_document(&value)? {
             return self.with_json(value);
         }
@@ -111,9 +134,48 @@ impl Body {
         {
             return Ok(self.clone());
         }
+        if message.is_hprim() {
+            return self.with_hprim(message);
+        }
         let charset = self.charset_of(&message);
         let content = charset.encode(message.text()).map_err(|lacks| lacks.to_string())?;
         Ok(Self { form: Form::Hl7(message), charset, content: content.into() })
+    }
+
+    /// HPRIM Santé: segments that were not changed go on in the lines in which they came.
+    fn with_hprim(&self, message: hl7::Message) -> Result<Self, String> {
+        let came = self.charset.decode(self.content.bytes()).unwrap_or_default();
+        let written = hprim::written(message.text(), &came);
+        let content = self.charset.encode(&written).map_err(|lacks| lacks.to_string())?;
+        Ok(Self { form: Form::Hl7(message), charset: self.charset, content: content.into() })
+    }
+
+    /// The same rows, changed, or others.
+    pub(crate) fn with_rows(&self, sheet: Sheet) -> Result<Self, String> {
+        if let Form::Rows(before) = &self.form
+            && before.text() == sheet.text()
+        {
+            return Ok(self.clone());
+        }
+        let content = self.charset.encode(sheet.text()).map_err(|lacks| lacks.to_string())?;
+        Ok(Self { form: Form::Rows(sheet), charset: self.charset, content: content.into() })
+    }
+
+    /// The same document, changed, or another one.
+    pub(crate) fn with_xml(&self, document: &xml::Document) -> Result<Self, String> {
+        let text = document.text();
+        if let Form::Xml(before) = &self.form
+            && before.text() == text
+        {
+            return Ok(self.clone());
+        }
+        let named = xml::declared_charset(text.as_bytes()).and_then(|name| Charset::named(&name));
+        let charset = match (&self.form, named) {
+            (Form::Xml(_), _) => self.charset,
+            (_, named) => named.unwrap_or(Charset::UTF_8),
+        };
+        let content = charset.encode(&text).map_err(|lacks| lacks.to_string())?;
+        Ok(Self { form: Form::Xml(Arc::new(document.clone())), charset, content: content.into() })
     }
 
     /// The charset that a changed message leaves in: its own MSH-18 where a step wrote another one.
@@ -182,6 +244,15 @@ pub(crate) enum TextMay {
     BeText,
 }
 
+/// In the charset that the document names, else as any text.
+fn decode_xml(bytes: &[u8], fallback: Option<&Charset>) -> Result<Result<Decoded, CharsetError>, Unreadable> {
+    let Some(name) = xml::declared_charset(bytes) else { return Ok(charset::decode_text(bytes, fallback)) };
+    let Some(declared) = Charset::named(&name) else {
+        return Err(Unreadable { why: "line 1: the document names a charset that is not known".to_owned() });
+    };
+    Ok(charset::decode_text(bytes, Some(&declared)))
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn unreadable(error: impl ToString) -> Unreadable {
     Unreadable { why: error.to_string() }
@@ -200,6 +271,7 @@ pub(crate) fn named(value: &Dynamic) -> &'static str {
         "Fn" => "a function",
         name if name.ends_with("Decimal") || name == "decimal" => "a number",
         name if name.ends_with("Segment") => "a segment",
+        name if name.ends_with("RowHandle") => "a row",
         name if name.ends_with("Part") => "a part",
         name if name.ends_with("Time") => "a time",
         _ => "something else",

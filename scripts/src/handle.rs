@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use formats::hl7::{Message, Path, Place};
+use formats::hl7::{Message, Place};
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString};
 
 use crate::{
@@ -52,15 +52,16 @@ impl Hl7 {
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Outcome<ImmutableString> {
-        let path = read_path(path)?;
-        Ok(self.lock().message.get(&path).as_ref().into())
+        let editing = self.lock();
+        let path = editing.message.path(path).or_else(broke)?;
+        Ok(editing.message.get(&path).as_ref().into())
     }
 
     pub(crate) fn set(&mut self, path: &str, value: &Dynamic) -> Outcome<()> {
-        let path = read_path(path)?;
         let written = part::for_field(value)?;
         run::count_written(written.len())?;
         let message = &mut self.lock().message;
+        let path = message.path(path).or_else(broke)?;
         match written {
             Written::Part(part) => message.set_part(&path, &part),
             other => message.set(&path, &other.into_text()),
@@ -69,20 +70,22 @@ impl Hl7 {
     }
 
     pub(crate) fn has(&mut self, path: &str) -> Outcome<bool> {
-        let path = read_path(path)?;
-        Ok(self.lock().message.has(&path))
+        let editing = self.lock();
+        let path = editing.message.path(path).or_else(broke)?;
+        Ok(editing.message.has(&path))
     }
 
     pub(crate) fn part(&mut self, path: &str) -> Outcome<ScriptPart> {
-        let path = read_path(path)?;
-        Ok(ScriptPart(self.lock().message.part(&path)))
+        let editing = self.lock();
+        let path = editing.message.path(path).or_else(broke)?;
+        Ok(ScriptPart(editing.message.part(&path)))
     }
 
     /// How many repetitions a field has.
     pub(crate) fn repetitions(&mut self, path: &str) -> Outcome<INT> {
-        let path = read_path(path)?;
-        let place = path.place().ok_or_else(|| format!("`{path}` is a segment and has no repetitions"))?;
         let editing = self.lock();
+        let path = editing.message.path(path).or_else(broke)?;
+        let place = path.place().ok_or_else(|| format!("`{path}` is a segment and has no repetitions"))?;
         let index = editing.message.segments(path.segment()).into_iter().nth(path.occurrence() as usize - 1);
         let Some(index) = index else { return Ok(0) };
         let there = |repetition: &u16| {
@@ -206,10 +209,6 @@ impl Segment {
 /// Names both types for error messages.
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<Hl7>("message").register_type_with_name::<Segment>("segment");
-}
-
-fn read_path(path: &str) -> Outcome<Path> {
-    Path::parse(path).or_else(broke)
 }
 
 fn read_place(place: &str) -> Outcome<Place> {

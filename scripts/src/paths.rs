@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::LazyLock};
 
-use formats::hl7::{self, Part};
+use formats::{
+    hl7::{self, Part},
+    xml,
+};
 use serde_json::{Map, Value};
 
-use crate::form::Form;
+use crate::{form::Form, row_path::RowPath};
 
 /// MSH-10.
 pub(crate) static CONTROL_ID: LazyLock<hl7::Path> = LazyLock::new(|| fixed("MSH-10"));
@@ -22,11 +25,24 @@ pub(crate) struct AnyPath {
     text: String,
     hl7: Option<hl7::Path>,
     json: Option<JsonPath>,
+    xml: Option<xml::Path>,
+    row: Option<RowPath>,
 }
 
 impl AnyPath {
     pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), hl7: hl7::Path::parse(text).ok(), json: JsonPath::parse(text).ok() }
+        Self {
+            text: text.to_owned(),
+            hl7: hl7::Path::parse(text).or_else(|_| hl7::Path::parse_short(text)).ok(),
+            json: JsonPath::parse(text).ok(),
+            xml: xml::Path::parse(text).ok(),
+            row: RowPath::parse(text).ok(),
+        }
+    }
+
+    /// Whether it is a path in one format at least.
+    pub(crate) fn is_path_somewhere(&self) -> bool {
+        self.hl7.is_some() || self.json.is_some() || self.xml.is_some()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -42,6 +58,10 @@ impl AnyPath {
         match form {
             Form::Hl7(message) => Some(message.has(self.hl7.as_ref()?)),
             Form::Json(value) => Some(self.json.as_ref()?.find(value).is_some_and(is_there)),
+            Form::Xml(document) => {
+                Some(document.get(self.xml.as_ref()?).is_some_and(|value| !value.is_empty()))
+            }
+            Form::Rows(sheet) => Some(self.row.as_ref()?.is_there(sheet)),
             Form::Text(_) | Form::Binary => None,
         }
     }
@@ -51,6 +71,8 @@ impl AnyPath {
         match form {
             Form::Hl7(message) => Some(message.get(self.hl7.as_ref()?).into_owned()),
             Form::Json(value) => Some(self.json.as_ref()?.find(value).map(text_of).unwrap_or_default()),
+            Form::Xml(document) => Some(document.get(self.xml.as_ref()?).unwrap_or_default()),
+            Form::Rows(sheet) => Some(self.row.as_ref()?.read(sheet).unwrap_or_default()),
             Form::Text(_) | Form::Binary => None,
         }
     }
@@ -60,6 +82,8 @@ impl AnyPath {
         let of = match form {
             Form::Hl7(_) => "an HL7 message",
             Form::Json(_) => "a JSON document",
+            Form::Xml(_) => "an XML document",
+            Form::Rows(_) => "rows",
             Form::Text(_) => "text",
             Form::Binary => "bytes",
         };
@@ -240,6 +264,15 @@ impl AnyPath {
                     other => Value::String(other.into_text()),
                 };
                 path.set(std::sync::Arc::make_mut(value), new)
+            }
+            Form::Xml(document) => {
+                let path = self.xml.as_ref().ok_or_else(|| self.misfit(&Form::Xml(document.clone())))?;
+                let document = std::sync::Arc::make_mut(document);
+                document.set(path, &written.into_text()).map_err(|error| error.to_string())
+            }
+            Form::Rows(sheet) => {
+                let path = self.row.as_ref().ok_or_else(|| self.misfit(&Form::Rows(sheet.clone())))?;
+                path.set(sheet, &written.into_text())
             }
             other => Err(self.misfit(other)),
         }

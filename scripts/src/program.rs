@@ -145,7 +145,7 @@ impl Program {
 
     /// Reads a message as it came. It was read before, so what fails here is ours.
     fn body(&self, content: &Content) -> Result<Body, Halt> {
-        Body::read(content, self.format, self.charset.as_ref()).map(|(body, _)| body).map_err(|unreadable| {
+        Body::read(content, &self.format, self.charset.as_ref()).map(|(body, _)| body).map_err(|unreadable| {
             Halt::Failed { step: "the reading of the message".to_owned(), why: unreadable.why, place: None }
         })
     }
@@ -154,7 +154,8 @@ impl Program {
     fn body_of(&self, piece: &Piece) -> Arc<Body> {
         let parsed = piece.view.clone().and_then(|view| view.downcast::<Body>().ok());
         parsed.filter(|body| body.content == piece.body).unwrap_or_else(|| {
-            let known = self.shape.format();
+            // What it is behind the steps is what it was before them, or not known.
+            let known = Some(&self.format).filter(|format| Shape::of(format) == self.shape);
             let read = known.and_then(|format| Body::read(&piece.body, format, self.charset.as_ref()).ok());
             let body = read.map(|(body, _)| body);
             Arc::new(body.unwrap_or_else(|| Body::guess(&piece.body, self.charset.as_ref())))
@@ -210,7 +211,7 @@ impl Program {
 
 impl Script for Program {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
-        read::read(&inbound.body, self.format, self.charset.as_ref(), &self.index)
+        read::read(&inbound.body, &self.format, self.charset.as_ref(), &self.index)
     }
 
     fn transform(&self, message: &Message, context: &Context) -> Result<Vec<Piece>, Halt> {

@@ -1,5 +1,7 @@
 //! What is read from a message before it is kept: who sent it, what it is called, what it is found by.
 
+use std::sync::LazyLock;
+
 use engine::{Content, Reading, Unreadable};
 use formats::{
     charset::{Charset, Flag},
@@ -20,26 +22,45 @@ const USUAL_KEYS: &[(&str, &str, Place)] = &[
     ("filler", "OBR", Place::component(3, 1)),
 ];
 
+/// The same in HPRIM Santé.
+const HPRIM_KEYS: &[(&str, &str, Place)] = &[
+    ("patient", "P", Place::component(2, 1)),
+    ("patient", "P", Place::component(3, 1)),
+    ("order", "OBR", Place::component(2, 1)),
+    ("filler", "OBR", Place::component(3, 1)),
+];
+
+/// What an HPRIM Santé message is.
+static HPRIM_KIND: LazyLock<hl7::Path> =
+    LazyLock::new(|| hl7::Path::parse_short("H-6").expect("a path of the code is one"));
+
 /// A value longer than this is no key.
 const LONGEST_KEY: usize = 200;
 
 /// Reads a message of a format.
 pub(crate) fn read(
     content: &Content,
-    format: Format,
+    format: &Format,
     charset: Option<&Charset>,
     index: &[(String, AnyPath)],
 ) -> Result<Reading, Unreadable> {
-    let mut reading = match format {
-        Format::Hl7 => read_header(content.bytes())?,
-        Format::Json | Format::Text | Format::Binary => Reading::default(),
-    };
+    let mut reading = if *format == Format::Hl7 { read_header(content.bytes())? } else { Reading::default() };
     let (body, flags) = Body::read(content, format, charset)?;
     reading.flags = flags.iter().map(flag).collect();
     match &body.form {
+        Form::Hl7(message) if message.is_hprim() => {
+            reading.kind = Some(message.get(&HPRIM_KIND).into_owned()).filter(|kind| !kind.is_empty());
+            reading.keys = keys_of(message, HPRIM_KEYS);
+        }
         Form::Hl7(message) => reading.keys = usual_keys(message),
+        Form::Rows(letter) if letter.letters() == 1 => {
+            for name in ["patient_id", "file_number"] {
+                put(&mut reading.keys, name, letter.named_value(name).unwrap_or_default().to_owned());
+            }
+        }
+        Form::Xml(document) => reading.kind = Some(document.name(document.root()).to_owned()),
         Form::Json(value) => reading.kind = value["resourceType"].as_str().map(str::to_owned),
-        Form::Text(_) | Form::Binary => {}
+        Form::Rows(_) | Form::Text(_) | Form::Binary => {}
     }
     for (name, path) in index {
         put(&mut reading.keys, name, path.read(&body.form).unwrap_or_default());
@@ -72,7 +93,13 @@ fn usual_keys(message: &hl7::Message) -> Vec<(String, String)> {
             put(&mut keys, "patient", message.get_at(segment, &identifier).into_owned());
         }
     }
-    for (name, segment, place) in USUAL_KEYS {
+    keys.extend(keys_of(message, USUAL_KEYS));
+    keys
+}
+
+fn keys_of(message: &hl7::Message, places: &[(&str, &str, Place)]) -> Vec<(String, String)> {
+    let mut keys = Vec::new();
+    for (name, segment, place) in places {
         for segment in message.segments(segment) {
             put(&mut keys, name, message.get_at(segment, place).into_owned());
         }

@@ -9,6 +9,10 @@ use crate::Format;
 pub(crate) enum Shape {
     Hl7,
     Json,
+    Xml,
+    /// CSV or fixed width.
+    Rows,
+    Hprim,
     Text,
     Binary,
     /// A script before it may have made something else.
@@ -16,23 +20,15 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    pub(crate) fn of(format: Format) -> Self {
+    pub(crate) fn of(format: &Format) -> Self {
         match format {
             Format::Hl7 => Self::Hl7,
             Format::Json => Self::Json,
+            Format::Xml => Self::Xml,
+            Format::Csv(_) | Format::Fixed(_) => Self::Rows,
+            Format::Hprim => Self::Hprim,
             Format::Text => Self::Text,
             Format::Binary => Self::Binary,
-        }
-    }
-
-    /// The format to read bytes in that were stored at this place.
-    pub(crate) fn format(self) -> Option<Format> {
-        match self {
-            Self::Hl7 => Some(Format::Hl7),
-            Self::Json => Some(Format::Json),
-            Self::Text => Some(Format::Text),
-            Self::Binary => Some(Format::Binary),
-            Self::Unknown => None,
         }
     }
 

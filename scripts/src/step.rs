@@ -131,6 +131,8 @@ fn set(places: &[(AnyPath, Template)], given: &Given<'_>) -> Result<Body, Stoppe
     match now.form {
         Form::Hl7(message) => given.msg.with_hl7(message),
         Form::Json(value) => given.msg.with_json(std::sync::Arc::unwrap_or_clone(value)),
+        Form::Rows(sheet) => given.msg.with_rows(sheet),
+        Form::Xml(document) => given.msg.with_xml(&document),
         Form::Text(_) | Form::Binary => Ok(given.msg.clone()),
     }
     .map_err(Stopped::broke)
@@ -189,7 +191,7 @@ impl Split {
         let Some(whole) = whole else { return Ok(SplitPart { body: part, control_id: None }) };
         let control_id = format!("{whole}.{n}");
         let body = match &part.form {
-            Form::Hl7(message) => part.with_hl7(renamed(message, &control_id)?)?,
+            Form::Hl7(message) if !message.is_hprim() => part.with_hl7(renamed(message, &control_id)?)?,
             _ => part,
         };
         Ok(SplitPart { body, control_id: Some(control_id) })

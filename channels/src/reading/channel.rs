@@ -14,7 +14,8 @@ use super::{
     steps::{Parts, steps},
 };
 use crate::{
-    file::{Format, KeepFile},
+    file::KeepFile,
+    format_file::{FixedFormat, FormatFile},
     tests_file::TestFile,
     values::{Period, Zone},
 };
@@ -74,7 +75,7 @@ impl ChannelRead {
     pub(crate) fn program(&self, whereabouts: Whereabouts) -> ProgramFile {
         let at = Path::parse("reply.script");
         ProgramFile {
-            format: self.format,
+            format: self.format.clone(),
             charset: self.charset.clone(),
             zone: self.zone.clone(),
             steps: self.steps.clone(),
@@ -135,18 +136,25 @@ fn parts(reader: &Reader<'_>) -> Parts {
 }
 
 fn format(reader: &mut Reader<'_>, source: Option<&SourceRead>) -> scripts::Format {
-    match reader.read(&Path::parse("format")) {
-        Some(Format::Hl7) => scripts::Format::Hl7,
-        Some(Format::Json) => scripts::Format::Json,
-        Some(Format::Text) => scripts::Format::Text,
-        Some(Format::Binary) => scripts::Format::Binary,
-        None => match source.map(|source| source.settings.usual_format()) {
+    let at = Path::parse("format");
+    let Some(file) = reader.read::<FormatFile>(&at) else {
+        return match source.map(|source| source.settings.usual_format()) {
             Some("json") => scripts::Format::Json,
             Some("text") => scripts::Format::Text,
             Some("binary") => scripts::Format::Binary,
             _ => scripts::Format::Hl7,
-        },
+        };
+    };
+    if let FormatFile::Fixed(FixedFormat { fixed }) = &file {
+        let columns = &fixed.columns;
+        for (place, column) in columns.iter().enumerate() {
+            if columns[..place].iter().any(|earlier| earlier.name == column.name) {
+                let at = at.join("fixed").join("columns").join(place).join("name");
+                reader.error("wrong-value", &at, format!("two columns are called `{}`", column.name));
+            }
+        }
     }
+    file.format()
 }
 
 fn ages(keep: KeepFile) -> Ages {

@@ -32,6 +32,22 @@ impl<'a> Cursor<'a> {
         name.copied().ok_or_else(|| self.error_at(wrong.unwrap_or(0), why))
     }
 
+    /// Reads the name of a segment of HPRIM: a capital, then up to two capitals or digits.
+    pub(super) fn short_name(&mut self) -> Result<[u8; 3], PathError> {
+        let length =
+            self.text.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).count();
+        let why =
+            "a path begins with the name of a segment, one to three capitals or digits such as P or OBX";
+        let name = &self.text.as_bytes()[..length];
+        if !is_short_name(name) {
+            return Err(self.error_at(length.min(3), why));
+        }
+        self.at = length;
+        let mut filled = [b' '; 3];
+        filled[..length].copy_from_slice(name);
+        Ok(filled)
+    }
+
     /// Reads a number from 1.
     pub(super) fn number<N: FromStr>(&mut self, why: &'static str) -> Result<N, PathError> {
         let rest = &self.text[self.at..];
@@ -82,4 +98,10 @@ impl<'a> Cursor<'a> {
 pub(super) fn is_name(name: &[u8]) -> bool {
     let capital_or_digit = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     name.len() == 3 && name[0].is_ascii_uppercase() && name.iter().all(capital_or_digit)
+}
+
+/// Whether these bytes can be the name of a segment of HPRIM.
+pub(super) fn is_short_name(name: &[u8]) -> bool {
+    let capital_or_digit = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    (1..=3).contains(&name.len()) && name[0].is_ascii_uppercase() && name.iter().all(capital_or_digit)
 }

@@ -36,7 +36,12 @@ impl Delimiters {
     ///
     /// Tolerates `^~&`, which means `^~\&`, and an empty second field. The error comes with the place within the line.
     pub fn read(line: &[u8]) -> Result<Delimiters, (usize, Why)> {
-        let Some((&field, rest)) = line.get(3..).and_then(<[u8]>::split_first) else {
+        Delimiters::behind(3, line)
+    }
+
+    /// Reads them from a line that begins with a name of this length.
+    pub(super) fn behind(name: usize, line: &[u8]) -> Result<Delimiters, (usize, Why)> {
+        let Some((&field, rest)) = line.get(name..).and_then(<[u8]>::split_first) else {
             return Err((line.len(), Why::NoDelimiters));
         };
         let declared = &rest[..memchr(field, rest).unwrap_or(rest.len())];

@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     EditError, Message, Part, Path, Place,
-    cursor::is_name,
+    cursor::{is_name, is_short_name},
     escape,
-    message::{Piece, Segment},
+    message::{Dialect, Piece, Segment},
     pieces,
 };
 
@@ -45,9 +45,9 @@ impl Message {
 
     /// Puts a new, empty segment after the first one named, or after `OBX[3]`; gives its place.
     pub fn insert(&mut self, name: &str, after: &str) -> Result<usize, EditError> {
-        check_name(name)?;
+        self.check_name(name)?;
         let missing = || EditError::NoSegment(after.to_owned());
-        let path = Path::parse(after).ok().filter(|path| path.place.is_none()).ok_or_else(missing)?;
+        let path = self.path(after).ok().filter(|path| path.place.is_none()).ok_or_else(missing)?;
         let index = self.find(&path).ok_or_else(missing)?;
         self.put_after(index, name);
         Ok(index + 1)
@@ -91,7 +91,8 @@ impl Message {
 
     fn write_segment(&mut self, path: &Path, raw: &str) -> Result<(), EditError> {
         self.check_segment(raw)?;
-        if &raw.as_bytes()[..3] != path.segment.as_slice() {
+        let rest = raw.strip_prefix(path.segment()).map(str::as_bytes);
+        if rest.is_none_or(|rest| rest.first().is_some_and(|next| *next != self.delimiters.field)) {
             return Err(EditError::WholeSegment(path.to_string()));
         }
         if let Some(index) = self.find(path) {
@@ -164,7 +165,20 @@ impl Message {
             return Err(EditError::LineBreak);
         }
         let mut fields = segment.split(char::from(self.delimiters.field));
-        check_name(fields.next().unwrap_or_default())
+        self.check_name(fields.next().unwrap_or_default())
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), EditError> {
+        let (header, is_sound) = match self.dialect {
+            Dialect::Hl7 => ("MSH", is_name(name.as_bytes())),
+            Dialect::Hprim => ("H", is_short_name(name.as_bytes())),
+        };
+        match name {
+            _ if name == header => Err(EditError::Header),
+            _ if is_sound => Ok(()),
+            // Whatever stands there may be content.
+            _ => Err(EditError::BadName(name.chars().take(3).collect())),
+        }
     }
 
     /// The new segment takes over what ended the one before it, so that a message without a last line break stays without.
@@ -183,15 +197,6 @@ impl Message {
     fn change(&mut self) -> &mut Vec<Segment> {
         self.whole = OnceLock::new();
         Arc::make_mut(&mut self.segments)
-    }
-}
-
-fn check_name(name: &str) -> Result<(), EditError> {
-    match name {
-        "MSH" => Err(EditError::Header),
-        _ if is_name(name.as_bytes()) => Ok(()),
-        // Whatever stands there may be content.
-        _ => Err(EditError::BadName(name.chars().take(3).collect())),
     }
 }
 

@@ -17,6 +17,8 @@ struct Walk {
     order: Vec<usize>,
     /// Whether the order already has the segment asked for, and not only its ORC.
     named: bool,
+    /// The end of an HPRIM message, which belongs to each.
+    trailer: Vec<usize>,
     groups: Vec<Vec<usize>>,
 }
 
@@ -31,7 +33,11 @@ impl Message {
             walk.step(index, self.segment_name(index), of);
         }
         walk.end_order();
-        walk.groups.iter().map(|group| self.with_segments(group)).collect()
+        let Walk { mut groups, trailer, .. } = walk;
+        for group in &mut groups {
+            group.extend(&trailer);
+        }
+        groups.iter().map(|group| self.with_segments(group)).collect()
     }
 
     fn with_segments(&self, indices: &[usize]) -> Message {
@@ -54,7 +60,11 @@ impl Walk {
                 self.end_order();
                 self.order.push(index);
             }
-            "PID" => {
+            "L" => {
+                self.end_order();
+                self.trailer = vec![index];
+            }
+            "PID" | "P" => {
                 self.end_order();
                 self.visit.clear();
                 self.patient = vec![index];

@@ -25,6 +25,15 @@ pub struct Message {
     pub(super) whole: OnceLock<Arc<str>>,
     pub(super) delimiters: Delimiters,
     pub(super) charset: Option<Charset>,
+    pub(super) dialect: Dialect,
+}
+
+/// Which of two kindred formats a message is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Hl7,
+    /// HPRIM Santé: names of one to three capitals, and delimiters in H-1.
+    Hprim,
 }
 
 /// A segment and what ends it: line breaks and blank lines.
@@ -55,14 +64,18 @@ impl Message {
     ///
     /// Takes CR, LF, CRLF and mixtures as the end of a segment, skips blank lines, and blanks and a byte order mark before MSH.
     pub fn parse(text: impl Into<Arc<str>>) -> Result<Message, ParseError> {
-        let original = text.into();
+        Message::parse_as(text.into(), Dialect::Hl7)
+    }
+
+    pub(crate) fn parse_as(original: Arc<str>, dialect: Dialect) -> Result<Message, ParseError> {
+        let name = dialect.header();
         let bytes = original.as_bytes();
         let mut found = lines(bytes);
         let Some(first) = found.next() else { return Err(ParseError { at: 0, why: Why::Empty }) };
-        if !bytes[first.clone()].starts_with(b"MSH") {
+        if !bytes[first.clone()].starts_with(name) {
             return Err(ParseError { at: first.start, why: Why::NotHl7 });
         }
-        let delimiters = Delimiters::read(&bytes[first.clone()])
+        let delimiters = Delimiters::behind(name.len(), &bytes[first.clone()])
             .map_err(|(at, why)| ParseError { at: first.start + at, why })?;
 
         let lead = first.start;
@@ -80,6 +93,7 @@ impl Message {
             segments: Arc::new(segments),
             delimiters,
             charset: None,
+            dialect,
         })
     }
 
@@ -103,6 +117,19 @@ impl Message {
     /// The whole text, shared.
     pub fn shared_text(&self) -> Arc<str> {
         Arc::clone(self.whole.get_or_init(|| self.assemble()))
+    }
+
+    /// Whether this is HPRIM, whose segments have names of one to three capitals.
+    pub fn is_hprim(&self) -> bool {
+        self.dialect == Dialect::Hprim
+    }
+
+    /// Reads a path as this message's dialect writes them.
+    pub fn path(&self, text: &str) -> Result<Path, super::PathError> {
+        match self.dialect {
+            Dialect::Hl7 => Path::parse(text),
+            Dialect::Hprim => Path::parse_short(text),
+        }
     }
 
     /// The delimiters of this message.
@@ -205,7 +232,7 @@ impl Message {
     /// The place of the segment that a path means.
     pub(super) fn find(&self, path: &Path) -> Option<usize> {
         let before = path.occurrence.checked_sub(1)? as usize;
-        (0..self.segment_count()).filter(|index| self.is_named(*index, &path.segment)).nth(before)
+        (0..self.segment_count()).filter(|index| self.is_named(*index, path.segment().as_bytes())).nth(before)
     }
 
     pub(super) fn content(&self, index: usize) -> &str {
@@ -245,6 +272,16 @@ impl Message {
 impl Segment {
     fn original(line: &Range<usize>, next: usize) -> Segment {
         Segment { content: Piece::Original(line.clone()), ending: Piece::Original(line.end..next) }
+    }
+}
+
+impl Dialect {
+    /// The name of the first segment.
+    fn header(self) -> &'static [u8] {
+        match self {
+            Dialect::Hl7 => b"MSH",
+            Dialect::Hprim => b"H",
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub mod escape;
 mod groups;
 pub mod header;
 mod lines;
-mod message;
+pub(crate) mod message;
 mod part;
 mod path;
 mod pieces;

@@ -7,6 +7,7 @@ use super::{PathError, Place, cursor::Cursor};
 /// A segment, one of its occurrences, and a place in it; without a place, the whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
+    /// Filled up with blanks.
     pub(super) segment: [u8; 3],
     pub(super) occurrence: u32,
     pub(super) place: Option<Place>,
@@ -17,6 +18,17 @@ impl Path {
     pub fn parse(text: &str) -> Result<Path, PathError> {
         let mut cursor = Cursor::new(text);
         let segment = cursor.name()?;
+        Path::behind(cursor, segment)
+    }
+
+    /// Reads a path of HPRIM, whose segments have names of one to three capitals: `P-5.1`, `OBX[3]-5`.
+    pub fn parse_short(text: &str) -> Result<Path, PathError> {
+        let mut cursor = Cursor::new(text);
+        let segment = cursor.short_name()?;
+        Path::behind(cursor, segment)
+    }
+
+    fn behind(mut cursor: Cursor<'_>, segment: [u8; 3]) -> Result<Path, PathError> {
         let occurrence = cursor.bracket("an occurrence is a number from 1")?.unwrap_or(1);
         if cursor.is_at_end() {
             return Ok(Path { segment, occurrence, place: None });
@@ -31,7 +43,7 @@ impl Path {
 
     /// The name of the segment.
     pub fn segment(&self) -> &str {
-        std::str::from_utf8(&self.segment).expect("the name of a segment is ASCII")
+        std::str::from_utf8(&self.segment).expect("the name of a segment is ASCII").trim_end()
     }
 
     /// Which of the segments of that name, from 1.

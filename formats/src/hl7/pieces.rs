@@ -46,9 +46,11 @@ pub(super) fn at<'a>(line: &'a str, place: &Place, delimiters: &Delimiters) -> O
     cut(component, delimiters.subcomponent, number)
 }
 
-/// Whether this place is MSH-1 or MSH-2, which is never cut or decoded.
+/// Whether this place is MSH-1 or MSH-2, or H-1 of HPRIM, which is never cut or decoded.
 pub(super) fn holds_delimiters(line: &str, place: &Place, delimiters: &Delimiters) -> bool {
-    place.field <= 2 && is_header(line.as_bytes(), delimiters.field)
+    let line = line.as_bytes();
+    (place.field <= 2 && is_header(line, delimiters.field))
+        || (place.field == 1 && line.first() == Some(&b'H') && line.get(1) == Some(&delimiters.field))
 }
 
 /// The piece with this number, from 1; without a delimiter the whole is the first and only one.

@@ -1,6 +1,7 @@
 //! Calls every public function with arbitrary bytes and asks for what must hold whatever they are.
 
 #![allow(clippy::unwrap_used, reason = "test code may unwrap, outside test functions too")]
+#![allow(dead_code, reason = "each test plays a part of it")]
 
 use formats::{
     charset::{self, Charset},
@@ -141,4 +142,70 @@ fn change_all(message: &Message) {
     changed.remove_segment(last).unwrap();
     changed.remove_segment(place).unwrap();
     assert_eq!(changed.segment_count(), message.segment_count());
+}
+
+/// Reads bytes as every kind of rows, changes one field of each, and takes them apart.
+pub(crate) fn rows(bytes: &[u8]) {
+    use formats::{
+        charset,
+        hprim::{self, Hprim},
+        rows::{Column, Csv, Fixed, Sheet, Side},
+    };
+
+    let Ok(decoded) = charset::decode_text(bytes, None) else { return };
+    let text = decoded.text;
+    let column = Column { name: "a".to_owned(), start: 2, width: 3, side: Side::Right, fill: '0' };
+    let fixed = Fixed { columns: vec![column], decimal: '.' };
+    let bare = Csv { header: false, ragged: true, ..Csv::default() };
+    let mut sheets: Vec<Sheet> =
+        [Csv::default().read(text.clone()), bare.read(text.clone()), fixed.read(text.clone())]
+            .into_iter()
+            .flatten()
+            .collect();
+    match hprim::read(text.clone()) {
+        Ok(Hprim::Medecins(letter)) => sheets.push(letter),
+        Ok(Hprim::Sante(message)) => {
+            assert_eq!(hprim::written(message.text(), &text), *text, "it leaves as it came");
+            hl7(message.text().as_bytes());
+        }
+        Err(_) => {}
+    }
+    for mut sheet in sheets {
+        assert_eq!(sheet.text(), &*text, "it leaves as it came");
+        assert_eq!(sheet.records().len(), sheet.rows().count());
+        let _ = sheet.groups(0);
+        let Ok(row) = sheet.nth(0) else { continue };
+        if sheet.set(row, 0, "x\"y").is_ok() {
+            assert_eq!(sheet.get(row, 0).as_deref(), Some("x\"y"));
+        }
+        let _ = sheet.add(&["1".to_owned()]);
+        sheet.remove(row);
+        let _ = sheet.text();
+    }
+}
+
+/// Reads bytes as a document, changes it, and takes it apart.
+pub(crate) fn xml(bytes: &[u8]) {
+    use formats::{
+        charset,
+        xml::{Document, Path},
+    };
+
+    let _ = formats::xml::declared_charset(bytes);
+    let Ok(decoded) = charset::decode_text(bytes, None) else { return };
+    let Ok(mut document) = Document::parse(decoded.text.clone()) else { return };
+    assert_eq!(document.text(), &*decoded.text, "it leaves as it came");
+    let root = document.root();
+    for child in document.children(root) {
+        let _ = Document::parse(document.outer(child));
+        let _ = document.value(child);
+    }
+    let path = Path::parse("added/inner/@name").unwrap();
+    document.set_in(root, &path, HOSTILE_TEXT).unwrap();
+    let again = Document::parse(document.text()).unwrap();
+    assert_eq!(again.get_in(again.root(), &path).as_deref(), Some(HOSTILE_TEXT));
+    for child in document.children(root) {
+        document.remove(child).unwrap();
+    }
+    assert!(Document::parse(document.text()).is_ok());
 }

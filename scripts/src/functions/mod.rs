@@ -6,6 +6,7 @@
 use rhai::{Engine, exported_module};
 
 mod context;
+mod elements;
 mod encoding;
 mod endings;
 mod fhir;
@@ -14,12 +15,15 @@ mod json;
 mod message;
 mod number;
 mod regex;
+mod rows;
 mod segment;
 mod table;
 mod text;
 mod time;
 
 pub(crate) use context::{Asks, Responses};
+pub(crate) use number::read as read_number;
+pub(crate) use rows::hprim as read_hprim;
 
 /// The areas as the reference page shows them: a heading, and the functions beneath it.
 pub(crate) fn areas() -> Vec<(&'static str, rhai::Module)> {
@@ -36,6 +40,8 @@ pub(crate) fn areas() -> Vec<(&'static str, rhai::Module)> {
         ("Patterns", exported_module!(regex::functions)),
         ("Numbers", exported_module!(number::functions)),
         ("JSON", exported_module!(json::functions)),
+        ("Rows: CSV, fixed width, HPRIM Médecins", exported_module!(rows::functions)),
+        ("XML", exported_module!(elements::functions)),
         ("Encodings", exported_module!(encoding::functions)),
     ]
 }

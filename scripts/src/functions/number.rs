@@ -61,7 +61,7 @@ pub(crate) mod functions {
     }
 }
 
-fn read(text: &str) -> Option<Dynamic> {
+pub(crate) fn read(text: &str) -> Option<Dynamic> {
     let text = text.trim();
     let is_plain = |character: char| character.is_ascii_digit() || matches!(character, '.' | '-' | '+');
     if text.is_empty() || !text.chars().all(is_plain) {
