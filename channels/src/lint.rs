@@ -1,6 +1,9 @@
 //! Every complaint that the schema has about a file, in one pass.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, PoisonError, RwLock},
+};
 
 use engine::{Diagnostic, Path, Place};
 use regex::Regex;
@@ -21,7 +24,7 @@ const MOST: usize = 200;
 
 /// Looks through `node`, which stands at `at` of its file.
 pub(crate) fn lint(node: &Node, shape: Shape<'_>, at: &Path) -> Vec<Diagnostic> {
-    let mut lint = Lint { found: Vec::new(), patterns: RefCell::default() };
+    let mut lint = Lint { found: Vec::new() };
     lint.visit(node, shape, at);
     let more = lint.found.len().saturating_sub(MOST);
     if more > 0 {
@@ -37,7 +40,6 @@ pub(crate) fn lint(node: &Node, shape: Shape<'_>, at: &Path) -> Vec<Diagnostic> 
 
 struct Lint {
     found: Vec<Diagnostic>,
-    patterns: RefCell<HashMap<String, Option<Regex>>>,
 }
 
 impl Lint {
@@ -208,7 +210,7 @@ impl Lint {
             return Some(format!("`{shown}` is not known here"));
         }
         if let Some(pattern) = form.keyword("pattern").and_then(Value::as_str)
-            && !self.matches(pattern, &scalar.text)
+            && !matches(pattern, &scalar.text)
         {
             return Some(match form.keyword("title").and_then(Value::as_str) {
                 Some(title) => format!("`{shown}` is not {title}"),
@@ -229,12 +231,6 @@ impl Lint {
         None
     }
 
-    fn matches(&self, pattern: &str, text: &str) -> bool {
-        let mut patterns = self.patterns.borrow_mut();
-        let compiled = patterns.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok());
-        compiled.as_ref().is_none_or(|regex| regex.is_match(text))
-    }
-
     fn wrong_type(&mut self, node: &Node, shape: Shape<'_>, at: &Path) {
         let mut wanted: Vec<String> = Vec::new();
         for name in shape.forms().iter().flat_map(|form| form.types()).filter(|name| *name != "null") {
@@ -247,6 +243,17 @@ impl Lint {
         let help = example(shape).or_else(|| description(Some(shape)));
         self.error("wrong-type", at, message).help = help;
     }
+}
+
+/// Whether a text fits a pattern of the schema. Each pattern is compiled once: that takes longer than reading a channel.
+fn matches(pattern: &str, text: &str) -> bool {
+    static COMPILED: LazyLock<RwLock<HashMap<String, Option<Regex>>>> = LazyLock::new(RwLock::default);
+    let fits = |regex: &Option<Regex>| regex.as_ref().is_none_or(|regex| regex.is_match(text));
+    if let Some(regex) = COMPILED.read().unwrap_or_else(PoisonError::into_inner).get(pattern) {
+        return fits(regex);
+    }
+    let mut compiled = COMPILED.write().unwrap_or_else(PoisonError::into_inner);
+    fits(compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).ok()))
 }
 
 fn keys(shape: Shape<'_>) -> Vec<&str> {

@@ -13,7 +13,8 @@ pub type Facts = serde_json::Map<String, serde_json::Value>;
 #[derive(Debug, Clone, Default)]
 pub struct Inbound {
     pub body: Content,
-    pub facts: Facts,
+    /// What the source knows. Shared: what one connection sends has most of it in common.
+    pub facts: Arc<Facts>,
     /// Set where the source itself found that the bytes cannot be a message: kept as it came, answered *unreadable*.
     pub unreadable: Option<String>,
     /// Set by a sender that is one of our own channels: the same effect is never taken twice.

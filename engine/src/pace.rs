@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::Semaphore,
@@ -23,8 +24,12 @@ const QUICK: Duration = Duration::from_millis(1);
 /// What is this slow was no accident.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// So many quick runs earn a channel its place on the async threads; one that was not quite quick, as any is whose thread
-/// had to wait for a processor, takes some of that trust away, and a slow one all of it.
+/// What took this long by the clock was slow, however little it worked. Below that only work counts: on a busy machine any
+/// thread may have to wait for a processor.
+const WAITED: Duration = Duration::from_millis(200);
+
+/// So many quick runs earn a channel its place on the async threads; one that was not quite quick takes some of that trust
+/// away, and a slow one all of it.
 const TRUSTED: u32 = 64;
 const MOST: u32 = 2 * TRUSTED;
 const LOST: u32 = 16;
@@ -79,8 +84,12 @@ impl Pace {
     /// Runs `work`, and survives its panic.
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panicked> {
         let began = Instant::now();
-        let done = self.place(|| catch_unwind(AssertUnwindSafe(work)));
-        let took = began.elapsed();
+        let (done, worked) = self.place(|| {
+            let before = processor_time();
+            let done = catch_unwind(AssertUnwindSafe(work));
+            (done, processor_time().saturating_sub(before))
+        });
+        let took = Some(began.elapsed()).filter(|took| *took >= WAITED).unwrap_or(worked);
         let trust = self.trust.load(Ordering::Relaxed);
         let trust = match took {
             _ if took < QUICK => (trust + 1).min(MOST),
@@ -103,6 +112,11 @@ impl Pace {
             _ => work(),
         }
     }
+}
+
+/// How long the processor has worked for this thread.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// What a panic said, without the values of a message: only its fixed text is kept.

@@ -56,7 +56,7 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Vec<Ran
 
 fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, Bytes)) -> Result<Ran, String> {
     let body = Content::from(bytes);
-    let inbound = Inbound { body: body.clone(), facts: test.source.clone(), ..Inbound::default() };
+    let inbound = Inbound { body: body.clone(), facts: test.source.clone().into(), ..Inbound::default() };
     let reading = match trial.script.read(&inbound) {
         Ok(reading) => reading,
         Err(unreadable) => {

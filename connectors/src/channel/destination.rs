@@ -57,7 +57,7 @@ impl Destination for Feeder {
         // The same effect is never taken twice, so a second try after doubt is safe.
         let inbound = Inbound {
             body: outbound.body.clone(),
-            facts: self.facts(outbound),
+            facts: self.facts(outbound).into(),
             effect: Some(outbound.effect),
             ..Inbound::default()
         };

@@ -47,7 +47,7 @@ pub(super) struct Connection {
     reader: Reader,
     seat: Seat,
     peer: SocketAddr,
-    facts: Facts,
+    facts: Arc<Facts>,
     /// MSH-10 of our last application answer (enhanced mode): the sender may acknowledge it.
     told: Option<Vec<u8>>,
 }
@@ -70,7 +70,7 @@ enum End {
 impl Connection {
     pub(super) fn new(host: Arc<Host>, wire: Wire, peer: SocketAddr, seat: Seat) -> Self {
         let reader = Reader::new(host.marks.clone(), host.max_size);
-        let facts = facts(wire.as_ref(), peer);
+        let facts = Arc::new(facts(wire.as_ref(), peer));
         Self { host, wire, reader, seat, peer, facts, told: None }
     }
 
@@ -221,7 +221,8 @@ impl Connection {
         let mut inbounds: Vec<Inbound> = messages.iter().map(|message| self.inbound(message)).collect();
         for (place, inbound) in inbounds.iter_mut().enumerate() {
             let of = messages.len();
-            inbound.facts.insert("batch".to_owned(), serde_json::json!({ "place": place + 1, "of": of }));
+            let place = serde_json::json!({ "place": place + 1, "of": of });
+            Arc::make_mut(&mut inbound.facts).insert("batch".to_owned(), place);
         }
         if !batch.flags.is_empty() {
             let flags = &batch.flags;
@@ -333,7 +334,7 @@ impl Connection {
     }
 
     fn inbound(&self, message: &Bytes) -> Inbound {
-        Inbound { facts: self.facts.clone(), ..Inbound::new(Content::from(message.clone())) }
+        Inbound { facts: Arc::clone(&self.facts), ..Inbound::new(Content::from(message.clone())) }
     }
 
     fn unreadable(&self, bytes: &Bytes, why: String) -> Inbound {

@@ -3,18 +3,25 @@
 //! Whatever the pieces in which the bytes arrive, the same frames come out; and never more than
 //! `max_size` bytes and one read wait in memory.
 
-use std::io;
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Poll, ready},
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::settings::Framing;
 
-/// How much is read at once.
+/// How much of a large message is read at once, straight to where it stays.
 const READ: usize = 64 * 1024;
-/// The room made for a read; what is left of a large message's buffer beyond this is given back.
-const ROOM: usize = 8 * 1024;
+/// How much is read at once of anything else, by way of the stack: a connection that is silent has no buffer, and a message
+/// holds no more memory than it has bytes.
+const ROOM: usize = 16 * 1024;
 /// How much of a frame that is too long is kept, to be answered and looked at.
 const BEGINNING: usize = 64 * 1024;
 /// How much of the bytes outside any frame is looked at to tell what they are.
@@ -180,11 +187,18 @@ impl Reader {
 
     /// Reads what there is, at least one byte; 0 at the end. Safe to cancel.
     pub async fn read_from(&mut self, from: &mut (impl AsyncRead + Unpin + ?Sized)) -> io::Result<usize> {
-        if self.buffer.is_empty() && self.buffer.capacity() > READ {
-            self.buffer = BytesMut::new();
+        if self.buffer.len() >= ROOM {
+            self.buffer.reserve(READ);
+            return from.read_buf(&mut (&mut self.buffer).limit(READ)).await;
         }
-        self.buffer.reserve(ROOM);
-        from.read_buf(&mut (&mut self.buffer).limit(READ)).await
+        poll_fn(|context| {
+            let mut room = [const { MaybeUninit::uninit() }; ROOM];
+            let mut read = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut *from).poll_read(context, &mut read))?;
+            self.buffer.extend_from_slice(read.filled());
+            Poll::Ready(Ok(read.filled().len()))
+        })
+        .await
     }
 
     /// Takes bytes that were read elsewhere.
@@ -275,9 +289,16 @@ impl Reader {
         Found::Part { bytes, ended }
     }
 
+    /// A small message is copied out of its buffer, which is then used again: shared, it would be kept whole by each.
     fn take(&mut self) -> Bytes {
         self.position += self.scanned as u64;
-        let taken = self.buffer.split_to(self.scanned).freeze();
+        let taken = if self.scanned < ROOM {
+            let copy = Bytes::copy_from_slice(&self.buffer[..self.scanned]);
+            self.buffer.advance(self.scanned);
+            copy
+        } else {
+            self.buffer.split_to(self.scanned).freeze()
+        };
         self.scanned = 0;
         taken
     }
@@ -285,6 +306,9 @@ impl Reader {
     fn skip(&mut self, count: usize) {
         self.buffer.advance(count);
         self.position += count as u64;
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 }
 

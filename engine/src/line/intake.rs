@@ -38,7 +38,7 @@ impl Line {
         };
         Received {
             body: inbound.body,
-            facts: Arc::new(inbound.facts),
+            facts: inbound.facts,
             effect: inbound.effect,
             again: inbound.again,
             reading,
@@ -52,7 +52,7 @@ impl Line {
         received: Received,
         seat: Option<&Seat>,
         caller: &Caller,
-    ) -> (Arrival, Option<String>) {
+    ) -> (Box<Arrival>, Option<String>) {
         let id = match seat {
             Some(seat) => seat.id,
             None => self.arrivals.enter(self.store.as_ref()),
@@ -60,13 +60,13 @@ impl Line {
         caller.named(id);
         self.recovery.begin(id);
         let unreadable = received.unreadable.clone();
-        (self.arrival(id, received, seat), unreadable)
+        (Box::new(self.arrival(id, received, seat)), unreadable)
     }
 
     /// Makes the message durable, or finds that it already is.
     pub(super) async fn store(
         &self,
-        arrival: Arrival,
+        arrival: Box<Arrival>,
         unreadable: Option<String>,
         seat: Option<Seat>,
     ) -> Result<Message, Exit> {
@@ -75,15 +75,15 @@ impl Line {
             if let Some(seat) = &seat {
                 seat.pass(self.store.as_ref()).await;
             }
-            return self.stand_for(first, arrival, unreadable).await;
+            return Box::pin(self.stand_for(first, arrival, unreadable)).await;
         }
         let kept = match &seat {
-            Some(seat) => seat.keep(self.store.as_ref(), arrival.clone()).await,
-            None => self.store.keep(vec![arrival.clone()]).await.map(|mut kept| kept.remove(0)),
+            Some(seat) => Box::pin(seat.keep(self.store.as_ref(), (*arrival).clone())).await,
+            None => self.store.keep(vec![(*arrival).clone()]).await.map(|mut kept| kept.remove(0)),
         };
         match kept {
             Ok(Kept::New(flags)) => self.is_readable(as_kept(message, &flags), unreadable),
-            Ok(Kept::Again(first)) => self.stand_for(first, arrival, unreadable).await,
+            Ok(Kept::Again(first)) => Box::pin(self.stand_for(first, arrival, unreadable)).await,
             Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
     }
@@ -92,7 +92,7 @@ impl Line {
     pub(super) async fn stand_for(
         &self,
         first: MessageId,
-        mut arrival: Arrival,
+        mut arrival: Box<Arrival>,
         unreadable: Option<String>,
     ) -> Result<Message, Exit> {
         let Some(stranded) = self.recovery.claim(first) else {
@@ -105,9 +105,9 @@ impl Line {
     }
 
     /// Closes the first copy and keeps the second, in one write.
-    async fn supersede(&self, arrival: Arrival, first: Stranded) -> Result<Message, Exit> {
+    async fn supersede(&self, arrival: Box<Arrival>, first: Stranded) -> Result<Message, Exit> {
         let message = arrival.message.clone();
-        match self.store.keep(vec![arrival]).await.map(|mut kept| kept.remove(0)) {
+        match self.store.keep(vec![*arrival]).await.map(|mut kept| kept.remove(0)) {
             Ok(Kept::New(flags)) => {
                 self.arrivals.leave(first.message.id);
                 self.recovery.forget(first.message.identity);

@@ -46,6 +46,7 @@ pub(crate) struct Line {
     pub(crate) tasks: TaskTracker,
 }
 
+/// What is rare on the way is boxed: a message's task is as large as the largest of what it may wait for.
 impl Line {
     /// Carries one message from its sender's bytes to its sender's answer.
     async fn carry(&self, inbound: Inbound, seat: Option<Seat>, caller: &mut Caller) -> Result<(), Exit> {
@@ -70,11 +71,11 @@ impl Line {
         self.observer.received(&self.channel);
         let carried = async {
             if let Err(exit) = self.carry(inbound, seat, &mut caller).await {
-                self.leave(exit, &mut caller).await;
+                Box::pin(self.leave(exit, &mut caller)).await;
             }
         };
         if let Err(panic) = AssertUnwindSafe(carried).catch_unwind().await {
-            self.mend(&pace::words(panic.as_ref()), &mut caller).await;
+            Box::pin(self.mend(&pace::words(panic.as_ref()), &mut caller)).await;
         }
         if let Some(id) = caller.message() {
             self.recovery.end(id, caller.answered());

@@ -50,19 +50,24 @@ impl Line {
             && !self.store.keeps_first()
     }
 
-    async fn take_in_one_write(&self, arrival: Arrival, caller: &mut Caller) -> Result<Way, Exit> {
+    async fn take_in_one_write(&self, arrival: Box<Arrival>, caller: &mut Caller) -> Result<Way, Exit> {
         let message = arrival.message.clone();
         match self.transform_now(message.clone()).and_then(|transformed| self.route(transformed)) {
             Ok(routed) => self.take_routed(arrival, routed, caller).await,
             Err(Exit::Halted(halted)) => {
                 let (reply, closed) = halted.told_and_closed();
-                self.take_closed(arrival, (reply, closed), caller).await
+                Box::pin(self.take_closed(arrival, (reply, closed), caller)).await
             }
             Err(exit) => Err(exit),
         }
     }
 
-    async fn take_routed(&self, arrival: Arrival, routed: Routed, caller: &mut Caller) -> Result<Way, Exit> {
+    async fn take_routed(
+        &self,
+        arrival: Box<Arrival>,
+        routed: Routed,
+        caller: &mut Caller,
+    ) -> Result<Way, Exit> {
         let Routed { message, processed, fresh } = routed;
         let outcome = processed.outcome;
         match self.taken(arrival, Done::Queue(processed), caller).await? {
@@ -73,7 +78,7 @@ impl Line {
 
     async fn take_closed(
         &self,
-        arrival: Arrival,
+        arrival: Box<Arrival>,
         (reply, closed): (Reply, Closed),
         caller: &mut Caller,
     ) -> Result<Way, Exit> {
@@ -91,12 +96,12 @@ impl Line {
     /// Returns what [`crate::Store::queue`] does, or the message where it is only kept.
     async fn taken(
         &self,
-        arrival: Arrival,
+        arrival: Box<Arrival>,
         done: Done,
         caller: &mut Caller,
     ) -> Result<Result<Vec<(DeliveryId, DeliveryState)>, Message>, Exit> {
         let message = arrival.message.clone();
-        let taken = match self.store.take(arrival.clone(), done).await {
+        let taken = match self.store.take((*arrival).clone(), done).await {
             Ok(taken) => taken,
             Err(error) => return Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         };
@@ -111,7 +116,9 @@ impl Line {
                 Ok(Ok(done))
             }
             Taken { kept: Kept::New(flags), done: None } => Ok(Err(as_kept(message, &flags))),
-            Taken { kept: Kept::Again(first), .. } => self.stand_for(first, arrival, None).await.map(Err),
+            Taken { kept: Kept::Again(first), .. } => {
+                Box::pin(self.stand_for(first, arrival, None)).await.map(Err)
+            }
         }
     }
 }

@@ -152,7 +152,7 @@ async fn run_again(
     let body = edited.or_else(|| shown.body.clone().map(Content::from));
     let body = body.ok_or_else(|| Problem::conflict("its content is no longer kept (`keep.content`)"))?;
     let again = Again { message: shown.row.id, by };
-    let inbound = Inbound { facts: shown.source.clone(), again: Some(again), ..Inbound::new(body) };
+    let inbound = Inbound { facts: shown.source.clone().into(), again: Some(again), ..Inbound::new(body) };
     let answer = channel.inlet().receive(inbound).await;
     let reply = answer.reply.clone();
     answer.told();

@@ -168,7 +168,7 @@ impl Sender<'_> {
         if let Some(caller) = caller {
             facts.insert("caller".to_owned(), caller.into());
         }
-        Ok(Inbound { facts, ..Inbound::new(Content::from(body)) })
+        Ok(Inbound { facts: facts.into(), ..Inbound::new(Content::from(body)) })
     }
 
     /// Whether what the head says may be sent here at all, and by whom.
