@@ -84,16 +84,19 @@ impl Pace {
     /// Runs `work`, and survives its panic.
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panicked> {
         let began = Instant::now();
-        let (done, worked) = self.place(|| {
-            let before = processor_time();
-            let done = catch_unwind(AssertUnwindSafe(work));
-            (done, processor_time().saturating_sub(before))
-        });
-        let took = Some(began.elapsed()).filter(|took| *took >= WAITED).unwrap_or(worked);
         let trust = self.trust.load(Ordering::Relaxed);
+        let (done, worked) = self.place(trust, || {
+            // To ask costs as much as a quick step: it is done where there is a doubt.
+            let before = (trust < MOST).then(processor_time);
+            let done = catch_unwind(AssertUnwindSafe(work));
+            (done, before.map(|before| processor_time().saturating_sub(before)))
+        });
+        let took = Some(began.elapsed()).filter(|took| *took >= WAITED || worked.is_none());
+        let took = took.or(worked).unwrap_or_default();
         let trust = match took {
             _ if took < QUICK => (trust + 1).min(MOST),
-            _ if took < SLOW => trust.saturating_sub(LOST),
+            // Of a run whose work was not measured only the clock speaks: the next will be measured.
+            _ if took < SLOW || worked.is_none() && took < WAITED => trust.saturating_sub(LOST),
             _ => 0,
         };
         // Two at once may lose one's word: it is an estimate.
@@ -101,9 +104,10 @@ impl Pace {
         done.map_err(|panic| Panicked(words(panic.as_ref())))
     }
 
-    fn place<T>(&self, work: impl FnOnce() -> T) -> T {
-        let is_trusted = self.trust.load(Ordering::Relaxed) >= TRUSTED;
-        if is_trusted && let Ok(_spot) = self.spots.steps.try_acquire() {
+    fn place<T>(&self, trust: u32, work: impl FnOnce() -> T) -> T {
+        if trust >= TRUSTED
+            && let Ok(_spot) = self.spots.steps.try_acquire()
+        {
             return work();
         }
         // A runtime of one thread has nowhere else to go.
