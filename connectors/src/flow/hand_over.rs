@@ -168,7 +168,7 @@ fn mark(claimed: &Claimed, bytes: &Bytes, stat: Stat) -> Hash {
 
 fn inbound(bytes: Bytes, facts: Facts, mark: Hash, place: usize) -> Inbound {
     let effect = Hash::of(&[b"file", &mark.0, &(place as u64).to_be_bytes()]);
-    Inbound { facts, effect: Some(effect), ..Inbound::new(bytes) }
+    Inbound { facts: facts.into(), effect: Some(effect), ..Inbound::new(bytes) }
 }
 
 fn reason(reply: &Reply) -> String {
