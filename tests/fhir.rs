@@ -168,3 +168,81 @@ fn a_server_that_cannot_be_asked_for_what_it_holds_is_refused_by_check_and_at_th
     let checked = project.relais(&["check", "--connect", "."]);
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
 }
+
+#[test]
+fn what_changes_on_a_server_comes_once_page_for_page_and_across_a_crash() {
+    let server = FhirServer::start();
+    let observe = |code: &str| {
+        let body = json!({ "resourceType": "Observation", "status": "final", "code": { "text": code } });
+        let (status, made) = server.ask("POST", "Observation", &body.to_string());
+        assert_eq!(status, 201, "{made}");
+        made
+    };
+    let mut first = observe("F00");
+    for number in 1..25 {
+        observe(&format!("F{number:02}"));
+    }
+    let project = Project::new();
+    project.channel(
+        "watching",
+        &format!(
+            "name: watching\nsource:\n  fhir: {{ base: \"{}\", search: \"Observation?status=final\", every: 50ms, page: 4 }}\n\
+             destinations:\n  - name: files\n    to:\n      file: {{ dir: out, name: '${{msg[\"code.text\"]}}-${{source.version}}.json' }}\n",
+            server.base()
+        ),
+    );
+    let received = "relais_messages_total{channel=\"watching\",outcome=\"accepted\"}";
+    let relais = project.start();
+    wait_until("the first are taken", || project.files("out").len() >= 5);
+    relais.kill();
+    let relais = project.start();
+    wait_until("all are taken", || project.files("out").len() == 25);
+    first["code"]["text"] = "changed".into();
+    let path = format!("Observation/{}", first["id"].as_str().expect("a resource has an id"));
+    assert_eq!(server.ask("PUT", &path, &first.to_string()).0, 200);
+    observe("last");
+    wait_until("the changes are taken", || project.files("out").len() == 27);
+    assert!(project.path("out/changed-2.json").exists() && project.path("out/last-1.json").exists());
+    // Nothing comes twice: a number would have been added to its file's name.
+    let count = relais.metric(received);
+    relais.terminate();
+    let relais = project.start();
+    observe("later");
+    wait_until("the next is taken", || project.files("out").len() == 28);
+    assert_eq!(relais.metric(received), Some(1.0), "before the restart it was {count:?}");
+}
+
+#[test]
+fn a_notification_of_a_subscription_is_read_back() {
+    let server = FhirServer::start();
+    let body =
+        json!({ "resourceType": "Observation", "id": "n-1", "status": "final", "code": { "text": "noted" } });
+    assert_eq!(server.ask("PUT", "Observation/n-1", &body.to_string()).0, 201);
+    let project = Project::new();
+    let hook = free_port();
+    project.channel(
+        "notified",
+        &format!(
+            "name: notified\nsource:\n  http: {{ listen: \"127.0.0.1:{hook}\", path: /hook }}\nformat: binary\n\
+             destinations:\n  - name: record\n    to:\n      fhir:\n        base: {}\n        interaction: read\n\
+             \x20       target: '${{source.path.sub_string(\"/hook/\".len)}}'\n\
+             \x20 - name: files\n    after: record\n    steps:\n      - script: responses[\"record\"].body\n\x20       as: text\n\
+             \x20   to:\n      file: {{ dir: out, name: '${{ctx.id()}}.json' }}\n",
+            server.base()
+        ),
+    );
+    let _relais = project.start();
+    // As FHIR R4 has it: the resource is put beneath the endpoint. Its words are not believed.
+    let forged = "{\"resourceType\": \"Observation\", \"code\": {\"text\": \"forged\"}}";
+    let client = std::net::TcpStream::connect(("127.0.0.1", hook)).expect("the channel listens");
+    let request = format!(
+        "PUT /hook/Observation/n-1 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{forged}",
+        forged.len()
+    );
+    std::io::Write::write_all(&mut &client, request.as_bytes()).expect("it is sent");
+    let answer = std::io::read_to_string(&client).expect("it is answered");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    wait_until("it is read", || project.files("out").len() == 1);
+    let text = std::fs::read_to_string(&project.files("out")[0]).expect("it can be read");
+    assert!(text.contains("noted") && !text.contains("forged"), "{text}");
+}

@@ -2,7 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether a server must say that it can do what is asked of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum Asked {
+    #[default]
+    Needed,
+    Ignored,
+}
 
 /// What a request needs of its server, beyond being taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +29,7 @@ pub(super) enum Need {
 /// What is done with a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deed {
+    Read,
     Create,
     Update,
     Patch,
@@ -25,6 +37,7 @@ pub(super) enum Deed {
     CreateWhere(Vec<String>),
     /// Updated, patched or deleted where one fits a search by these parameters.
     ChangeWhere(Vec<String>),
+    Search(Vec<String>),
 }
 
 /// A server's CapabilityStatement.
@@ -97,11 +110,13 @@ impl Capabilities {
             Some(format!("does not name the search parameter `{unknown}` of {name}, and may pass it over"))
         };
         match deed {
+            Deed::Read => interaction("read"),
             Deed::Create => interaction("create"),
             Deed::Update => interaction("update"),
             Deed::Patch => interaction("patch"),
             Deed::CreateWhere(by) => flag(known.creates_where, "conditionalCreate").or_else(|| search(by)),
             Deed::ChangeWhere(by) => flag(known.updates_where, "conditionalUpdate").or_else(|| search(by)),
+            Deed::Search(by) => interaction("search-type").or_else(|| search(by)),
         }
     }
 }

@@ -3,12 +3,14 @@
 mod capability;
 mod destination;
 mod outcome;
+mod server;
+mod source;
 
-use crate::{Connector, DestinationKind};
+use crate::{Connector, DestinationKind, SourceKind};
 
 pub(crate) const CONNECTOR: Connector = Connector {
     name: "fhir",
     summary: "A FHIR R4 server: resources, transactions, batches and messages",
-    source: None,
+    source: Some(SourceKind::of::<source::Settings>()),
     destination: Some(DestinationKind::of::<destination::Settings>()),
 };

@@ -115,14 +115,14 @@ mod tests {
 
     use super::*;
 
-    fn words(issue: serde_json::Value) -> String {
+    fn words(issue: &serde_json::Value) -> String {
         let outcome = json!({ "resourceType": "OperationOutcome", "issue": [issue] });
         Outcome::read(outcome.to_string().as_bytes()).unwrap().words().unwrap()
     }
 
     #[test]
     fn codes_and_places_are_told_and_free_text_is_not() {
-        let told = words(json!({
+        let told = words(&json!({
             "severity": "error", "code": "structure", "diagnostics": "Jean DUPONT is no date",
             "details": { "text": "Jean DUPONT", "coding": [{ "code": "MSG_PARAM_INVALID" }] },
             "expression": ["Observation.component[2].code"],
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_server_that_writes_a_patient_where_a_code_belongs_is_not_repeated() {
-        let told = words(json!({
+        let told = words(&json!({
             "severity": "DUPONT Jean", "code": "1850775123456", "details": { "coding": [{ "code": "né en 1985" }] },
             "expression": ["Patient.identifier.where(value='185077512')", "Patient.name[DUPONT]"],
             "location": ["/Patient/185"],

@@ -104,6 +104,12 @@ impl Stage {
         Self::launch(("lab", source), words, (Feeds::default(), None), root.to_owned()).await
     }
 
+    /// Starts a channel whose source searches a FHIR server, and keeps below `root` how far it has come.
+    pub async fn searching(root: &Path, settings: Value) -> Self {
+        let source = source("fhir", settings);
+        Self::launch(("lab", source), ReplyWords::default(), (Feeds::default(), None), root.to_owned()).await
+    }
+
     async fn launch(
         (name, source): (&str, Box<dyn SourceSettings>),
         words: ReplyWords,

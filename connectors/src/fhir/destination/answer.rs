@@ -28,6 +28,9 @@ pub(super) fn judged(answer: Answer, answers: Answers) -> Result<Response, SendE
         AnswerBody::Long(_) | AnswerBody::Cut(_) => Bytes::new(),
     };
     match meaning::judge(answer, &[Statuses::SUCCESS], Asked::OfThisMessage) {
+        Ok(response) if answers == Answers::Found && response.facts.contains_key("cut") => {
+            Err(SendError::refused("what was found is longer than `max_size`"))
+        }
         Ok(response) => done(response, &body, answers),
         Err(error) => Err(explained(error, status, &body)),
     }
@@ -74,7 +77,7 @@ fn done(response: Response, body: &Bytes, answers: Answers) -> Result<Response, 
         return Err(SendError::Refused { why, code: None, response: response.body });
     }
     match answers {
-        Answers::Resource => Ok(response),
+        Answers::Resource | Answers::Found => Ok(response),
         // Done together, all of it was done, whether it is told or not.
         Answers::Together(_) if value["entry"].is_null() => Ok(response),
         Answers::Entries(count) | Answers::Together(count) => entries(response, &value, count),

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use self::send::Sender;
-use super::capability::{Deed, Need};
+use super::{
+    capability::{Asked, Deed, Need},
+    server::Server,
+};
 use crate::{
     Examine,
     setting::{Period, Size},
@@ -40,7 +43,8 @@ pub(in crate::fhir) struct Settings {
     /// What is done with a resource. `store`: carried out where it is a transaction, a batch or a message; else updated by
     /// `condition`, by its own id or by its first identifier, and created where it has none of them. `create`: created, unless
     /// one fits `condition` or came of the same delivery before. `update`: updated by `condition`, else by its id, and refused
-    /// where there is neither. `patch`: the payload (a JSON Patch, or Parameters) changes `target`.
+    /// where there is neither. `patch`: the payload (a JSON Patch, or Parameters) changes `target`. `read`:
+    /// `target` is read, or searched for by `condition`; the payload does not leave, and what is found is the answer.
     #[serde(default)]
     interaction: Interaction,
 
@@ -49,7 +53,7 @@ pub(in crate::fhir) struct Settings {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     condition: BTreeMap<String, Text>,
 
-    /// What is patched: `Patient/${…}`, or a type alone, with `condition`.
+    /// What is patched or read: `Patient/${…}`, or a type alone, with `condition`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Text", example = &"Patient")]
     target: Option<Text>,
@@ -124,15 +128,7 @@ enum Interaction {
     Create,
     Update,
     Patch,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum Asked {
-    #[default]
-    Needed,
-    Ignored,
+    Read,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -187,12 +183,16 @@ impl DestinationSettings for Settings {
             );
         }
         match (self.interaction, &self.target) {
-            (Interaction::Patch, None) => {
-                checks.error("missing-field", "target", "`patch` needs to know what it changes");
+            (Interaction::Patch | Interaction::Read, None) => {
+                checks.error("missing-field", "target", "`patch` and `read` need to know which resource");
             }
-            (Interaction::Patch, Some(target)) => self.check_target(&target.0, checks),
+            (Interaction::Patch | Interaction::Read, Some(target)) => self.check_target(&target.0, checks),
             (_, Some(_)) => {
-                checks.error("unused-field", "target", "only means something with `interaction: patch`");
+                checks.error(
+                    "unused-field",
+                    "target",
+                    "only means something with `interaction: patch` or `read`",
+                );
             }
             (_, None) => {}
         }
@@ -223,7 +223,7 @@ impl Settings {
     fn check_target(&self, target: &str, checks: &mut Checks<'_>) {
         let is_type = !target.contains('/');
         if is_type && self.condition.is_empty() && !has_expression(target) {
-            checks.error("missing-field", "condition", "a type alone does not say which resource is patched");
+            checks.error("missing-field", "condition", "a type alone does not say which resource");
         }
         if !is_type && !self.condition.is_empty() {
             let why = "a `target` with an id is found without a condition";
@@ -247,14 +247,14 @@ impl Settings {
     async fn sender(&self, opening: &Opening, until: Option<Instant>) -> Result<Sender, OpenError> {
         let failed = |why: String| OpenError::new(format!("cannot send to the FHIR server: {why}"));
         let client = self.access().client(&opening.root, self.max_size.0).map_err(failed)?;
-        Sender::open(self.clone(), client, until).await.map_err(failed)
+        Sender::open(self.clone(), Server::new(client, &self.base), until).await.map_err(failed)
     }
 
     /// What the server must be able to do, as far as that is known before any message.
     fn needs(&self) -> Vec<Need> {
         let by: Vec<String> = self.condition.keys().map(|name| plain(name)).collect();
         let deeds = |name: &String| match self.interaction {
-            Interaction::Patch => Vec::new(),
+            Interaction::Patch | Interaction::Read => Vec::new(),
             Interaction::Update if by.is_empty() => vec![Deed::Update],
             Interaction::Store if by.is_empty() => {
                 vec![Deed::Update, Deed::CreateWhere(vec![mark::parameter(name).to_owned()])]
@@ -269,13 +269,19 @@ impl Settings {
             .resources
             .iter()
             .flat_map(|name| deeds(name).into_iter().map(|deed| Need::Of(name.clone(), deed)));
-        listed.chain(self.patched()).collect()
+        listed.chain(self.of_target()).collect()
     }
 
-    fn patched(&self) -> Option<Need> {
-        let target = self.target.as_ref().filter(|_| self.interaction == Interaction::Patch)?;
+    fn of_target(&self) -> Option<Need> {
+        let target = self.target.as_ref()?;
         let name = target.0.split('/').next().filter(|name| request::is_type(name))?;
-        Some(Need::Of(name.to_owned(), Deed::Patch))
+        let deed = match self.interaction {
+            Interaction::Patch => Deed::Patch,
+            Interaction::Read if target.0.contains('/') => Deed::Read,
+            Interaction::Read => Deed::Search(self.condition.keys().map(|name| plain(name)).collect()),
+            Interaction::Store | Interaction::Create | Interaction::Update => return None,
+        };
+        Some(Need::Of(name.to_owned(), deed))
     }
 }
 

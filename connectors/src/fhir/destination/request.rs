@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
 use super::{Interaction, Settings, bundle, mark::Mark, plain};
-use crate::fhir::capability::{Deed, Need};
+use crate::fhir::{
+    capability::{Deed, Need},
+    server::FHIR,
+};
 
 /// A request beneath the base.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Request {
 pub(super) enum Answers {
     /// A resource, or nothing.
     Resource,
+    /// What was asked for.
+    Found,
     /// A bundle with an entry for each of so many.
     Entries(usize),
     /// The same, for entries that are done together or not at all.
@@ -46,14 +51,15 @@ pub(super) enum Repeats {
     Twice,
 }
 
-const FHIR: &str = "application/fhir+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 impl Settings {
     /// Makes the request of one payload. What is refused here is refused before anything leaves.
     pub(super) fn request(&self, outbound: &Outbound) -> Result<Request, SendError> {
-        let body = outbound.body.bytes();
-        let payload = parse(body)?;
+        if self.interaction == Interaction::Read {
+            return self.read(outbound);
+        }
+        let payload = parse(outbound.body.bytes())?;
         if self.interaction == Interaction::Patch {
             return self.patch(outbound, &payload);
         }
@@ -122,6 +128,29 @@ impl Settings {
     }
 
     fn patch(&self, outbound: &Outbound, payload: &Value) -> Result<Request, SendError> {
+        let (target, name, condition) = self.target(outbound)?;
+        let deed = if condition.is_some() { Deed::ChangeWhere(self.searched()) } else { Deed::Patch };
+        let content_type = if payload.is_array() { JSON_PATCH } else { FHIR };
+        Ok(Request {
+            query: condition.unwrap_or_default(),
+            content_type,
+            body: outbound.body.bytes().clone(),
+            needs: vec![Need::Of(name, deed)],
+            repeats: Repeats::Twice,
+            ..Request::new(Method::PATCH, target)
+        })
+    }
+
+    fn read(&self, outbound: &Outbound) -> Result<Request, SendError> {
+        let (target, name, condition) = self.target(outbound)?;
+        let deed = if condition.is_some() { Deed::Search(self.searched()) } else { Deed::Read };
+        let query = condition.unwrap_or_default();
+        let needs = vec![Need::Of(name, deed)];
+        Ok(Request { query, needs, answers: Answers::Found, ..Request::new(Method::GET, target) })
+    }
+
+    /// What `target` became, its type, and the condition.
+    fn target(&self, outbound: &Outbound) -> Result<(String, String, Option<String>), SendError> {
         let written = self.target.as_ref().map_or("", |target| &target.0);
         let target = outbound.text("target", written);
         let (name, id) = target.split_once('/').map_or((target, None), |(name, id)| (name, Some(id)));
@@ -129,20 +158,10 @@ impl Settings {
             return Err(refused("`target` became no resource such as `Patient/42`"));
         }
         let condition = self.condition(outbound)?;
-        let needs = match (&condition, id) {
-            (None, None) => return Err(refused("`target` became a type alone, and there is no `condition`")),
-            (Some(_), _) => Deed::ChangeWhere(self.searched()),
-            (None, Some(_)) => Deed::Patch,
-        };
-        let content_type = if payload.is_array() { JSON_PATCH } else { FHIR };
-        Ok(Request {
-            query: condition.unwrap_or_default(),
-            content_type,
-            body: outbound.body.bytes().clone(),
-            needs: vec![Need::Of(name.to_owned(), needs)],
-            repeats: Repeats::Twice,
-            ..Request::new(Method::PATCH, target.to_owned())
-        })
+        if condition.is_none() && id.is_none() {
+            return Err(refused("`target` became a type alone, and there is no `condition`"));
+        }
+        Ok((target.to_owned(), name.to_owned(), condition))
     }
 
     /// The query that `condition` became; a parameter without a value would fit any resource.

@@ -8,29 +8,27 @@ use std::{
 use async_trait::async_trait;
 use engine::{Destination, Outbound, Response, SendError};
 use hyper::{
-    HeaderMap, Method,
+    HeaderMap,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
-    http::uri::PathAndQuery,
 };
 use tokio::time::Instant;
 
 use super::{
-    Asked, Returns, Settings,
+    Interaction, Returns, Settings,
     answer::{self, NO_PATH},
     request::{Repeats, Request},
 };
 use crate::{
-    fhir::capability::{Capabilities, Need},
+    fhir::{
+        capability::{Asked, Capabilities, Need},
+        server::{FHIR, Server, lacking},
+    },
     web::{
-        Answer, AnswerBody, Client, Draft,
+        Client, Draft,
         headers::{self, value},
-        meaning::{self, Statuses},
-        place,
+        meaning::Statuses,
     },
 };
-
-/// The longest CapabilityStatement.
-const LONGEST_STATEMENT: usize = 64_000_000;
 
 /// So long a statement is believed that says no: the server may have learned in the meantime.
 const BELIEVED: Duration = Duration::from_mins(1);
@@ -41,7 +39,7 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Sends resources to one server.
 pub(super) struct Sender {
     settings: Settings,
-    client: Client,
+    server: Server,
     /// What the server said, and when.
     said: Mutex<(Arc<Capabilities>, Instant)>,
 }
@@ -49,7 +47,7 @@ pub(super) struct Sender {
 #[async_trait]
 impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
-        let deadline = self.client.deadline();
+        let deadline = self.server.client.deadline();
         let request = self.settings.request(outbound)?;
         if outbound.doubts > 0 && request.repeats == Repeats::Twice && !self.is_patch() {
             let why = "it may have arrived, and a patch or an operation in it would be carried out twice";
@@ -57,11 +55,11 @@ impl Destination for Sender {
         }
         self.able(&request.needs, deadline).await?;
         let draft = self.draft(&request, outbound)?;
-        let answer = self.client.ask(draft, &[Statuses::SUCCESS], deadline).await?;
+        let answer = self.server.client.ask(draft, &[Statuses::SUCCESS], deadline).await?;
         let status = answer.status;
         let judged = answer::judged(answer, request.answers);
         // A resource that is not there is of this message, where the rest of the server is.
-        if NO_PATH.contains(&status.as_u16()) && self.statement(deadline).await.is_err() {
+        if NO_PATH.contains(&status.as_u16()) && self.server.statement(deadline).await.is_err() {
             return Err(SendError::not_delivered(format!(
                 "the server answered {}, and nothing for /metadata: is `base` right?",
                 status.as_u16()
@@ -75,15 +73,15 @@ impl Sender {
     /// Connects, and reads what the server says it can do. A server that cannot do what the settings ask is refused.
     pub(super) async fn open(
         settings: Settings,
-        client: Client,
+        server: Server,
         until: Option<Instant>,
     ) -> Result<Self, String> {
         let said = Mutex::new((Arc::default(), Instant::now()));
-        let sender = Self { settings, client, said };
-        let deadline = until.unwrap_or_else(|| sender.client.deadline());
+        let sender = Self { settings, server, said };
+        let deadline = until.unwrap_or_else(|| sender.server.client.deadline());
         if sender.settings.capabilities == Asked::Ignored {
             if until.is_some() {
-                sender.client.reach(deadline).await?;
+                sender.server.client.reach(deadline).await?;
             }
             return Ok(sender);
         }
@@ -96,7 +94,7 @@ impl Sender {
     }
 
     fn is_patch(&self) -> bool {
-        self.settings.interaction == super::Interaction::Patch
+        self.settings.interaction == Interaction::Patch
     }
 
     /// Whether the server can do what a request needs; one that says no is asked anew, though not each time.
@@ -116,8 +114,7 @@ impl Sender {
     }
 
     async fn learn(&self, deadline: Instant) -> Result<(), String> {
-        let body = self.statement(deadline).await?;
-        let learned = Arc::new(Capabilities::read(&body)?);
+        let learned = Arc::new(self.server.capabilities(deadline).await?);
         *self.said.lock().unwrap_or_else(PoisonError::into_inner) = (learned, Instant::now());
         Ok(())
     }
@@ -130,54 +127,26 @@ impl Sender {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// What the server answers for `/metadata`.
-    async fn statement(&self, deadline: Instant) -> Result<bytes::Bytes, String> {
-        let headers = Client::headers("application/fhir+json");
-        let target = self.target("metadata", "").map_err(|error| error.to_string())?;
-        let draft = Draft { method: Method::GET, target, headers, body: bytes::Bytes::new() };
-        let asked = self.client.ask_for(draft, &[Statuses::SUCCESS], LONGEST_STATEMENT, deadline).await;
-        let Answer { status, body, .. } = asked.map_err(|error| meaning::plain(&error))?;
-        match body {
-            AnswerBody::Whole(body) if status.is_success() => Ok(body),
-            AnswerBody::Long(_) if status.is_success() => {
-                Err("its CapabilityStatement is longer than 64 MB".to_owned())
-            }
-            _ => Err(format!("it answered {} for /metadata", status.as_u16())),
-        }
-    }
-
     fn draft(&self, request: &Request, outbound: &Outbound) -> Result<Draft, SendError> {
-        let target = self.target(&request.path, &request.query)?;
+        let target = self.server.target(&request.path, &request.query).map_err(SendError::refused)?;
         let headers = self.headers(request, outbound)?;
         Ok(Draft { method: request.method.clone(), target, headers, body: request.body.clone() })
     }
 
-    /// A path beneath the base, and a query that is encoded.
-    fn target(&self, path: &str, query: &str) -> Result<PathAndQuery, SendError> {
-        let base = self.settings.base.trim_end_matches('/');
-        let slash = if path.is_empty() { "" } else { "/" };
-        let mark = if query.is_empty() { "" } else { "?" };
-        let text = format!("{base}{slash}{path}{mark}{query}");
-        let target = place::target(&text, self.client.parameter().into_iter()).map_err(SendError::refused)?;
-        target.parse().map_err(|_| SendError::refused("the resource has no place beneath `base`"))
-    }
-
     fn headers(&self, request: &Request, outbound: &Outbound) -> Result<HeaderMap, SendError> {
-        let mut headers = Client::headers("application/fhir+json");
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
-        let returns = match self.settings.returns {
-            Returns::Minimal => "return=minimal",
-            Returns::Representation => "return=representation",
-        };
-        headers.insert(PREFER, HeaderValue::from_static(returns));
+        let mut headers = Client::headers(FHIR);
+        if Draft::has_body(&request.method) {
+            let returns = match self.settings.returns {
+                Returns::Minimal => "return=minimal",
+                Returns::Representation => "return=representation",
+            };
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+            headers.insert(PREFER, HeaderValue::from_static(returns));
+        }
         headers::add(&mut headers, &self.settings.headers, outbound)?;
         if let Some(unless) = &request.unless {
             headers.insert(IF_NONE_EXIST, value("condition", unless)?);
         }
         Ok(headers)
     }
-}
-
-fn lacking(lack: &str) -> String {
-    format!("the server's CapabilityStatement {lack} (`capabilities: ignored` where it can nevertheless)")
 }
