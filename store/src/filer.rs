@@ -84,12 +84,17 @@ impl Filer {
             self.write_group(group);
         }
         if filed.is_err() {
-            self.open.clear();
-            if let Ok(register) = Tables::open_register(&self.folder) {
-                self.register = register;
-            }
+            self.begin_anew();
         }
         filed
+    }
+
+    /// What was under way is void.
+    pub(crate) fn begin_anew(&mut self) {
+        self.open.clear();
+        if let Ok(register) = Tables::open_register(&self.folder) {
+            self.register = register;
+        }
     }
 
     fn put(&mut self, filing: &Filing) -> rusqlite::Result<()> {

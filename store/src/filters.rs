@@ -86,6 +86,11 @@ impl Filters {
         }
     }
 
+    /// Whether a look reads files.
+    pub(crate) fn has_older(&self) -> bool {
+        !self.older.is_empty()
+    }
+
     /// Where `mark` may be, among messages received since `oldest`.
     pub(crate) fn look(&self, mark: i64, oldest: i64) -> Maybe {
         let recent = self.recent.iter().rev().filter(|(_, filter)| filter.newest >= oldest);

@@ -3,6 +3,7 @@
 //! A write looks here first and in the files where it must, puts the rows it makes, and has each of them in the
 //! journal's next record. Until that is on disk everything can be taken back.
 
+mod files;
 mod holding;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+use files::Files;
 pub(crate) use holding::Held;
 
 use crate::{
@@ -44,6 +46,7 @@ pub(crate) struct Ledger {
     /// These messages are being forgotten: nothing is put of them.
     held: Held,
     is_filing: bool,
+    files: Files,
 }
 
 #[derive(Clone)]
@@ -136,6 +139,7 @@ impl Ledger {
             newest,
             held: Held::none(),
             is_filing: false,
+            files: Files::Open,
         }
     }
 
@@ -144,7 +148,7 @@ impl Ledger {
             return Ok(Some(Arc::clone(&known.row)));
         }
         let Some(span) = self.spans.of(id) else { return Ok(None) };
-        let found = self.spans.read(&span, |reader| Ok(load::message(&reader.connection, id)?))?;
+        let found = self.read(&span, |reader| Ok(load::message(&reader.connection, id)?))?;
         Ok(found.map(|row| {
             let row = Arc::new(row);
             let known = Known { row: Arc::clone(&row), content: None, parts: None, is_new: false };
@@ -206,7 +210,7 @@ impl Ledger {
             return Ok(Some(Arc::clone(&known.row)));
         }
         for span in self.spans.with_delivery(id) {
-            let found = self.spans.read(&span, |reader| Ok(load::delivery(&reader.connection, id)?))?;
+            let found = self.read(&span, |reader| Ok(load::delivery(&reader.connection, id)?))?;
             if let Some(row) = found {
                 let row = Arc::new(row);
                 self.know_delivery(&row);
@@ -240,9 +244,8 @@ impl Ledger {
             return Ok(Arc::default());
         }
         let Some(span) = self.spans.of(of.message) else { return Ok(Arc::default()) };
-        let found = self
-            .spans
-            .read(&span, |reader| Ok(load::payload(&reader.connection, &mut reader.unpacker, of.id)?))?;
+        let found =
+            self.read(&span, |reader| Ok(load::payload(&reader.connection, &mut reader.unpacker, of.id)?))?;
         Ok(Arc::new(found))
     }
 
@@ -263,8 +266,7 @@ impl Ledger {
         let mut found: Vec<Arc<DeliveryRow>> = Vec::new();
         let is_new = self.messages.get(&message).is_some_and(|known| known.is_new);
         if !is_new && let Some(span) = self.spans.of(message) {
-            let rows =
-                self.spans.read(&span, |reader| Ok(load::deliveries_of(&reader.connection, message)?))?;
+            let rows = self.read(&span, |reader| Ok(load::deliveries_of(&reader.connection, message)?))?;
             found.extend(rows.into_iter().filter(|row| !self.deliveries.contains_key(&row.id)).map(Arc::new));
         }
         let here = self.of_message.get(&message).into_iter().flatten();
@@ -294,6 +296,9 @@ impl Ledger {
             i64,
         ) -> rusqlite::Result<Vec<MessageRow>>,
     ) -> Result<Vec<Arc<MessageRow>>, Failure> {
+        if self.filters.has_older() {
+            self.need_files()?;
+        }
         let Maybe { runs, unknown } = self.filters.look(mark, oldest);
         let mut ranges: Vec<(u64, u64)> = runs.into_iter().map(|run| (run << 2, run << 2 | 3)).collect();
         ranges.extend(unknown.into_iter().map(|group| (group << 8, group << 8 | 255)));
@@ -305,7 +310,7 @@ impl Ledger {
                 let (first, last) = ((*first).max(span.first >> 14), (*last).min(next >> 14));
                 if first <= last {
                     let rows =
-                        self.spans.read(&span, |reader| Ok(load(&reader.connection, first..=last, mark)?))?;
+                        self.read(&span, |reader| Ok(load(&reader.connection, first..=last, mark)?))?;
                     found.extend(rows.into_iter().map(|row| (row.id, Arc::new(row))));
                 }
             }

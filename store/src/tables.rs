@@ -191,6 +191,8 @@ fn migrate(connection: &mut Connection, found: i64, steps: &[&str]) -> rusqlite:
 
 #[cfg(test)]
 mod tests {
+    use engine::Store as _;
+
     use super::*;
 
     fn layout(connection: &Connection) -> i64 {
@@ -206,6 +208,36 @@ mod tests {
         let refused = crate::Sqlite::open(folder.path()).err().unwrap().to_string();
         assert!(refused.contains("newer version (layout 99"), "{refused}");
         assert_eq!(layout(&connection), 99);
+    }
+
+    /// A file as a kill leaves it between being made and being laid out.
+    fn cut(path: &Path, has_settings: bool) {
+        let file = std::fs::File::create(path).unwrap();
+        if has_settings {
+            drop(file);
+            tune(&Connection::open(path).unwrap(), 512).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_cut_between_being_made_and_being_laid_out_opens_at_the_next_start() {
+        for has_settings in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            cut(&folder.path().join(REGISTER), has_settings);
+            let spans = folder.path().join("spans");
+            std::fs::create_dir(&spans).unwrap();
+            cut(&spans.join(format!("{:020}.db", 0)), has_settings);
+            let store = crate::Sqlite::open(folder.path()).unwrap();
+            drop(store);
+            // The next span, while the one before holds messages.
+            cut(&spans.join(format!("{:020}.db", 7)), has_settings);
+            let store = crate::Sqlite::open(folder.path()).unwrap();
+            store.writer.filed().await;
+            assert_eq!(store.trouble(), None);
+            drop(store);
+            let report = crate::verify(folder.path()).unwrap();
+            assert!(report.faults.is_empty(), "{report:?}");
+        }
     }
 
     #[test]

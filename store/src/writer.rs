@@ -7,11 +7,13 @@
 //!
 //! The rows go into the files behind it, on a thread of their own. What is too much in memory waits for that one.
 
+mod core;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -25,12 +27,12 @@ use std::{
 use engine::{MessageId, StoreError, Told};
 use tokio::sync::oneshot;
 
+use self::core::Core;
 use crate::{
-    failure::{self, Failure, words},
+    failure::{Failure, words},
     filer::Filer,
     journal,
     ledger::{Filing, Ledger},
-    messages,
 };
 
 /// How many commands share a record at most: it bounds how long the first of them waits.
@@ -119,9 +121,13 @@ impl<T: Send, W: Fn(&mut Ledger) -> Result<T, Failure> + Send> Job for Asked<T, 
 
     fn answer(self: Box<Self>, durable: Result<(), StoreError>) {
         let Self { result, asker, .. } = *self;
-        let result = result.expect("what is answered was applied");
+        let answer = match (result, durable) {
+            (Some(result), durable) => result.and_then(|done| durable.map(|()| done)),
+            // A bug cut it, or one before it.
+            (None, durable) => Err(durable.err().unwrap_or_else(|| StoreError("it was not done".to_owned()))),
+        };
         // Whoever asked may have gone: what is written stays written.
-        let _ = asker.send(result.and_then(|done| durable.map(|()| done)));
+        let _ = asker.send(answer);
     }
 }
 
@@ -143,6 +149,7 @@ impl Writer {
             wanted: Vec::new(),
             is_filing: false,
             is_stopping: false,
+            broken: None,
             troubles: troubles.clone(),
         };
         let shared = Arc::new(Shared { core: Mutex::new(core), queued: AtomicUsize::new(0) });
@@ -150,7 +157,13 @@ impl Writer {
         let back = commands.clone();
         let filing =
             std::thread::Builder::new().name("filer".to_owned()).spawn(move || file(filer, &given, &back))?;
-        let writing = std::thread::Builder::new().name("store".to_owned()).spawn(move || thread.run())?;
+        let writing = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+            let shared = Arc::clone(&thread.shared);
+            catch_unwind(AssertUnwindSafe(|| thread.run())).unwrap_or_else(|_| {
+                shared.give_up();
+                false
+            })
+        })?;
         Ok(Self { commands, filer: tasks, threads: Some((writing, filing)), shared, troubles })
     }
 
@@ -167,13 +180,23 @@ impl Writer {
     /// Where nobody else writes, whoever asks does it at once, on a quick disk: to wake a thread takes as long.
     fn write_job(&self, job: Box<dyn Job>) {
         match self.alone() {
-            Some(mut core) if core.took < AT_ONCE => {
-                core.write(vec![job]);
-                core.file_if_due();
-                self.nudge(core);
+            Some(core) if core.took < AT_ONCE => {
+                match catch_unwind(AssertUnwindSafe(|| self.write_here(core, job))) {
+                    Ok(Some(job)) => self.command(Command::Write(job)),
+                    Ok(None) => {}
+                    Err(_) => self.shared.give_up(),
+                }
             }
             _ => self.command(Command::Write(job)),
         }
+    }
+
+    /// Gives the job back where it needs the files: whoever asked may be on a thread that must not wait for them.
+    fn write_here(&self, mut core: MutexGuard<'_, Core>, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
+        let left = core.write_at_once(job);
+        core.file_if_due();
+        self.nudge(core);
+        left
     }
 
     /// Leaves a word that the next record takes along.
@@ -296,11 +319,23 @@ fn file(mut filer: Filer, given: &mpsc::Receiver<Task>, back: &mpsc::Sender<Comm
     while let Ok(task) = given.recv() {
         match task {
             Task::File(mut filing, wanted) => {
-                let done = filer.file(&mut filing).map_err(|error| words(&error));
+                let done = catch_unwind(AssertUnwindSafe(|| filer.file(&mut filing)));
+                let done = done.map_or_else(
+                    |_| {
+                        filer.begin_anew();
+                        Err("a bug keeps what was written from its files; report it, with the log".to_owned())
+                    },
+                    |done| done.map_err(|error| words(&error)),
+                );
                 let prepared = wanted.filter(|path| journal::prepare(path).is_ok());
                 let _ = back.send(Command::Filed(filing, done, prepared));
             }
-            Task::Do(work) => work(&mut filer),
+            // Whoever waits for it hears that it was cut.
+            Task::Do(work) => {
+                if catch_unwind(AssertUnwindSafe(|| work(&mut filer))).is_err() {
+                    filer.begin_anew();
+                }
+            }
             Task::Stop => return,
         }
     }
@@ -332,7 +367,7 @@ impl Thread {
             core.file_if_due();
             if core.is_stopping && core.held.is_empty() {
                 core.write(Vec::new());
-                return self.file_the_rest(core);
+                return core.broken.is_none() && self.file_the_rest(core);
             }
             due = core.due();
             core.wakes = due;
@@ -369,6 +404,11 @@ impl Shared {
         self.core.lock().expect("nobody panicked in the middle of a write")
     }
 
+    /// A bug cut whoever held the core: everybody who waits hears that nothing more is written.
+    fn give_up(&self) {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner).break_down();
+    }
+
     /// A command that has come is on its way no more.
     fn counted(&self, command: Option<Command>) -> Option<Command> {
         // The filer's own come uncounted.
@@ -377,191 +417,6 @@ impl Shared {
         }
         command
     }
-}
-
-/// Everything that is to be written, and is not yet filed.
-struct Core {
-    ledger: Ledger,
-    filer: mpsc::Sender<Task>,
-    /// Asked while too much waited for the filer.
-    held: VecDeque<Box<dyn Job>>,
-    told: Vec<(MessageId, Told)>,
-    told_due: Option<Instant>,
-    file_due: Option<Instant>,
-    try_due: Option<Instant>,
-    /// When the thread looks by itself.
-    wakes: Option<Instant>,
-    /// How long a write takes of late.
-    took: Duration,
-    /// Who waits for what is written to be filed, and whether the filing under way covers it.
-    wanted: Vec<(oneshot::Sender<()>, bool)>,
-    is_filing: bool,
-    is_stopping: bool,
-    troubles: Troubles,
-}
-
-impl Core {
-    fn take(&mut self, command: Command, jobs: &mut Vec<Box<dyn Job>>) {
-        match command {
-            Command::Write(job) if self.is_too_much() => self.held.push_back(job),
-            Command::Write(job) => jobs.push(job),
-            Command::Told(id, told) => self.take_note(id, told),
-            Command::File(tell) => self.wanted.push((tell, false)),
-            Command::Filed(filing, done, prepared) => self.filed(*filing, done, prepared),
-            Command::Nudge => {}
-            Command::Stop => self.is_stopping = true,
-        }
-    }
-
-    /// Puts those that were held before those that came since.
-    fn take_held(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
-        if self.is_too_much() || self.held.is_empty() {
-            return;
-        }
-        self.held.extend(jobs.drain(..));
-        let room = BATCH.min(self.held.len());
-        jobs.extend(self.held.drain(..room));
-    }
-
-    /// When something has to be done though nobody asks.
-    fn due(&self) -> Option<Instant> {
-        let at_once = (!self.is_too_much() && !self.held.is_empty()).then(Instant::now);
-        let file_due = self.file_due.filter(|_| !self.is_filing);
-        let held_off = self.try_due.filter(|_| self.troubles.files.lasts());
-        let file = file_due.map(|due| held_off.map_or(due, |held_off| due.max(held_off)));
-        let try_due = self.try_due.filter(|_| self.troubles.journal.lasts());
-        [self.told_due, file, try_due, at_once].into_iter().flatten().min()
-    }
-
-    fn is_too_much(&self) -> bool {
-        self.is_filing && self.ledger.weight() > TOO_MUCH
-    }
-
-    fn take_note(&mut self, id: MessageId, told: Told) {
-        if self.told.len() >= TOLD_AT_MOST {
-            self.told.clear();
-            tracing::warn!("what senders were told is forgotten: the store has not written for long");
-        }
-        self.told.push((id, told));
-        self.told_due.get_or_insert_with(|| Instant::now() + TOLD_WITHIN);
-    }
-
-    /// Makes the jobs durable together, then tells everybody.
-    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let now = Instant::now();
-        let is_tried = self.troubles.journal.lasts() && self.try_due.is_some_and(|due| due <= now);
-        let is_told = self.told_due.is_some_and(|due| due <= now) || self.is_stopping;
-        if jobs.is_empty() && !is_tried && !is_told {
-            return;
-        }
-        let start = self.ledger.mark();
-        for (id, told) in &self.told {
-            let mark = self.ledger.mark();
-            if messages::note_answer(&mut self.ledger, *id, told).is_err() {
-                self.ledger.undo(mark);
-            }
-        }
-        for job in &mut jobs {
-            let mark = self.ledger.mark();
-            if !job.apply(&mut self.ledger) {
-                self.ledger.undo(mark);
-            }
-        }
-        let began = Instant::now();
-        let written = if is_tried { self.ledger.commit_at_least(start) } else { self.ledger.commit(start) };
-        self.took = (self.took * 7 + began.elapsed()) / 8;
-        let answer = match written {
-            Ok(has_written) => {
-                self.told.clear();
-                self.told_due = None;
-                if has_written {
-                    self.troubles.journal.ends();
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let why = failure::of_the_disk(&error);
-                self.troubles.journal.begins(&why);
-                self.told_due = None;
-                Err(StoreError(why))
-            }
-        };
-        // Not put off by each write that comes: it would never be time, for the journal or for the files.
-        let later = self.try_due.filter(|_| !is_tried).unwrap_or(now + TRY_AGAIN);
-        self.try_due = self.troubles.any().then_some(later);
-        if self.file_due.is_none() && self.ledger.has_unfiled() {
-            self.file_due = Some(Instant::now() + FILED_WITHIN);
-        }
-        for job in jobs {
-            job.answer(answer.clone());
-        }
-    }
-
-    fn file_if_due(&mut self) {
-        if self.is_filing {
-            return;
-        }
-        if !self.ledger.has_unfiled() {
-            self.file_due = None;
-            tell_all(self.wanted.drain(..));
-            return;
-        }
-        let now = Instant::now();
-        let is_wanted = !self.wanted.is_empty() || self.ledger.weight() > ENOUGH;
-        let is_late = self.file_due.is_some_and(|due| due <= now);
-        let is_held_off = self.troubles.files.lasts() && self.try_due.is_some_and(|due| due > now);
-        if !is_held_off && (is_wanted || is_late) {
-            self.give_to_the_filer();
-        } else if is_held_off {
-            // Whoever looks sees what is there.
-            tell_all(self.wanted.drain(..));
-        }
-    }
-
-    fn give_to_the_filer(&mut self) {
-        let filing = Box::new(self.ledger.take_filing());
-        let wanted = self.ledger.journal().wants();
-        self.file_due = None;
-        self.is_filing = self.filer.send(Task::File(filing, wanted)).is_ok();
-        self.wanted.iter_mut().for_each(|(_, covered)| *covered = true);
-    }
-
-    fn filed(&mut self, mut filing: Filing, done: Result<(), String>, prepared: Option<PathBuf>) {
-        self.is_filing = false;
-        if let Some(path) = prepared {
-            self.ledger.journal().take(path);
-        }
-        match done {
-            Ok(()) => {
-                self.ledger.filed(&filing);
-                if let Some(group) = filing.group.take() {
-                    self.ledger.grouped(group);
-                }
-                self.troubles.files.ends();
-                self.try_due = self.try_due.filter(|_| self.troubles.journal.lasts());
-            }
-            Err(why) => {
-                self.ledger.not_filed(filing);
-                self.troubles.files.begins(&why);
-                self.try_due = Some(Instant::now() + TRY_AGAIN);
-            }
-        }
-        if self.file_due.is_none() && self.ledger.has_unfiled() {
-            self.file_due = Some(Instant::now() + FILED_WITHIN);
-        }
-        let (covered, others) =
-            std::mem::take(&mut self.wanted).into_iter().partition(|(_, covered)| *covered);
-        self.wanted = others;
-        let covered: Vec<(oneshot::Sender<()>, bool)> = covered;
-        tell_all(covered.into_iter());
-    }
-}
-
-/// Whoever asked may have gone.
-fn tell_all(asked: impl Iterator<Item = (oneshot::Sender<()>, bool)>) {
-    asked.for_each(|(tell, _)| {
-        let _ = tell.send(());
-    });
 }
 
 impl Troubles {

@@ -130,3 +130,84 @@ async fn a_repeat_is_known_behind_more_runs_than_memory_holds_also_after_a_resta
         std::fs::remove_dir_all(&files).unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_the_files_is_done_by_the_thread_that_may_wait_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(folder.path()).unwrap();
+    let id = stage::keep(&store, "1").await;
+    let seen = |id: MessageId| {
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&threads);
+        store.writer.shared.core().took = Duration::ZERO;
+        let looks = store.writer.write(move |ledger| {
+            noted.lock().unwrap().push(std::thread::current().name().map(str::to_owned));
+            // As one does that goes on without.
+            Ok(ledger.message(id.0).ok().flatten().is_some())
+        });
+        async move { (looks.await.unwrap(), threads.lock().unwrap().clone()) }
+    };
+    while store.writer.shared.queued.load(Ordering::SeqCst) > 0 {
+        tokio::task::yield_now().await;
+    }
+    let (is_there, threads) = seen(id).await;
+    assert!(is_there && threads.len() == 1, "what is in memory needs no other thread: {threads:?}");
+    store.writer.filed().await;
+    let (is_there, threads) = seen(id).await;
+    assert!(is_there && threads.last().unwrap().as_deref() == Some("store"), "{threads:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bug_in_a_write_stops_the_store_in_words_and_nobody_waits_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = {
+        let store = Sqlite::open(folder.path()).unwrap();
+        let kept = stage::keep(&store, "1").await;
+        let writer = &store.writer;
+        let (go_on, stopped) = channel::<()>();
+        let filer_waits = writer.with_files(move |_| {
+            let _ = stopped.recv();
+            Ok(())
+        });
+        let tried = async {
+            notes(writer).await.unwrap();
+            {
+                let mut core = writer.shared.core();
+                core.give_to_the_filer();
+                core.ledger.weighs(TOO_MUCH + 1);
+            }
+            // All of them wait for the filer.
+            let bug = writer.write(|_| -> Result<(), Failure> { panic!("told to panic") });
+            let (behind, filed) = (notes(writer), writer.filed());
+            let all = async { tokio::join!(bug, behind, filed) };
+            let mut all = pin!(all);
+            assert!(all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            go_on.send(()).unwrap();
+            all.await
+        };
+        let (_, (bug, behind, ())) = tokio::join!(filer_waits, tried);
+        for refused in [bug, behind, notes(writer).await] {
+            assert!(refused.unwrap_err().0.contains("a bug stopped the store"));
+        }
+        assert!(store.trouble().unwrap().contains("start the program again"));
+        let id = store.next_message();
+        assert!(store.keep(vec![stage::arrival(id, "2", "MSH|")]).await.is_err());
+        store.writer.filed().await;
+        kept
+    };
+    let store = Sqlite::open(folder.path()).unwrap();
+    assert!(store.standing(kept).await.unwrap().is_some(), "what was answered is there");
+    assert_eq!(store.trouble(), None);
+}
+
+#[tokio::test]
+async fn a_bug_where_files_are_written_costs_its_caller_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(folder.path()).unwrap();
+    let id = stage::keep(&store, "1").await;
+    let cut = store.writer.with_files(|_| -> Result<(), Failure> { panic!("told to panic") }).await;
+    assert!(cut.is_err());
+    store.writer.filed().await;
+    assert!(store.writer.with_files(|filer| Ok(filer.highest()?)).await.unwrap().0 >= id.0);
+    assert_eq!(store.trouble(), None);
+}
