@@ -28,6 +28,11 @@ pub trait SourceSettings: Send + Sync {
         Vec::new()
     }
 
+    /// How many connections it lets in at most.
+    fn connections(&self) -> usize {
+        0
+    }
+
     /// The format its messages usually have: `hl7`, `json`, `text`, `binary`.
     fn usual_format(&self) -> &'static str;
 

@@ -9,6 +9,7 @@ mod in_force;
 mod key;
 mod log;
 mod metrics;
+mod open_files;
 mod reload;
 mod retention;
 mod serving;

@@ -119,6 +119,10 @@ impl SourceSettings for Settings {
         self.way().claims()
     }
 
+    fn connections(&self) -> usize {
+        self.connections
+    }
+
     fn usual_format(&self) -> &'static str {
         "hl7"
     }

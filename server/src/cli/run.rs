@@ -11,7 +11,7 @@ use channels::{Options, Project, Reload, Secrets, ServerSettings};
 
 use super::{Complaint, Ending, Exit, Place, check, say};
 use crate::{
-    log,
+    log, open_files,
     reload::{self, Watch},
     serving::Serving,
     signals::{Asked, Signals},
@@ -47,6 +47,9 @@ pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
     require_settings(&project)?;
     let settings = project.settings.clone();
     log::start(settings.log);
+    let plans =
+        project.channels.iter().filter(|channel| channel.enabled).filter_map(|channel| channel.plan.as_ref());
+    open_files::say_if_too_few(open_files::allow_most(), plans);
     let watch = wanted(watch, settings.reload);
     let station = Station::open(project, options).await.map_err(Complaint::wrong)?;
     let serving = Serving::begin(&settings, Arc::clone(&station)).await;

@@ -165,6 +165,10 @@ impl SourceSettings for Settings {
         if self.listen.0.port() == 0 { Vec::new() } else { vec![Claim::Port(self.listen.0)] }
     }
 
+    fn connections(&self) -> usize {
+        self.connections
+    }
+
     fn usual_format(&self) -> &'static str {
         "json"
     }

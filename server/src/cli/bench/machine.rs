@@ -39,11 +39,3 @@ pub(super) fn in_words(machine: &Value) -> String {
         word("file_system")
     )
 }
-
-/// A process may have this many files and connections open: as many as the system lets it, for us and our children.
-pub(super) fn allow_many_files() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Where it stays low, many connections fail and say so.
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
-}
