@@ -158,7 +158,7 @@ impl<'s> Poll<'s> {
         }
         for several in fresh.chunks(TOGETHER) {
             let inbounds = several.iter().map(|(identity, found)| Inbound {
-                facts: found.facts(&base),
+                facts: found.facts(&base).into(),
                 effect: Some(*identity),
                 ..Inbound::new(Content::from(found.resource.to_string()))
             });
