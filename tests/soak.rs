@@ -68,7 +68,8 @@ fn watched(relais: &Relais, lasts: Duration) -> Vec<Held> {
     let began = Instant::now();
     let mut held = Vec::new();
     while began.elapsed() < lasts {
-        assert_eq!(relais.get("/health/ready").expect("the probe answers").0, 200);
+        let ready = relais.get("/health/ready").map(|answer| answer.0);
+        assert!(ready == Some(200), "it is not ready ({ready:?}):\n{}", relais.log());
         assert!(relais.metric("relais_channel_up{channel=\"ward\"}") == Some(1.0));
         held.push(Held::by(relais));
         let next = began + Duration::from_secs(held.len() as u64);
