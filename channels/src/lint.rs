@@ -179,7 +179,7 @@ impl Lint {
         if forms.is_empty() {
             return self.wrong_type(&node, shape, at);
         }
-        let complaints: Vec<_> = forms.iter().map(|form| self.complaint(scalar, *form)).collect();
+        let complaints: Vec<_> = forms.iter().map(|form| complaint(scalar, *form)).collect();
         if complaints.iter().any(Option::is_none) {
             return;
         }
@@ -203,34 +203,6 @@ impl Lint {
         self.error("unknown-word", at, format!("`{}` is not known here", scalar.shown())).help = Some(help);
     }
 
-    /// Why a scalar of the right type does not fit a form.
-    fn complaint(&self, scalar: &Scalar, form: Shape<'_>) -> Option<String> {
-        let shown = scalar.shown();
-        if form.words().is_some_and(|words| !words.contains(&scalar.text.as_str())) {
-            return Some(format!("`{shown}` is not known here"));
-        }
-        if let Some(pattern) = form.keyword("pattern").and_then(Value::as_str)
-            && !matches(pattern, &scalar.text)
-        {
-            return Some(match form.keyword("title").and_then(Value::as_str) {
-                Some(title) => format!("`{shown}` is not {title}"),
-                None => format!("`{shown}` does not fit here"),
-            });
-        }
-        if scalar.text.is_empty() && form.keyword("minLength").and_then(Value::as_u64).unwrap_or(0) > 0 {
-            return Some("the text is empty".into());
-        }
-        let number = scalar.text.parse::<f64>().ok()?;
-        let bound = |name: &str| form.keyword(name).and_then(Value::as_f64);
-        if bound("minimum").is_some_and(|least| number < least) {
-            return Some(format!("`{shown}` is too small: {} is the least", form.keyword("minimum")?));
-        }
-        if bound("maximum").is_some_and(|most| number > most) {
-            return Some(format!("`{shown}` is too large: {} is the most", form.keyword("maximum")?));
-        }
-        None
-    }
-
     fn wrong_type(&mut self, node: &Node, shape: Shape<'_>, at: &Path) {
         let mut wanted: Vec<String> = Vec::new();
         for name in shape.forms().iter().flat_map(|form| form.types()).filter(|name| *name != "null") {
@@ -243,6 +215,34 @@ impl Lint {
         let help = example(shape).or_else(|| description(Some(shape)));
         self.error("wrong-type", at, message).help = help;
     }
+}
+
+/// Why a scalar of the right type does not fit a form.
+fn complaint(scalar: &Scalar, form: Shape<'_>) -> Option<String> {
+    let shown = scalar.shown();
+    if form.words().is_some_and(|words| !words.contains(&scalar.text.as_str())) {
+        return Some(format!("`{shown}` is not known here"));
+    }
+    if let Some(pattern) = form.keyword("pattern").and_then(Value::as_str)
+        && !matches(pattern, &scalar.text)
+    {
+        return Some(match form.keyword("title").and_then(Value::as_str) {
+            Some(title) => format!("`{shown}` is not {title}"),
+            None => format!("`{shown}` does not fit here"),
+        });
+    }
+    if scalar.text.is_empty() && form.keyword("minLength").and_then(Value::as_u64).unwrap_or(0) > 0 {
+        return Some("the text is empty".into());
+    }
+    let number = scalar.text.parse::<f64>().ok()?;
+    let bound = |name: &str| form.keyword(name).and_then(Value::as_f64);
+    if bound("minimum").is_some_and(|least| number < least) {
+        return Some(format!("`{shown}` is too small: {} is the least", form.keyword("minimum")?));
+    }
+    if bound("maximum").is_some_and(|most| number > most) {
+        return Some(format!("`{shown}` is too large: {} is the most", form.keyword("maximum")?));
+    }
+    None
 }
 
 /// Whether a text fits a pattern of the schema. Each pattern is compiled once: that takes longer than reading a channel.
