@@ -9,7 +9,7 @@ use std::{
 use formats::hl7::{Path, Place};
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
-use super::{Element, Sight, Site, groups, identity};
+use super::{Order, Sight, Site, groups, identity};
 use crate::{
     functions::{Outcome, broke},
     handle::{Hl7, Segment},
@@ -74,13 +74,27 @@ impl Draft {
         place: &Dynamic,
         look: impl FnOnce(&Sight<'_>, &Site) -> T,
     ) -> Outcome<T> {
-        let place = place_of(place)?;
+        self.read_at(segment, place_of(place)?, look)
+    }
+
+    /// As `read`, of a place that is known.
+    pub(super) fn read_at<T>(
+        &self,
+        segment: &Segment,
+        place: Place,
+        look: impl FnOnce(&Sight<'_>, &Site) -> T,
+    ) -> Outcome<T> {
         segment.look(|message, index| {
             if let Some(read) = self.lock().read.get_mut(index) {
                 *read |= 1_u128 << place.field.min(127);
             }
             look(&Sight { message, index, place }, &self.site)
         })
+    }
+
+    /// The text of a field.
+    pub(super) fn text(&self, segment: &Segment, field: u16) -> Outcome<String> {
+        self.read_at(segment, Place::field(field), |sight, _| sight.parts().whole())
     }
 
     /// Notes what could not be mapped.
@@ -102,46 +116,8 @@ impl Draft {
     }
 
     /// The orders of the message.
-    pub(crate) fn orders(&self) -> Array {
+    pub(crate) fn orders(&self) -> Vec<Order> {
         groups::orders(&mut self.message.clone())
-    }
-
-    /// The comments (NTE) that follow a segment, as annotations: lines that follow each other are one.
-    pub(crate) fn comments(&self, segment: &Segment) -> Outcome<Vec<Map>> {
-        let mut comments: Vec<(String, [String; 2])> = Vec::new();
-        let mut following = segment.next()?;
-        while let Some(mut note) = following {
-            if note.name()? != "NTE" {
-                break;
-            }
-            let text = self.read(&note, &Dynamic::from(3_i64), |sight, _| {
-                sight.repetitions().map(|line| line.whole()).collect::<Vec<_>>().join("\n")
-            })?;
-            let by = self.read(&note, &Dynamic::from(5_i64), |sight, site| {
-                super::person(&sight.parts(), site)
-                    .map_or_else(String::new, |(person, _)| super::shown_name(&person))
-            })?;
-            let when = self.read(&note, &Dynamic::from(6_i64), |sight, _| {
-                super::date_time(&sight.parts().text(1)).unwrap_or_default()
-            })?;
-            self.read(&note, &Dynamic::from(2_i64), |_, _| ())?;
-            match comments.last_mut() {
-                Some((lines, source)) if *source == [by.clone(), when.clone()] => {
-                    lines.push('\n');
-                    lines.push_str(&text);
-                }
-                _ => comments.push((text, [by, when])),
-            }
-            following = note.next()?;
-        }
-        let annotation = |(text, [by, when]): (String, [String; 2])| {
-            let text = text.trim().to_owned();
-            if text.is_empty() {
-                return None;
-            }
-            Element::default().with("text", text).with("authorString", by).with("time", when).map()
-        };
-        Ok(comments.into_iter().filter_map(annotation).collect())
     }
 
     /// Adds a resource, which bears its identifier; one that is there already stays as it is. Gives a reference to it.

@@ -3,9 +3,11 @@
 mod attachments;
 mod bundle;
 mod codes;
+mod comments;
 mod draft;
 mod groups;
 mod identity;
+mod observation;
 mod parts;
 mod people;
 mod places;
@@ -13,10 +15,13 @@ mod quantities;
 mod site;
 mod systems;
 mod times;
+mod values;
+mod wards;
 
 pub(crate) use attachments::{attachment, pointer, text_attachment};
 pub(crate) use codes::concept;
 pub(crate) use draft::{Draft, Method};
+pub(crate) use groups::Order;
 pub(crate) use identity::{identifier, key, order_number};
 pub(crate) use parts::{Parts, Sight};
 pub(crate) use people::{human_name, organization, person, shown_name};

@@ -1,8 +1,9 @@
 //! Names of people and organizations (XPN, XCN, CNN, XON).
 
-use rhai::Map;
+use rhai::{Array, Dynamic, Map};
 
-use super::{Element, Parts, Site, identity};
+use super::{Draft, Element, Method, Parts, Site, identity};
+use crate::{functions::Outcome, handle::Segment};
 
 /// Where the parts of a name stand.
 struct Layout {
@@ -82,7 +83,7 @@ pub(crate) fn shown_name(resource: &Map) -> String {
         return name;
     }
     let names = resource.get("name").and_then(|names| names.clone().into_array().ok()).unwrap_or_default();
-    let Some(name) = names.into_iter().next().and_then(rhai::Dynamic::try_cast::<Map>) else {
+    let Some(name) = names.into_iter().next().and_then(Dynamic::try_cast::<Map>) else {
         return String::new();
     };
     let list = |member: &str| {
@@ -102,4 +103,34 @@ pub(crate) fn organization(xon: &Parts<'_>, site: &Site) -> Option<(Map, Option<
     let organization = Element::of("Organization").with("name", xon.part(1).text(1));
     let organization = organization.with("identifier", vec![number.clone().map(Element)]);
     Some((organization.0, number))
+}
+
+impl Draft {
+    /// References to who is named at a place. One with a number comes into the Bundle; one without is only named, as nobody
+    /// knows which of that name it is.
+    pub(crate) fn references(
+        &self,
+        segment: &Segment,
+        place: &Dynamic,
+        make: impl Fn(&Parts<'_>, &Site) -> Option<(Map, Option<Map>)>,
+    ) -> Outcome<Array> {
+        let found: Vec<_> = self.read(segment, place, |sight, site| {
+            sight.repetitions().filter_map(|parts| make(&parts, site)).collect()
+        })?;
+        let mut references = Array::new();
+        for (resource, number) in found {
+            let kind = resource.get("resourceType").cloned().unwrap_or_default();
+            let shown = shown_name(&resource);
+            let mut reference = match number {
+                Some(number) => self.put(Method::Create, resource, &number)?,
+                None if shown.is_empty() => continue,
+                None => Map::from([("type".into(), kind)]),
+            };
+            if !shown.is_empty() {
+                reference.insert("display".into(), shown.into());
+            }
+            references.push(Dynamic::from_map(reference));
+        }
+        Ok(references)
+    }
 }

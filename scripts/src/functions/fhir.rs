@@ -4,7 +4,7 @@ use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext, plugin::*};
 
 use super::Outcome;
 use crate::{
-    fhir::{self, Draft, Method},
+    fhir::{self, Draft, Method, Order},
     handle::{Hl7, Segment},
 };
 
@@ -60,15 +60,63 @@ pub(crate) mod functions {
         to.message.clone().segments(None)
     }
 
-    /// The orders of the message, each a map: `patient` (PID), `visit` (PV1), `order` (ORC), `request` (OBR), `()` where there
-    /// is none; and the lists `results` (OBX), `specimens` (`segment` and its `results`), `timings` (TQ1), `diagnoses` (DG1).
+    /// The orders of the message, each with its `patient` (PID), `visit` (PV1), `order` (ORC) and `request` (OBR), which are `()`
+    /// where there is none, and the lists `results` (OBX), `specimens` (`segment` and `results`), `timings` (TQ1), `diagnoses` (DG1).
     ///
     /// ```rhai
     /// let orders = fhir(msg, #{}).orders(); orders.len() == 1 && orders[0].results.len() == 2
     /// ```
     #[rhai_fn(pure)]
     pub fn orders(to: &mut Draft) -> Array {
-        to.orders()
+        to.orders().into_iter().map(Dynamic::from).collect()
+    }
+
+    /// An order's PID.
+    #[rhai_fn(get = "patient", pure)]
+    pub fn patient_of(order: &mut Order) -> Dynamic {
+        order.0.patient.clone()
+    }
+
+    /// An order's PV1.
+    #[rhai_fn(get = "visit", pure)]
+    pub fn visit_of(order: &mut Order) -> Dynamic {
+        order.0.visit.clone()
+    }
+
+    /// An order's ORC.
+    #[rhai_fn(get = "order", pure)]
+    pub fn control_of(order: &mut Order) -> Dynamic {
+        order.0.order.clone()
+    }
+
+    /// An order's OBR.
+    #[rhai_fn(get = "request", pure)]
+    pub fn request_of(order: &mut Order) -> Dynamic {
+        order.0.request.clone()
+    }
+
+    /// An order's OBX.
+    #[rhai_fn(get = "results", pure)]
+    pub fn results_of(order: &mut Order) -> Array {
+        order.0.results.clone()
+    }
+
+    /// An order's SPM, each with its `segment` and its own `results`.
+    #[rhai_fn(get = "specimens", pure)]
+    pub fn specimens_of(order: &mut Order) -> Array {
+        order.0.specimens()
+    }
+
+    /// An order's TQ1.
+    #[rhai_fn(get = "timings", pure)]
+    pub fn timings_of(order: &mut Order) -> Array {
+        order.0.timings.clone()
+    }
+
+    /// An order's DG1.
+    #[rhai_fn(get = "diagnoses", pure)]
+    pub fn diagnoses_of(order: &mut Order) -> Array {
+        order.0.diagnoses.clone()
     }
 
     /// An identity made of texts, numbers, identifiers and lists of these: the same ones give the same identity.

@@ -113,6 +113,38 @@ pub(crate) mod functions {
         to.site.sender_authority()
     }
 
+    /// Everything that an OBX and its comments say, as an Observation that is not yet of anybody. `has_report`: documents stand
+    /// in the report, and are only named here.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.observation(to.first("OBX"), false).valueQuantity.value == number("6.1")
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn observation(to: &mut Draft, segment: Segment, has_report: bool) -> Outcome<Map> {
+        to.observation(&segment, has_report)
+    }
+
+    /// The documents of an OBX (ED, RP) as Attachments.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.documents(to.first("OBX")) == []
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn documents(to: &mut Draft, segment: Segment) -> Outcome<Array> {
+        to.documents(&segment)
+    }
+
+    /// A reference to the place that a PL names; the places come into the Bundle as Locations, from the site down to the bed.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.location(to.first("PV1"), 3).display == "CAR 101 1"
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn location(to: &mut Draft, segment: Segment, field: INT) -> Outcome<Dynamic> {
+        let field = u16::try_from(field).unwrap_or_default();
+        Ok(to.location(&segment, field)?.map_or(Dynamic::UNIT, Dynamic::from_map))
+    }
+
     /// A document in the message (ED) as an Attachment, base64 however it came; a CDA document is `text/xml`.
     ///
     /// ```rhai
@@ -212,7 +244,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn people(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        known(to, &segment, &place, fhir::person)
+        to.references(&segment, &place, fhir::person)
     }
 
     /// References to the organizations (XON) of all repetitions of a field, as `people` does.
@@ -222,7 +254,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn organizations(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        known(to, &segment, &place, fhir::organization)
+        to.references(&segment, &place, fhir::organization)
     }
 
     /// A `date`; `()` and a note where there is none.
@@ -374,31 +406,4 @@ fn timely(
         to.note(format!("{name} is not the date or time it should be"));
     }
     Ok(time.map_or(Dynamic::UNIT, Dynamic::from))
-}
-
-/// References to what is named at a place; what has a number comes into the Bundle.
-fn known(
-    to: &Draft,
-    segment: &Segment,
-    place: &Dynamic,
-    make: impl Fn(&Parts<'_>, &Site) -> Option<(Map, Option<Map>)>,
-) -> Outcome<Array> {
-    let found = to.read(segment, place, |sight, site| {
-        sight.repetitions().filter_map(|parts| make(&parts, site)).collect::<Vec<_>>()
-    })?;
-    let mut references = Array::new();
-    for (resource, number) in found {
-        let kind = resource.get("resourceType").cloned().unwrap_or_default();
-        let shown = fhir::shown_name(&resource);
-        let mut reference = match number {
-            Some(number) => to.put(fhir::Method::Create, resource, &number)?,
-            None if shown.is_empty() => continue,
-            None => Map::from([("type".into(), kind)]),
-        };
-        if !shown.is_empty() {
-            reference.insert("display".into(), shown.into());
-        }
-        references.push(Dynamic::from_map(reference));
-    }
-    Ok(references)
 }
