@@ -59,7 +59,7 @@ fn ranked(row: &Value, name: &str) {
 
 #[test]
 fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections() {
-    let ways = ["stored", "processed", "file", "route", "keyed", "http", "fanout"];
+    let ways = ["stored", "processed", "file", "map", "map-file", "route", "keyed", "http", "fanout"];
     let (told, rows) = measured(&[&ways[..], &["--connections", "1,8", "--seconds", "0.5"]].concat());
     assert_eq!(told["build"], "debug");
     assert!(told["machine"]["kernel"].is_string() && told["load_after"].is_string(), "{told:#}");
@@ -75,7 +75,7 @@ fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections()
                 number(row, "processor_each_seconds") > 0.0 && number(row, "written_each_bytes") > 1e3,
                 "{row:#}"
             );
-            if !["stored", "processed"].contains(&way) {
+            if !["stored", "processed", "map"].contains(&way) {
                 same(row, "accepted", "delivered");
             }
         }

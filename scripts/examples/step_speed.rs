@@ -1,6 +1,7 @@
-//! Prints what steps cost on an ORU of twelve segments, the mapping to FHIR among them: `cargo run --release -p scripts --example step_speed`.
+//! Prints what steps cost on an ORU of twelve segments, the mapping to FHIR among them: `cargo run --release -p scripts --example step_speed [ROUNDS]`.
 
 use std::{
+    env,
     hint::black_box,
     path::Path,
     sync::Arc,
@@ -32,6 +33,7 @@ to.transaction()
 "#;
 
 fn main() {
+    let rounds: u32 = env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(2_000);
     let (library, faults) = Library::load(Path::new("/nonexistent"));
     assert!(faults.is_empty(), "{faults:?}");
     let cases: [(&str, &[&str]); 5] = [
@@ -49,12 +51,12 @@ fn main() {
                 Context::new(Arc::from("speed"), MessageId(1), Arc::clone(&message.facts), Inputs::Live);
             black_box(program.transform(black_box(&message), &context)).expect("the script is sound");
         };
-        (0..2_000).for_each(|_| run());
+        (0..rounds).for_each(|_| run());
         let best = (0..9)
             .map(|_| {
                 let begun = Instant::now();
-                (0..2_000).for_each(|_| run());
-                begun.elapsed() / 2_000
+                (0..rounds).for_each(|_| run());
+                begun.elapsed() / rounds
             })
             .min();
         println!("{name}: {:?} for each message", best.unwrap_or_default());

@@ -89,9 +89,11 @@ fn at_depth(value: &Dynamic, left: usize) -> Result<Value, String> {
         // A FHIR resource says first what it is: for people, and for readers that do not look back.
         let first = map.get_key_value("resourceType");
         let rest = map.iter().filter(|(key, _)| *key != "resourceType");
-        let members = first.into_iter().chain(rest);
-        let members = members.map(|(key, item)| Ok((key.to_string(), at_depth(item, left - 1)?)));
-        return members.collect::<Result<_, String>>().map(Value::Object);
+        let mut object = serde_json::Map::with_capacity(map.len());
+        for (key, item) in first.into_iter().chain(rest) {
+            object.insert(key.to_string(), at_depth(item, left - 1)?);
+        }
+        return Ok(Value::Object(object));
     }
     scalar(value).ok_or_else(|| format!("JSON cannot hold {}", crate::form::named(value)))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use formats::hl7::Place;
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
 use super::{
@@ -70,7 +71,7 @@ impl Draft {
         }
         let header = self.message.clone().segments(Some("MSH")).into_iter().next().unwrap_or_default();
         let header = header.cast::<Segment>();
-        let read = |number: i64| self.read(&header, &Dynamic::from(number), |sight, _| sight.parts().text(1));
+        let read = |number: u16| self.read(&header, Place::field(number), |sight, _| sight.parts().text(1));
         let identifier =
             Element::default().with("system", self.site.sender_authority()).with("value", read(10)?);
         let bundle = Element::of("Bundle")
@@ -128,21 +129,21 @@ fn kind(resource: &Dynamic) -> String {
 
 /// A value without what is empty in it: nothing, empty text, empty lists and maps. FHIR has none of them.
 pub(super) fn pruned(mut value: Dynamic) -> Option<Dynamic> {
-    if value.is_unit() {
-        return None;
+    keeps(&mut value).then_some(value)
+}
+
+/// Takes what is empty out of a value; whether anything is left of it.
+fn keeps(value: &mut Dynamic) -> bool {
+    if let Some(mut list) = value.write_lock::<Array>() {
+        list.retain_mut(keeps);
+        return !list.is_empty();
+    }
+    if let Some(mut map) = value.write_lock::<Map>() {
+        map.retain(|_, item| keeps(item));
+        return !map.is_empty();
     }
     if let Some(text) = value.read_lock::<ImmutableString>() {
-        return if text.is_empty() { None } else { Some(value.clone()) };
+        return !text.is_empty();
     }
-    if value.is_array() {
-        let list = std::mem::take(&mut *value.write_lock::<Array>().expect("it is a list"));
-        let list: Array = list.into_iter().filter_map(pruned).collect();
-        return (!list.is_empty()).then(|| Dynamic::from_array(list));
-    }
-    if value.is_map() {
-        let map = std::mem::take(&mut *value.write_lock::<Map>().expect("it is a map"));
-        let map: Map = map.into_iter().filter_map(|(name, item)| Some((name, pruned(item)?))).collect();
-        return (!map.is_empty()).then(|| Dynamic::from_map(map));
-    }
-    Some(value)
+    !value.is_unit()
 }

@@ -15,17 +15,17 @@ impl Draft {
             if note.name()? != "NTE" {
                 break;
             }
-            let text = self.read_at(&note, Place::field(3), |sight, _| {
+            let text = self.read(&note, Place::field(3), |sight, _| {
                 sight.repetitions().map(|line| line.whole()).collect::<Vec<_>>().join("\n")
             })?;
-            let by = self.read_at(&note, Place::field(5), |sight, site| {
+            let by = self.read(&note, Place::field(5), |sight, site| {
                 super::person(&sight.parts(), site)
                     .map_or_else(String::new, |(person, _)| super::shown_name(&person))
             })?;
-            let when = self.read_at(&note, Place::field(6), |sight, _| {
+            let when = self.read(&note, Place::field(6), |sight, _| {
                 super::date_time(&sight.parts().text(1)).unwrap_or_default()
             })?;
-            self.read_at(&note, Place::field(2), |_, _| ())?;
+            self.read(&note, Place::field(2), |_, _| ())?;
             match comments.last_mut() {
                 Some((lines, source)) if *source == [by.clone(), when.clone()] => {
                     lines.push('\n');

@@ -71,16 +71,6 @@ impl Draft {
     pub(crate) fn read<T>(
         &self,
         segment: &Segment,
-        place: &Dynamic,
-        look: impl FnOnce(&Sight<'_>, &Site) -> T,
-    ) -> Outcome<T> {
-        self.read_at(segment, place_of(place)?, look)
-    }
-
-    /// As `read`, of a place that is known.
-    pub(super) fn read_at<T>(
-        &self,
-        segment: &Segment,
         place: Place,
         look: impl FnOnce(&Sight<'_>, &Site) -> T,
     ) -> Outcome<T> {
@@ -94,7 +84,7 @@ impl Draft {
 
     /// The text of a field.
     pub(super) fn text(&self, segment: &Segment, field: u16) -> Outcome<String> {
-        self.read_at(segment, Place::field(field), |sight, _| sight.parts().whole())
+        self.read(segment, Place::field(field), |sight, _| sight.parts().whole())
     }
 
     /// Notes what could not be mapped.
@@ -208,19 +198,6 @@ fn name(resource: &mut Map, identifier: &Map, system: &str, value: &str) {
     if !list.iter().any(is_same) {
         list.push(Dynamic::from_map(identifier.clone()));
     }
-}
-
-/// A place as scripts write it: the number of a field, or `"3.1"`.
-fn place_of(place: &Dynamic) -> Outcome<Place> {
-    if let Ok(number) = place.as_int() {
-        return u16::try_from(number)
-            .map(Place::field)
-            .or_else(|_| broke(format!("there is no field {number}")));
-    }
-    let Some(text) = place.read_lock::<ImmutableString>() else {
-        return broke("a place is the number of a field, or text such as \"3.1\"");
-    };
-    Place::parse(&text).or_else(broke)
 }
 
 /// Text in a search: what separates values in it is marked, what separates parts of an address is encoded.

@@ -1,6 +1,6 @@
 //! Numbers and their owners (CX, EI), and the identity of what a message says.
 
-use rhai::Map;
+use rhai::{Array, Dynamic, Map};
 use sha2::{Digest, Sha256};
 
 use super::{Element, Parts, Site};
@@ -97,6 +97,27 @@ pub(super) fn number(value: String, authority: &Parts<'_>, kind: &str, site: &Si
 /// An identity made of texts: the same texts, the same identity, everywhere and for ever.
 pub(crate) fn key(texts: &[String]) -> Map {
     Element::default().with("system", "urn:ietf:rfc:3986").with("value", urn(texts)).map().unwrap_or_default()
+}
+
+/// As `key`, of a list of texts, numbers, identifiers and lists of these.
+pub(crate) fn key_of(list: &Dynamic) -> Map {
+    let mut texts = Vec::new();
+    flatten(list, &mut texts);
+    key(&texts)
+}
+
+/// The texts that an identity is made of; of an identifier its system and value.
+pub(super) fn flatten(item: &Dynamic, texts: &mut Vec<String>) {
+    if let Some(list) = item.read_lock::<Array>() {
+        list.iter().for_each(|item| flatten(item, texts));
+    } else if let Some(map) = item.read_lock::<Map>() {
+        let text = |member| map.get(member).map_or_else(String::new, ToString::to_string);
+        texts.extend([text("system"), text("value")]);
+    } else if item.is_unit() {
+        texts.push(String::new());
+    } else {
+        texts.push(item.to_string());
+    }
 }
 
 /// `urn:uuid:…`, of version 8: the first bits of a SHA-256.

@@ -22,7 +22,7 @@ pub(crate) use attachments::{attachment, pointer, text_attachment};
 pub(crate) use codes::concept;
 pub(crate) use draft::{Draft, Method};
 pub(crate) use groups::Order;
-pub(crate) use identity::{identifier, key, order_number};
+pub(crate) use identity::{identifier, key_of, order_number};
 pub(crate) use parts::{Parts, Sight};
 pub(crate) use people::{human_name, organization, person, shown_name};
 pub(crate) use places::{address, contact_point};

@@ -1,16 +1,54 @@
 //! What an OBX says, as an Observation. It is native because a message has it many times.
 
+use std::collections::HashMap;
+
 use formats::hl7::Place;
 use rhai::{Array, Dynamic, Map};
 
-use super::{Draft, Element, person};
-use crate::{functions::Outcome, handle::Segment};
+use super::{Draft, Element, Method, identity, person};
+use crate::{
+    functions::{Outcome, broke},
+    handle::Segment,
+};
 
 const ANALYSED: &str = "http://hl7.org/fhir/StructureDefinition/observation-analysis-date-time";
 const PART: &str = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid";
 const ABSENT: &str = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
 
 impl Draft {
+    /// Adds an Observation for each OBX, as `about` says of whom and of what order they are. Gives of each the reference, and the
+    /// code and sub-id that others name it by.
+    ///
+    /// The identity is the order's `key` with code and sub-id; those that are alike in both are told apart by their order.
+    pub(crate) fn results(&self, results: &[Dynamic], about: &Map) -> Outcome<Array> {
+        let has_report = about.get("report").is_some_and(|flag| flag.as_bool() == Ok(true));
+        let mut key = Vec::new();
+        identity::flatten(about.get("key").unwrap_or(&Dynamic::UNIT), &mut key);
+        let mut alike: HashMap<[String; 4], usize> = HashMap::new();
+        let mut all = Array::new();
+        for obx in results {
+            let Some(obx) = obx.read_lock::<Segment>() else { return broke("a result is a segment") };
+            let names = self.read(&obx, Place::field(3), |sight, _| {
+                let parts = sight.parts();
+                [parts.text(1), parts.text(2), parts.text(4)]
+            })?;
+            let part = self.text(&obx, 4)?;
+            let [code, shown, alternate] = names;
+            let number = alike.entry([code.clone(), shown, alternate.clone(), part.clone()]).or_default();
+            *number += 1;
+            let own = ["OBX".to_owned(), code.clone(), alternate, part.clone(), number.to_string()];
+            let identity = identity::key(&[key.as_slice(), own.as_slice()].concat());
+            let mut observation = self.observation(&obx, has_report)?;
+            placed(&mut observation, about);
+            let reference = Element(self.put(Method::Update, observation, &identity)?);
+            let result = Element::default().with("reference", reference);
+            let mut result = result.with("code", code).0;
+            result.insert("part".into(), part.into());
+            all.push(Dynamic::from_map(result));
+        }
+        Ok(all)
+    }
+
     /// Everything that an OBX and its comments say themselves. `has_report`: the report holds the documents.
     pub(crate) fn observation(&self, obx: &Segment, has_report: bool) -> Outcome<Map> {
         let code = self.observed(obx)?;
@@ -60,25 +98,25 @@ impl Draft {
     }
 
     pub(super) fn concept(&self, segment: &Segment, field: u16, table: &str) -> Outcome<Option<Map>> {
-        self.read_at(segment, Place::field(field), |sight, site| super::concept(&sight.parts(), table, site))
+        self.read(segment, Place::field(field), |sight, site| super::concept(&sight.parts(), table, site))
     }
 
     fn concepts(&self, segment: &Segment, field: u16, table: &str) -> Outcome<Array> {
-        self.read_at(segment, Place::field(field), |sight, site| {
+        self.read(segment, Place::field(field), |sight, site| {
             let found = sight.repetitions().filter_map(|parts| super::concept(&parts, table, site));
             found.map(Dynamic::from_map).collect()
         })
     }
 
     fn order_numbers(&self, segment: &Segment, field: u16, kind: &str) -> Outcome<Array> {
-        self.read_at(segment, Place::field(field), |sight, site| {
+        self.read(segment, Place::field(field), |sight, site| {
             super::order_number(&sight.parts(), kind, site).into_iter().map(Dynamic::from_map).collect()
         })
     }
 
     /// A time; a note where there is text and no time.
     fn moment(&self, segment: &Segment, field: u16) -> Outcome<String> {
-        let (text, name) = self.read_at(segment, Place::field(field), |sight, _| {
+        let (text, name) = self.read(segment, Place::field(field), |sight, _| {
             let text = sight.parts().text(1);
             let name = if text.is_empty() { String::new() } else { sight.name() };
             (text, name)
@@ -91,11 +129,11 @@ impl Draft {
     }
 
     pub(super) fn unit(&self, obx: &Segment) -> Outcome<Option<Map>> {
-        self.read_at(obx, Place::field(6), |sight, site| super::unit(&sight.parts(), site))
+        self.read(obx, Place::field(6), |sight, site| super::unit(&sight.parts(), site))
     }
 
     fn ranges(&self, obx: &Segment, unit: Option<&Map>) -> Outcome<Array> {
-        self.read_at(obx, Place::field(7), |sight, _| {
+        self.read(obx, Place::field(7), |sight, _| {
             let found = sight.repetitions().filter_map(|parts| super::reference_range(&parts.whole(), unit));
             found.map(Dynamic::from_map).collect()
         })
@@ -103,11 +141,10 @@ impl Draft {
 
     /// Who observed (OBX-16), for whom (OBX-23) and under whom (OBX-25); else who produced (OBX-15).
     fn performers(&self, obx: &Segment) -> Outcome<Array> {
-        let mut all = self.references(obx, &Dynamic::from(16_i64), person)?;
-        all.extend(self.references(obx, &Dynamic::from(23_i64), super::organization)?);
-        all.extend(self.references(obx, &Dynamic::from(25_i64), person)?);
-        let producer =
-            self.read_at(obx, Place::field(15), |sight, _| sight.parts().first_of(&[9, 2, 1, 5]))?;
+        let mut all = self.references(obx, Place::field(16), person)?;
+        all.extend(self.references(obx, Place::field(23), super::organization)?);
+        all.extend(self.references(obx, Place::field(25), person)?);
+        let producer = self.read(obx, Place::field(15), |sight, _| sight.parts().first_of(&[9, 2, 1, 5]))?;
         if all.is_empty() && !producer.is_empty() {
             all.push(Dynamic::from_map(Element::default().with("display", producer).0));
         }
@@ -115,7 +152,7 @@ impl Draft {
     }
 
     fn device(&self, obx: &Segment) -> Outcome<Option<Element>> {
-        self.read_at(obx, Place::field(18), |sight, site| {
+        self.read(obx, Place::field(18), |sight, site| {
             let number = super::order_number(&sight.parts(), "", site)?;
             let shown = number.get("value").cloned().unwrap_or_default();
             Some(Element::default().with("identifier", Element(number)).with("display", shown))
@@ -138,6 +175,22 @@ impl Draft {
             all.push(Dynamic::from_map(extension.0));
         }
         Ok(all)
+    }
+}
+
+/// Says of an Observation what its order says. OBX-14 goes before the time of the order.
+fn placed(observation: &mut Map, about: &Map) {
+    for member in ["category", "subject", "encounter", "issued", "specimen"] {
+        if let Some(value) = about.get(member).filter(|value| !value.is_unit()) {
+            observation.insert(member.into(), value.clone());
+        }
+    }
+    if let Some(request) = about.get("request").filter(|request| !request.is_unit()) {
+        observation.insert("basedOn".into(), Dynamic::from_array(vec![request.clone()]));
+    }
+    let time = about.get("effective").and_then(Dynamic::read_lock::<Map>);
+    if let Some(time) = time.filter(|_| !observation.contains_key("effectiveDateTime")) {
+        observation.extend(time.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names of people and organizations (XPN, XCN, CNN, XON).
 
+use formats::hl7::Place;
 use rhai::{Array, Dynamic, Map};
 
 use super::{Draft, Element, Method, Parts, Site, identity};
@@ -111,7 +112,7 @@ impl Draft {
     pub(crate) fn references(
         &self,
         segment: &Segment,
-        place: &Dynamic,
+        place: Place,
         make: impl Fn(&Parts<'_>, &Site) -> Option<(Map, Option<Map>)>,
     ) -> Outcome<Array> {
         let found: Vec<_> = self.read(segment, place, |sight, site| {

@@ -21,12 +21,10 @@ impl Draft {
     ) -> Outcome<Map> {
         let kind = self.text(obx, 2)?;
         let found = match kind.as_str() {
-            "ST" | "TX" | "FT" | "" => self.read_at(obx, OBX_5, lines)?,
-            "ED" | "RP" => {
-                self.read_at(obx, OBX_5, |sight, site| documents(sight, site, &kind, has_report))?
-            }
+            "ST" | "TX" | "FT" | "" => self.read(obx, OBX_5, lines)?,
+            "ED" | "RP" => self.read(obx, OBX_5, |sight, site| documents(sight, site, &kind, has_report))?,
             _ => {
-                let mut values = self.read_at(obx, OBX_5, |sight, site| {
+                let mut values = self.read(obx, OBX_5, |sight, site| {
                     let repetitions = sight.repetitions();
                     repetitions.map(|parts| value(&parts, &kind, unit, site)).collect::<Vec<_>>()
                 })?;
@@ -49,8 +47,8 @@ impl Draft {
         if kind != "ED" && kind != "RP" {
             return Ok(Array::new());
         }
-        let title = self.read_at(obx, Place::component(3, 2), |sight, _| sight.parts().whole())?;
-        self.read_at(obx, OBX_5, |sight, site| {
+        let title = self.read(obx, Place::component(3, 2), |sight, _| sight.parts().whole())?;
+        self.read(obx, OBX_5, |sight, site| {
             let found = sight.repetitions().filter_map(|parts| attachment(&parts, &kind, site));
             let named = found.map(|mut document| {
                 if !title.is_empty() {

@@ -20,8 +20,8 @@ const LEVELS: [(usize, &str, &str); 6] = [
 
 impl Draft {
     /// Adds the places that a PL names, each a part of the one above it. Gives a reference to the narrowest.
-    pub(crate) fn location(&self, segment: &Segment, field: u16) -> Outcome<Option<Map>> {
-        let (names, described) = self.read_at(segment, Place::field(field), |sight, _| {
+    pub(crate) fn location(&self, segment: &Segment, field: Place) -> Outcome<Option<Map>> {
+        let (names, described) = self.read(segment, field, |sight, _| {
             let parts = sight.parts();
             let name = |(component, code, level)| (parts.part(component).text(1), code, level);
             (LEVELS.map(name), parts.text(9))

@@ -126,11 +126,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(pure)]
     pub fn key(_to: &mut Draft, of: Array) -> Map {
-        let mut texts = Vec::new();
-        for item in &of {
-            flatten(item, &mut texts);
-        }
-        fhir::key(&texts)
+        fhir::key_of(&Dynamic::from_array(of))
     }
 
     /// Adds a resource that the server makes unless it has one with this identifier. Gives a reference to it. One that is in the
@@ -238,19 +234,5 @@ pub(crate) mod functions {
     #[rhai_fn(return_raw, pure)]
     pub fn comments(to: &mut Draft, segment: Segment) -> Outcome<Array> {
         Ok(to.comments(&segment)?.into_iter().map(Dynamic::from_map).collect())
-    }
-}
-
-/// The texts that an identity is made of; of an identifier its system and value.
-fn flatten(item: &Dynamic, texts: &mut Vec<String>) {
-    if let Some(list) = item.read_lock::<Array>() {
-        list.iter().for_each(|item| flatten(item, texts));
-    } else if let Some(map) = item.read_lock::<Map>() {
-        let text = |member| map.get(member).map_or_else(String::new, ToString::to_string);
-        texts.extend([text("system"), text("value")]);
-    } else if item.is_unit() {
-        texts.push(String::new());
-    } else {
-        texts.push(item.to_string());
     }
 }

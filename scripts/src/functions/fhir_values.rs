@@ -4,7 +4,7 @@
 use formats::hl7::Place;
 use rhai::{Array, Dynamic, INT, ImmutableString, Map, plugin::*};
 
-use super::Outcome;
+use super::{Outcome, broke};
 use crate::{
     fhir::{self, Draft, Parts, Sight, Site},
     handle::Segment,
@@ -18,8 +18,14 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.text(to.first("PID"), "5.1") == "DUPONT" && to.text(to.first("PID"), 30) == ""
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn text(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<ImmutableString> {
-        to.read(&segment, &place, |sight, _| sight.parts().whole().into())
+    pub fn text(to: &mut Draft, segment: Segment, place: INT) -> Outcome<ImmutableString> {
+        to.read(&segment, field(place)?, |sight, _| sight.parts().whole().into())
+    }
+
+    /// As `text` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "text", return_raw, pure)]
+    pub fn text_within(to: &mut Draft, segment: Segment, place: &str) -> Outcome<ImmutableString> {
+        to.read(&segment, within(place)?, |sight, _| sight.parts().whole().into())
     }
 
     /// The texts of all repetitions of a field that hold something, whole.
@@ -28,8 +34,10 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.texts(to.first("PID"), 3).len() == 2
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn texts(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        to.read(&segment, &place, |sight, _| sight.repetitions().map(|parts| parts.whole().into()).collect())
+    pub fn texts(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        to.read(&segment, field(place)?, |sight, _| {
+            sight.repetitions().map(|parts| parts.whole().into()).collect()
+        })
     }
 
     /// How many repetitions of a field hold something.
@@ -38,8 +46,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.count(to.first("PID"), 3) == 2
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn count(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<INT> {
-        to.read(&segment, &place, |sight, _| sight.repetitions().count() as INT)
+    pub fn count(to: &mut Draft, segment: Segment, place: INT) -> Outcome<INT> {
+        to.read(&segment, field(place)?, |sight, _| sight.repetitions().count() as INT)
     }
 
     /// A coded element (CE, CWE, ID…) as a `CodeableConcept`: all its codings, its text.
@@ -48,8 +56,14 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.concept(to.first("OBX"), 3).coding[0].code == "K"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn concept(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        concept_of(to, segment, place, "")
+    pub fn concept(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, |parts, site| fhir::concept(parts, "", site))
+    }
+
+    /// As `concept` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "concept", return_raw, pure)]
+    pub fn concept_within(to: &mut Draft, segment: Segment, place: &str) -> Outcome<Dynamic> {
+        one(to, &segment, within(place)?, |parts, site| fhir::concept(parts, "", site))
     }
 
     /// As `concept` with two arguments; `table` names the code system of codes that name none: `HL70004`.
@@ -59,8 +73,14 @@ pub(crate) mod functions {
     /// to.concept(to.first("PV1"), 2, "HL70004").coding[0].system == "http://terminology.hl7.org/CodeSystem/v2-0004"
     /// ```
     #[rhai_fn(name = "concept", return_raw, pure)]
-    pub fn concept_of(to: &mut Draft, segment: Segment, place: Dynamic, table: &str) -> Outcome<Dynamic> {
-        one(to, &segment, &place, |parts, site| fhir::concept(parts, table, site))
+    pub fn concept_of(to: &mut Draft, segment: Segment, place: INT, table: &str) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, |parts, site| fhir::concept(parts, table, site))
+    }
+
+    /// As `concept` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "concept", return_raw, pure)]
+    pub fn concept_of_within(to: &mut Draft, segment: Segment, place: &str, table: &str) -> Outcome<Dynamic> {
+        one(to, &segment, within(place)?, |parts, site| fhir::concept(parts, table, site))
     }
 
     /// The coded elements of all repetitions of a field.
@@ -69,8 +89,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.concepts(to.first("OBX"), 8) == []
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn concepts(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        concepts_of(to, segment, place, "")
+    pub fn concepts(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        each(to, &segment, field(place)?, |parts, site| fhir::concept(parts, "", site))
     }
 
     /// As `concepts` with two arguments, with a code system for codes that name none.
@@ -79,8 +99,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.concepts(to.first("OBX"), 3, "LN").len() == 1
     /// ```
     #[rhai_fn(name = "concepts", return_raw, pure)]
-    pub fn concepts_of(to: &mut Draft, segment: Segment, place: Dynamic, table: &str) -> Outcome<Array> {
-        each(to, &segment, &place, |parts, site| fhir::concept(parts, table, site))
+    pub fn concepts_of(to: &mut Draft, segment: Segment, place: INT, table: &str) -> Outcome<Array> {
+        each(to, &segment, field(place)?, |parts, site| fhir::concept(parts, table, site))
     }
 
     /// The URI of a code system or authority by the name that messages give it.
@@ -99,8 +119,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.authority(to.first("MSH"), 4) == "urn:id:HOP"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn authority(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<String> {
-        to.read(&segment, &place, |sight, site| site.authority(&sight.parts()))
+    pub fn authority(to: &mut Draft, segment: Segment, place: INT) -> Outcome<String> {
+        to.read(&segment, field(place)?, |sight, site| site.authority(&sight.parts()))
     }
 
     /// The URI of the sender (MSH-4, else MSH-3), who owns the numbers that name no owner.
@@ -124,14 +144,31 @@ pub(crate) mod functions {
         to.observation(&segment, has_report)
     }
 
-    /// The documents of an OBX (ED, RP) as Attachments.
+    /// Adds an Observation for each OBX of a list. `about` says what their order says of them: `key` (what makes the identity
+    /// together with code and sub-id), `subject`, `encounter`, `request`, `effective` (members), `issued`, `specimen`, `category`,
+    /// `report` (whether one holds the documents). Gives of each a map of `reference`, `code` and `part` (OBX-3, OBX-4).
     ///
     /// ```rhai
-    /// let to = fhir(msg, #{}); to.documents(to.first("OBX")) == []
+    /// let to = fhir(msg, #{}); let made = to.results(to.all("OBX"), #{key: ["mine"]}); made[1].code == "NA"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn documents(to: &mut Draft, segment: Segment) -> Outcome<Array> {
-        to.documents(&segment)
+    pub fn results(to: &mut Draft, segments: Array, about: Map) -> Outcome<Array> {
+        to.results(&segments, &about)
+    }
+
+    /// The documents (ED, RP) of a list of OBX as Attachments.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.documents(to.all("OBX")) == []
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn documents(to: &mut Draft, segments: Array) -> Outcome<Array> {
+        let mut all = Array::new();
+        for obx in &segments {
+            let Some(obx) = obx.read_lock::<Segment>() else { return broke("a result is a segment") };
+            all.extend(to.documents(&obx)?);
+        }
+        Ok(all)
     }
 
     /// A reference to the place that a PL names; the places come into the Bundle as Locations, from the site down to the bed.
@@ -140,9 +177,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.location(to.first("PV1"), 3).display == "CAR 101 1"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn location(to: &mut Draft, segment: Segment, field: INT) -> Outcome<Dynamic> {
-        let field = u16::try_from(field).unwrap_or_default();
-        Ok(to.location(&segment, field)?.map_or(Dynamic::UNIT, Dynamic::from_map))
+    pub fn location(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        Ok(to.location(&segment, field(place)?)?.map_or(Dynamic::UNIT, Dynamic::from_map))
     }
 
     /// A document in the message (ED) as an Attachment, base64 however it came; a CDA document is `text/xml`.
@@ -152,8 +188,8 @@ pub(crate) mod functions {
     /// to.attachment(to.first("OBX"), 5).contentType == "application/pdf"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn attachment(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        one(to, &segment, &place, fhir::attachment)
+    pub fn attachment(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, fhir::attachment)
     }
 
     /// Text as an Attachment.
@@ -172,8 +208,8 @@ pub(crate) mod functions {
     /// msg["OBX-5"] = part("https://pacs/1^^IM^JPEG"); let to = fhir(msg, #{}); to.pointer(to.first("OBX"), 5).contentType == "image/jpeg"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn pointer(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        one(to, &segment, &place, fhir::pointer)
+    pub fn pointer(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, fhir::pointer)
     }
 
     /// A number with its owner and type (CX) as an Identifier.
@@ -182,8 +218,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{systems: #{HOP: "urn:oid:1.2.3"}}); to.identifier(to.first("PID"), 3).system == "urn:oid:1.2.3"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn identifier(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        one(to, &segment, &place, fhir::identifier)
+    pub fn identifier(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, fhir::identifier)
     }
 
     /// The numbers (CX) of all repetitions of a field.
@@ -192,8 +228,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.identifiers(to.first("PID"), 3)[0].value == "12345678"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn identifiers(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        each(to, &segment, &place, fhir::identifier)
+    pub fn identifiers(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        each(to, &segment, field(place)?, fhir::identifier)
     }
 
     /// The number of an order or a specimen (EI) as an Identifier of a type: `PLAC`, `FILL`.
@@ -202,8 +238,19 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.order_number(to.first("OBR"), 2, "PLAC").value == "PL1"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn order_number(to: &mut Draft, segment: Segment, place: Dynamic, kind: &str) -> Outcome<Dynamic> {
-        one(to, &segment, &place, |parts, site| fhir::order_number(parts, kind, site))
+    pub fn order_number(to: &mut Draft, segment: Segment, place: INT, kind: &str) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, |parts, site| fhir::order_number(parts, kind, site))
+    }
+
+    /// As `order_number` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "order_number", return_raw, pure)]
+    pub fn order_number_within(
+        to: &mut Draft,
+        segment: Segment,
+        place: &str,
+        kind: &str,
+    ) -> Outcome<Dynamic> {
+        one(to, &segment, within(place)?, |parts, site| fhir::order_number(parts, kind, site))
     }
 
     /// The names of people (XPN) of all repetitions of a field.
@@ -212,8 +259,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.names(to.first("PID"), 5)[0].family == "DUPONT"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn names(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        each(to, &segment, &place, |parts, _| fhir::human_name(parts))
+    pub fn names(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        each(to, &segment, field(place)?, |parts, _| fhir::human_name(parts))
     }
 
     /// The addresses (XAD) of all repetitions of a field.
@@ -222,8 +269,8 @@ pub(crate) mod functions {
     /// msg["PID-11"] = part("1 RUE X^^PARIS"); let to = fhir(msg, #{}); to.addresses(to.first("PID"), 11)[0].city == "PARIS"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn addresses(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        each(to, &segment, &place, |parts, _| fhir::address(parts))
+    pub fn addresses(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        each(to, &segment, field(place)?, |parts, _| fhir::address(parts))
     }
 
     /// The telephone numbers (XTN) of all repetitions of a field, with what they are for where they do not say it.
@@ -232,8 +279,8 @@ pub(crate) mod functions {
     /// msg["PID-13"] = "0102030405"; let to = fhir(msg, #{}); to.telecoms(to.first("PID"), 13, "home")[0]["use"] == "home"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn telecoms(to: &mut Draft, segment: Segment, place: Dynamic, usage: &str) -> Outcome<Array> {
-        each(to, &segment, &place, |parts, _| fhir::contact_point(parts, usage))
+    pub fn telecoms(to: &mut Draft, segment: Segment, place: INT, usage: &str) -> Outcome<Array> {
+        each(to, &segment, field(place)?, |parts, _| fhir::contact_point(parts, usage))
     }
 
     /// References to the professionals (XCN) of all repetitions of a field. One that has a number comes into the Bundle as a
@@ -243,8 +290,8 @@ pub(crate) mod functions {
     /// msg["OBR-16"] = part("77^MARTIN^LEA"); let to = fhir(msg, #{}); to.people(to.first("OBR"), 16)[0].display == "LEA MARTIN"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn people(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        to.references(&segment, &place, fhir::person)
+    pub fn people(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        to.references(&segment, field(place)?, fhir::person)
     }
 
     /// References to the organizations (XON) of all repetitions of a field, as `people` does.
@@ -253,8 +300,8 @@ pub(crate) mod functions {
     /// msg["OBX-23"] = part("LABO^^^^^^^^^9"); let to = fhir(msg, #{}); to.organizations(to.first("OBX"), 23)[0].display == "LABO"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn organizations(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Array> {
-        to.references(&segment, &place, fhir::organization)
+    pub fn organizations(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
+        to.references(&segment, field(place)?, fhir::organization)
     }
 
     /// A `date`; `()` and a note where there is none.
@@ -263,8 +310,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.date(to.first("PID"), 7) == "1985-03-12"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn date(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        timely(to, &segment, &place, fhir::date)
+    pub fn date(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        timely(to, &segment, field(place)?, fhir::date)
     }
 
     /// A `dateTime` as precise as it is written, in the channel's zone where it names none.
@@ -273,8 +320,14 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.date_time(to.first("MSH"), 7) == "2026-03-01T08:00:00+01:00"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn date_time(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        timely(to, &segment, &place, fhir::date_time)
+    pub fn date_time(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        timely(to, &segment, field(place)?, fhir::date_time)
+    }
+
+    /// As `date_time` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "date_time", return_raw, pure)]
+    pub fn date_time_within(to: &mut Draft, segment: Segment, place: &str) -> Outcome<Dynamic> {
+        timely(to, &segment, within(place)?, fhir::date_time)
     }
 
     /// An `instant`: a time with its clock.
@@ -283,8 +336,8 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.instant(to.first("MSH"), 7) == "2026-03-01T08:00:00+01:00" && to.instant(to.first("PID"), 7) == ()
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn instant(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        timely(to, &segment, &place, fhir::instant)
+    pub fn instant(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        timely(to, &segment, field(place)?, fhir::instant)
     }
 
     /// A `time` of the day.
@@ -293,8 +346,8 @@ pub(crate) mod functions {
     /// msg["OBX-5"] = "0830"; let to = fhir(msg, #{}); to.time_of_day(to.first("OBX"), 5) == "08:30:00"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn time_of_day(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        timely(to, &segment, &place, fhir::time_of_day)
+    pub fn time_of_day(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        timely(to, &segment, field(place)?, fhir::time_of_day)
     }
 
     /// A Period from one place to another; without an end that lies before its start.
@@ -303,9 +356,17 @@ pub(crate) mod functions {
     /// msg["OBR-7"] = "2026"; msg["OBR-8"] = "2025"; let to = fhir(msg, #{}); to.period(to.first("OBR"), 7, 8) == #{start: "2026"}
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn period(to: &mut Draft, segment: Segment, start: Dynamic, end: Dynamic) -> Outcome<Dynamic> {
-        let from = to.read(&segment, &start, first_text)?;
-        let until = to.read(&segment, &end, first_text)?;
+    pub fn period(to: &mut Draft, segment: Segment, start: INT, end: INT) -> Outcome<Dynamic> {
+        let from = to.read(&segment, field(start)?, first_text)?;
+        let until = to.read(&segment, field(end)?, first_text)?;
+        Ok(fhir::period(&from, &until).map().map_or(Dynamic::UNIT, Dynamic::from_map))
+    }
+
+    /// As `period` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "period", return_raw, pure)]
+    pub fn period_within(to: &mut Draft, segment: Segment, start: &str, end: &str) -> Outcome<Dynamic> {
+        let from = to.read(&segment, within(start)?, first_text)?;
+        let until = to.read(&segment, within(end)?, first_text)?;
         Ok(fhir::period(&from, &until).map().map_or(Dynamic::UNIT, Dynamic::from_map))
     }
 
@@ -325,8 +386,14 @@ pub(crate) mod functions {
     /// let to = fhir(msg, #{}); to.unit(to.first("OBX"), 6).code == "mmol/L"
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn unit(to: &mut Draft, segment: Segment, place: Dynamic) -> Outcome<Dynamic> {
-        one(to, &segment, &place, fhir::unit)
+    pub fn unit(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
+        one(to, &segment, field(place)?, fhir::unit)
+    }
+
+    /// As `unit` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
+    #[rhai_fn(name = "unit", return_raw, pure)]
+    pub fn unit_within(to: &mut Draft, segment: Segment, place: &str) -> Outcome<Dynamic> {
+        one(to, &segment, within(place)?, fhir::unit)
     }
 
     /// A Quantity of a number, which may stand behind `<`, `<=`, `>` or `>=`, and a unit or `()`; `()` where it is no number.
@@ -346,14 +413,9 @@ pub(crate) mod functions {
     /// msg["OBX-7"] = "3.5-5.1"; let to = fhir(msg, #{}); to.reference_ranges(to.first("OBX"), 7, ())[0].high.value == number("5.1")
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn reference_ranges(
-        to: &mut Draft,
-        segment: Segment,
-        place: Dynamic,
-        unit: Dynamic,
-    ) -> Outcome<Array> {
+    pub fn reference_ranges(to: &mut Draft, segment: Segment, place: INT, unit: Dynamic) -> Outcome<Array> {
         let unit = unit.try_cast::<Map>();
-        each(to, &segment, &place, |parts, _| fhir::reference_range(&parts.whole(), unit.as_ref()))
+        each(to, &segment, field(place)?, |parts, _| fhir::reference_range(&parts.whole(), unit.as_ref()))
     }
 
     /// What is normal: the text, and its bounds where they can be read; with a unit or `()`.
@@ -368,6 +430,16 @@ pub(crate) mod functions {
     }
 }
 
+/// The whole of a field, by its number.
+fn field(number: INT) -> Outcome<Place> {
+    u16::try_from(number).map(Place::field).or_else(|_| broke(format!("there is no field {number}")))
+}
+
+/// A place within a segment, as text.
+fn within(text: &str) -> Outcome<Place> {
+    Place::parse(text).or_else(broke)
+}
+
 fn first_text(sight: &Sight<'_>, _: &Site) -> String {
     if sight.place == Place::field(sight.place.field) { sight.parts().text(1) } else { sight.parts().whole() }
 }
@@ -375,7 +447,7 @@ fn first_text(sight: &Sight<'_>, _: &Site) -> String {
 fn one(
     to: &Draft,
     segment: &Segment,
-    place: &Dynamic,
+    place: Place,
     make: impl Fn(&Parts<'_>, &Site) -> Option<Map>,
 ) -> Outcome<Dynamic> {
     to.read(segment, place, |sight, site| make(&sight.parts(), site).map_or(Dynamic::UNIT, Dynamic::from_map))
@@ -384,7 +456,7 @@ fn one(
 fn each(
     to: &Draft,
     segment: &Segment,
-    place: &Dynamic,
+    place: Place,
     make: impl Fn(&Parts<'_>, &Site) -> Option<Map>,
 ) -> Outcome<Array> {
     to.read(segment, place, |sight, site| {
@@ -394,12 +466,7 @@ fn each(
 }
 
 /// Something of time at a place; a note where there is text and no time.
-fn timely(
-    to: &Draft,
-    segment: &Segment,
-    place: &Dynamic,
-    read: fn(&str) -> Option<String>,
-) -> Outcome<Dynamic> {
+fn timely(to: &Draft, segment: &Segment, place: Place, read: fn(&str) -> Option<String>) -> Outcome<Dynamic> {
     let (text, name) = to.read(segment, place, |sight, site| (first_text(sight, site), sight.name()))?;
     let time = read(&text);
     if time.is_none() && !text.is_empty() {

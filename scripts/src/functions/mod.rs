@@ -46,10 +46,14 @@ pub(crate) fn areas() -> Vec<(&'static str, rhai::Module)> {
     ]
 }
 
+/// All areas in one module, as each module is looked through for each function that is called.
 pub(crate) fn register(engine: &mut Engine) {
+    let mut all = rhai::Module::new();
     for (_, module) in areas() {
-        engine.register_global_module(module.into());
+        all.combine(module);
     }
+    all.build_index();
+    engine.register_global_module(all.into());
 }
 
 /// What a function that can fail gives back.

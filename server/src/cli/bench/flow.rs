@@ -68,6 +68,29 @@ destinations:
     end: End::Sent,
 };
 
+pub(super) const MAP: Flow = Flow {
+    scenario: Scenario::Map,
+    what: "`reply: processed`: answered when the shipped mapping has made a FHIR Bundle of it and it is on disk",
+    channel: "reply: processed\nsteps:\n  - script: relais/oru_to_fhir\ndestinations: []\n",
+    end: End::Answer,
+};
+
+pub(super) const MAP_FILE: Flow = Flow {
+    scenario: Scenario::MapFile,
+    what: "the shipped mapping, then a file for each Bundle in any order, 16 workers, durable before it counts",
+    channel: r#"reply: processed
+steps:
+  - script: relais/oru_to_fhir
+destinations:
+  - name: out
+    order: none
+    workers: 16
+    to:
+      file: { dir: out, name: '${msg["identifier.value"]}.json' }
+"#,
+    end: End::Sent,
+};
+
 pub(super) const ROUTE: Flow = Flow {
     scenario: Scenario::Route,
     what: "MLLP, ten statements, MLLP through a queue: received in order of arrival over one connection",

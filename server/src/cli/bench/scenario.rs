@@ -16,6 +16,10 @@ pub(super) enum Scenario {
     Processed,
     /// The same, each message then a file of its own, durable before it counts
     File,
+    /// `reply: processed`, the shipped mapping to FHIR, no destination
+    Map,
+    /// The same, each Bundle then a file of its own, in any order with 16 workers
+    MapFile,
     /// MLLP, script, MLLP through a queue, in order of arrival over one connection
     Route,
     /// The same, in order of each patient with 16 workers
@@ -64,6 +68,8 @@ impl Scenario {
             Self::Stored => flow::STORED.measure(bench).await,
             Self::Processed => flow::PROCESSED.measure(bench).await,
             Self::File => flow::FILE.measure(bench).await,
+            Self::Map => flow::MAP.measure(bench).await,
+            Self::MapFile => flow::MAP_FILE.measure(bench).await,
             Self::Route => flow::ROUTE.measure(bench).await,
             Self::Keyed => flow::KEYED.measure(bench).await,
             Self::Http => flow::HTTP.measure(bench).await,
