@@ -24,7 +24,7 @@ impl Draft {
         let has_report = about.get("report").is_some_and(|flag| flag.as_bool() == Ok(true));
         let mut key = Vec::new();
         identity::flatten(about.get("key").unwrap_or(&Dynamic::UNIT), &mut key);
-        let mut alike: HashMap<[String; 4], usize> = HashMap::new();
+        let mut alike: HashMap<[String; 3], usize> = HashMap::new();
         let mut all = Array::new();
         for obx in results {
             let Some(obx) = obx.read_lock::<Segment>() else { return broke("a result is a segment") };
@@ -34,9 +34,11 @@ impl Draft {
             })?;
             let part = self.text(&obx, 4)?;
             let [code, shown, alternate] = names;
-            let number = alike.entry([code.clone(), shown, alternate.clone(), part.clone()]).or_default();
+            // What it is called makes the identity only where it has no code: names change, codes do not.
+            let test = if code.is_empty() && alternate.is_empty() { shown } else { code.clone() };
+            let number = alike.entry([test.clone(), alternate.clone(), part.clone()]).or_default();
             *number += 1;
-            let own = ["OBX".to_owned(), code.clone(), alternate, part.clone(), number.to_string()];
+            let own = ["OBX".to_owned(), test, alternate, part.clone(), number.to_string()];
             let identity = identity::key(&[key.as_slice(), own.as_slice()].concat());
             let mut observation = self.observation(&obx, has_report)?;
             placed(&mut observation, about);
