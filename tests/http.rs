@@ -202,3 +202,41 @@ fn check_tells_whether_a_server_is_there() {
     );
     assert_eq!(channel(peer.port).status.code(), Some(0));
 }
+
+#[test]
+fn channels_share_a_port_and_are_told_apart_by_their_paths() {
+    let project = Project::new();
+    let port = free_port();
+    let channel = |name: &str, path: &str, tls: &str| {
+        let source = format!("http: {{ listen: \"127.0.0.1:{port}\", path: {path}{tls} }}");
+        let to = format!("file: {{ dir: out-{name}, name: '${{ctx.id()}}' }}");
+        project.channel(
+            name,
+            &format!("name: {name}\nsource:\n  {source}\nformat: text\ndestinations:\n  - name: file\n    to:\n      {to}\n"),
+        );
+    };
+    channel("orders", "/orders", "");
+    channel("urgent", "/orders/urgent/", "");
+    channel("results", "/results", "");
+    let relais = project.start();
+    let ask = |path: &str| json!({ "path": path, "body": "x" });
+    let paths = ["/orders", "/orders/7", "/orders/urgent", "/orders/urgent/7", "/results", "/nothing"];
+    let requests: Vec<Value> = paths.iter().map(|path| ask(path)).collect();
+    let told: Vec<Value> =
+        answers(&project, port, &json!(requests)).iter().map(|one| one["status"].clone()).collect();
+    assert_eq!(told, [200, 200, 200, 200, 200, 404]);
+    let counts = || ["orders", "urgent", "results"].map(|name| project.files(&format!("out-{name}")).len());
+    wait_until("each has its own", || counts() == [2, 2, 1]);
+    // One that stops takes nothing; the others go on, whoever let their senders in.
+    assert_eq!(relais.post("/api/v1/channels/orders/stop").map(|answer| answer.0), Some(200));
+    let told: Vec<Value> =
+        answers(&project, port, &json!(requests)).iter().map(|one| one["status"].clone()).collect();
+    assert_eq!(told, [404, 404, 200, 200, 200, 404]);
+    wait_until("the others have theirs", || counts() == [2, 4, 2]);
+    channel("again", "/results/", "");
+    channel("greeted", "/greeted", ", tls: { certificate: a.pem, key: a.key }");
+    let checked = project.relais(&["check", "."]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(said.contains("path-taken") && said.contains("the path `/results` of port"), "{said}");
+    assert!(said.contains("whose `tls` is another"), "{said}");
+}

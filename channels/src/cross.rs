@@ -34,13 +34,13 @@ fn claims(drafts: &[Draft], listen: SocketAddr, found: &mut Vec<About>) {
     for (place, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.enabled) {
         for (claim, at) in &draft.claims {
             match taken.iter().find(|(other, _)| collide(claim, other)) {
-                Some((_, owner)) => {
+                Some((other, owner)) => {
                     let owner = match owner {
                         None => "the server itself (`listen` of `relais.yaml`)".to_owned(),
                         Some(owner) if *owner == place => "this channel already".to_owned(),
                         Some(owner) => format!("the channel `{}`", drafts[*owner].name),
                     };
-                    found.push((place, taken_by(claim, &owner, at)));
+                    found.push((place, taken_by(claim, other, &owner, at)));
                 }
                 None => taken.push((claim, Some(place))),
             }
@@ -50,22 +50,45 @@ fn claims(drafts: &[Draft], listen: SocketAddr, found: &mut Vec<About>) {
 
 fn collide(one: &Claim, other: &Claim) -> bool {
     match (one, other) {
-        (Claim::Port(one), Claim::Port(other)) => {
-            let any = one.ip().is_unspecified() || other.ip().is_unspecified() || one.ip() == other.ip();
-            any && one.port() == other.port() && one.port() != 0
-        }
+        (
+            Claim::Path { port, path, manner },
+            Claim::Path { port: other_port, path: other_path, manner: other_manner },
+        ) => meet(*port, *other_port) && (port != other_port || path == other_path || manner != other_manner),
+        (
+            Claim::Port(one) | Claim::Path { port: one, .. },
+            Claim::Port(other) | Claim::Path { port: other, .. },
+        ) => meet(*one, *other),
         (Claim::Folder(one), Claim::Folder(other)) => one.components().eq(other.components()),
         _ => false,
     }
 }
 
-fn taken_by(claim: &Claim, owner: &str, at: &Path) -> Diagnostic {
-    match claim {
-        Claim::Port(address) => {
+/// Whether two cannot both listen so.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified() || one.ip() == other.ip();
+    any && one.port() == other.port() && one.port() != 0
+}
+
+fn taken_by(claim: &Claim, other: &Claim, owner: &str, at: &Path) -> Diagnostic {
+    match (claim, other) {
+        (Claim::Path { port, path, manner }, Claim::Path { port: shared, path: taken, manner: theirs })
+            if port == shared =>
+        {
+            let number = port.port();
+            if path == taken {
+                let message = format!("the path `{path}` of port {number} is taken by {owner}");
+                return Diagnostic::error("path-taken", at.clone(), message);
+            }
+            debug_assert!(manner != theirs, "two that share a port in the same manner do not collide");
+            let message = format!("port {number} is shared with {owner}, whose `tls` is another");
+            Diagnostic::error("port-taken", at.clone(), message)
+                .help("who connects is greeted before it says which path it wants: give both the same `tls`")
+        }
+        (Claim::Port(address) | Claim::Path { port: address, .. }, _) => {
             let message = format!("port {} is taken by {owner}", address.port());
             Diagnostic::error("port-taken", at.clone(), message)
         }
-        Claim::Folder(folder) => {
+        (Claim::Folder(folder), _) => {
             let message = format!("the folder `{}` is read by {owner}", folder.display());
             Diagnostic::error("folder-taken", at.clone(), message)
         }

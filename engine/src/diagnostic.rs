@@ -105,6 +105,12 @@ impl<'a> Checks<'a> {
         Self { beneath, found }
     }
 
+    /// The same complaints about a part of this part.
+    #[must_use]
+    pub fn within(&mut self, field: &str) -> Checks<'_> {
+        Checks { beneath: self.beneath.under(&Path::parse(field)), found: self.found }
+    }
+
     /// Complains about a field, named by its dotted path from this part.
     pub fn error(&mut self, code: &'static str, field: &str, message: impl Into<String>) {
         self.add(Diagnostic::error(code, Path::parse(field), message));

@@ -97,6 +97,12 @@ impl Trouble {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Claim {
     Port(SocketAddr),
+    /// A path of a port that several share, if they listen there in the same manner.
+    Path {
+        port: SocketAddr,
+        path: String,
+        manner: String,
+    },
     /// A folder that is read and emptied.
     Folder(PathBuf),
 }

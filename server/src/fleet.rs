@@ -273,7 +273,7 @@ impl Fleet {
     async fn launch(&self, plan: Plan, past: Past) -> Arc<Channel> {
         self.expect(&plan);
         let claimed = plan.source.claims().into_iter().filter_map(|claim| match claim {
-            Claim::Port(address) if address.port() != 0 => Some(address),
+            Claim::Port(address) | Claim::Path { port: address, .. } if address.port() != 0 => Some(address),
             _ => None,
         });
         let sockets = join_all(claimed.map(|address| self.around.ports.listen(address))).await;

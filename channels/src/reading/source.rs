@@ -98,7 +98,7 @@ pub(crate) fn source(reader: &mut Reader<'_>, root: &FilePath, words: &ReplyWord
 pub(crate) fn claims(claims: Vec<Claim>, tree: &Node, at: &Path) -> Vec<(Claim, Path)> {
     let place = |claim: &Claim| {
         let field = match claim {
-            Claim::Port(_) => "listen",
+            Claim::Port(_) | Claim::Path { .. } => "listen",
             Claim::Folder(_) => "dir",
         };
         let beneath = at.join(field);

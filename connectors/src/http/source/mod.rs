@@ -1,8 +1,11 @@
 //! Takes each request that comes as a message, and answers it for what became of it.
 
+mod board;
 mod facts;
+mod keys;
 mod proof;
 mod serve;
+mod token;
 pub(super) mod words;
 
 use std::{path::Path, sync::Arc};
@@ -14,8 +17,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::{
+    board::Board,
     proof::Auth,
     serve::{Host, serve},
+    token::Verifier,
 };
 use crate::{
     Examine,
@@ -30,10 +35,10 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "listen": "0.0.0.0:8080", "path": "/orders" }))]
 pub(super) struct Settings {
-    /// Where to listen.
+    /// Where to listen. Several channels may listen on one port, told apart by their `path`, with the same `tls`.
     listen: Listen,
 
-    /// The path that is taken, with all that lies beneath it. Requests to any other hear 404.
+    /// The path that is taken, with all that lies beneath it and is no other channel's. Requests to any other hear 404.
     #[serde(default = "path")]
     #[schemars(extend("pattern" = "^/[^?#\\s]*$", "examples" = ["/orders"]))]
     path: String,
@@ -162,7 +167,10 @@ impl SourceSettings for Settings {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        if self.listen.0.port() == 0 { Vec::new() } else { vec![Claim::Port(self.listen.0)] }
+        let path = format!("/{}", self.path.trim_matches('/'));
+        let manner = self.tls.as_ref().map_or(String::new(), |tls| format!("{tls:?}"));
+        let claim = Claim::Path { port: self.listen.0, path, manner };
+        if self.listen.0.port() == 0 { Vec::new() } else { vec![claim] }
     }
 
     fn connections(&self) -> usize {
@@ -182,16 +190,23 @@ impl SourceSettings for Settings {
             .listen(listen.0)
             .await
             .map_err(|error| OpenError::io(format!("cannot listen on {listen}"), error))?;
+        let verifier = self.auth.as_ref().and_then(|auth| auth.jwt.as_ref());
+        let verifier = verifier.map(|jwt| Verifier::new(jwt, &opening.root)).transpose();
+        let verifier = verifier.map_err(|why| OpenError::new(format!("cannot look at tokens: {why}")))?;
+        let board = opening.ports.shared(listen.0);
         let open = Arc::clone(&opening.connections);
         let crowd = Crowd::new(self.connections, self.connections_per_address, open);
         let door = Door { listener, tls, crowd, keep_alive: self.keep_alive.0 };
-        Ok(Box::new(Listening { door, settings: self.clone(), words: opening.words.clone() }))
+        let words = opening.words.clone();
+        Ok(Box::new(Listening { door, board, verifier, settings: self.clone(), words }))
     }
 }
 
 /// Senders connect to it.
 struct Listening {
     door: Door,
+    board: Arc<Board>,
+    verifier: Option<Verifier>,
     settings: Settings,
     words: engine::ReplyWords,
 }
@@ -199,12 +214,13 @@ struct Listening {
 #[async_trait]
 impl Source for Listening {
     async fn run(self: Box<Self>, inlet: Inlet, stop: Stop) -> Result<(), OpenError> {
-        let Self { door, settings, words } = *self;
+        let Self { door, board, verifier, settings, words } = *self;
         let channel = inlet.channel().to_owned();
         let host = Arc::new(Host {
             inlet,
             words,
             auth: settings.auth,
+            verifier,
             path: settings.path,
             methods: settings.methods.into_iter().map(Taken::method).collect(),
             max_size: settings.max_size.0,
@@ -212,7 +228,9 @@ impl Source for Listening {
             body_within: settings.body_within.0,
             stop: stop.clone(),
         });
-        door.receive(&channel, &stop, move |guest| serve(Arc::clone(&host), guest)).await;
+        let _listed = board.list(&host);
+        let serving = move |guest| serve(Arc::clone(&board), Arc::clone(&host), guest);
+        door.receive(&channel, &stop, serving).await;
         Ok(())
     }
 }

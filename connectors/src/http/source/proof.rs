@@ -12,6 +12,7 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::token::Jwt;
 use crate::secret::Secret;
 
 /// Who may send: one of these. Who sends is the fact `caller`.
@@ -33,6 +34,11 @@ pub(super) struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Hmac")]
     hmac: Option<Hmac>,
+
+    /// Whoever bears a token of this issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Jwt")]
+    pub(super) jwt: Option<Jwt>,
 }
 
 /// Keys, each with the name of whom it belongs to.
@@ -112,16 +118,20 @@ impl Auth {
             ("api_key", self.api_key.is_some()),
             ("basic", self.basic.is_some()),
             ("hmac", self.hmac.is_some()),
+            ("jwt", self.jwt.is_some()),
         ];
         let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
         if given.is_empty() {
-            checks.error("missing-field", "auth", "needs one of `api_key`, `basic`, `hmac`");
+            checks.error("missing-field", "auth", "needs one of `api_key`, `basic`, `hmac`, `jwt`");
         }
         for second in given.iter().skip(1) {
             let message = format!("`{second}` and `{}` exclude each other", given[0]);
             checks.error("conflicting-fields", &format!("auth.{second}"), message);
         }
         self.check_header(checks);
+        if let Some(jwt) = &self.jwt {
+            jwt.check(checks);
+        }
         let keys = self.api_key.iter().map(|key| ("auth.api_key.keys", &key.keys));
         let users = self.basic.iter().map(|users| ("auth.basic", users));
         for (at, _) in keys.chain(users).filter(|(_, named)| named.is_empty()) {
@@ -174,6 +184,8 @@ impl Auth {
     pub(super) fn challenge(&self) -> &'static str {
         if self.basic.is_some() {
             "Basic realm=\"relais\", charset=\"UTF-8\""
+        } else if self.jwt.is_some() {
+            "Bearer"
         } else if self.api_key.is_some() {
             "ApiKey"
         } else {

@@ -30,8 +30,10 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
+    board::Board,
     facts,
     proof::{Auth, Proof},
+    token::{Bearer, Verifier},
     words::{self, Slips, Words},
 };
 use crate::{
@@ -52,6 +54,8 @@ pub(super) struct Host {
     pub(super) inlet: Inlet,
     pub(super) words: ReplyWords,
     pub(super) auth: Option<Auth>,
+    /// Looks at the tokens of `auth.jwt`.
+    pub(super) verifier: Option<Verifier>,
     pub(super) path: String,
     pub(super) methods: Vec<Method>,
     pub(super) max_size: usize,
@@ -62,7 +66,10 @@ pub(super) struct Host {
 
 /// A sender, as long as it is connected.
 struct Sender<'h> {
-    host: &'h Host,
+    /// Who else takes something at this port.
+    board: &'h Board,
+    /// The channel that let it in.
+    door: &'h Host,
     peer: SocketAddr,
     facts: Facts,
     seat: &'h Seat,
@@ -75,12 +82,13 @@ struct Sender<'h> {
 type Refusal = Box<Response<Words>>;
 
 /// Serves until either side has had enough.
-pub(super) async fn serve(host: Arc<Host>, guest: Guest) {
+pub(super) async fn serve(board: Arc<Board>, host: Arc<Host>, guest: Guest) {
     let Guest { wire, peer, seat } = guest;
     let slips = Slips::default();
     let facts = facts::of_connection(wire.as_ref(), peer);
     let sender = Sender {
-        host: &host,
+        board: &board,
+        door: &host,
         peer,
         facts,
         seat: &seat,
@@ -123,29 +131,50 @@ impl Sender<'_> {
     async fn take(&self, request: Request<Incoming>) -> Result<Response<Words>, std::convert::Infallible> {
         self.is_busy.store(true, Ordering::SeqCst);
         self.seat.busy();
-        let response = match self.read(request).await {
-            Ok(inbound) => {
-                let answer = self.host.inlet.receive(inbound).await;
-                words::answer(&self.host.words, answer, &self.slips)
-            }
-            Err(refusal) => {
-                let status = refusal.status().as_u16();
-                warn!(channel = self.host.inlet.channel(), peer = %self.peer, status, "a request became no message");
-                *refusal
-            }
+        let response = if let Some(host) = self.board.find(request.uri().path()) {
+            Reading { host: &host, sender: self }.answer(request).await
+        } else {
+            let (head, mut body) = request.into_parts();
+            drain(self.door, &head.headers, &mut body).await;
+            let refusal = words::refusal(StatusCode::NOT_FOUND, "nothing is taken at this path");
+            self.refused(self.door, refusal)
         };
         self.seat.idle();
         Ok(response)
     }
 
+    fn refused(&self, host: &Host, refusal: Refusal) -> Response<Words> {
+        let status = refusal.status().as_u16();
+        warn!(channel = host.inlet.channel(), peer = %self.peer, status, "a request became no message");
+        *refusal
+    }
+}
+
+/// A request that is read for one channel.
+struct Reading<'r> {
+    host: &'r Host,
+    sender: &'r Sender<'r>,
+}
+
+impl Reading<'_> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Words> {
+        match self.read(request).await {
+            Ok(inbound) => {
+                let answer = self.host.inlet.receive(inbound).await;
+                words::answer(&self.host.words, answer, &self.sender.slips)
+            }
+            Err(refusal) => self.sender.refused(self.host, refusal),
+        }
+    }
+
     /// Reads a request to its end and makes a message of it.
     async fn read(&self, request: Request<Incoming>) -> Result<Inbound, Refusal> {
         let (head, mut body) = request.into_parts();
-        let let_in = self.let_in(&head.method, head.uri.path(), &head.headers, &body);
+        let let_in = self.let_in(&head.method, &head.headers, &body).await;
         let caller = match let_in {
             Ok(caller) => caller,
             Err(refusal) => {
-                self.drain(&head.headers, &mut body).await;
+                drain(self.host, &head.headers, &mut body).await;
                 return Err(refusal);
             }
         };
@@ -163,7 +192,7 @@ impl Sender<'_> {
                 Packed::Long => self.too_long(),
             })?;
         let secret = self.host.auth.as_ref().and_then(Auth::header);
-        let mut facts = self.facts.clone();
+        let mut facts = self.sender.facts.clone();
         facts::of_request(&mut facts, &head, secret);
         if let Some(caller) = caller {
             facts.insert("caller".to_owned(), caller.into());
@@ -172,21 +201,13 @@ impl Sender<'_> {
     }
 
     /// Whether what the head says may be sent here at all, and by whom.
-    fn let_in(
+    async fn let_in(
         &self,
         method: &Method,
-        path: &str,
         headers: &HeaderMap,
         body: &Incoming,
     ) -> Result<Option<String>, Refusal> {
-        if !is_beneath(path, &self.host.path) {
-            return Err(words::refusal(StatusCode::NOT_FOUND, "nothing is taken at this path"));
-        }
-        let caller = match self.host.auth.as_ref().map_or(Proof::Later, |auth| auth.of_head(headers)) {
-            Proof::From(caller) => Some(caller),
-            Proof::Later => None,
-            Proof::None => return Err(self.unknown_sender()),
-        };
+        let caller = self.caller(headers).await?;
         if !self.host.methods.contains(method) {
             return Err(self.wrong_method());
         }
@@ -194,6 +215,25 @@ impl Sender<'_> {
             return Err(self.too_long());
         }
         Ok(caller)
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+        if let Some(verifier) = &self.host.verifier {
+            return match verifier.bearer(headers).await {
+                Bearer::Known(caller) => Ok(Some(caller)),
+                Bearer::Unknown => Err(self.unknown_sender()),
+                Bearer::NotNow(why) => {
+                    warn!(channel = self.host.inlet.channel(), why, "a token cannot be looked at");
+                    let told = "who sends this cannot be found out now";
+                    Err(words::refusal(StatusCode::SERVICE_UNAVAILABLE, told))
+                }
+            };
+        }
+        match self.host.auth.as_ref().map_or(Proof::Later, |auth| auth.of_head(headers)) {
+            Proof::From(caller) => Ok(Some(caller)),
+            Proof::Later => Ok(None),
+            Proof::None => Err(self.unknown_sender()),
+        }
     }
 
     /// The whole body, before its time is over and before we have to stop.
@@ -221,22 +261,9 @@ impl Sender<'_> {
             Err(words::refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end in time"))
         });
         if read.as_ref().is_err_and(|refusal| refusal.status() == StatusCode::PAYLOAD_TOO_LARGE) {
-            self.drain(&HeaderMap::new(), body).await;
+            drain(self.host, &HeaderMap::new(), body).await;
         }
         read
-    }
-
-    /// Reads on for a moment and forgets it: a connection closed on unread bytes is reset, and the answer with it.
-    async fn drain(&self, headers: &HeaderMap, body: &mut Incoming) {
-        // Who waits to be asked for its body has not sent it.
-        if headers.contains_key(EXPECT) {
-            return;
-        }
-        let draining = async { while matches!(body.frame().await, Some(Ok(_))) {} };
-        tokio::select! {
-            () = self.host.stop.requested() => {}
-            _ = timeout(DRAINING, draining) => {}
-        }
     }
 
     fn unknown_sender(&self) -> Refusal {
@@ -261,10 +288,17 @@ impl Sender<'_> {
     }
 }
 
-/// Whether a path is this one or lies beneath it.
-fn is_beneath(path: &str, top: &str) -> bool {
-    let top = top.trim_end_matches('/');
-    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Reads on for a moment and forgets it: a connection closed on unread bytes is reset, and the answer with it.
+async fn drain(host: &Host, headers: &HeaderMap, body: &mut Incoming) {
+    // Who waits to be asked for its body has not sent it.
+    if headers.contains_key(EXPECT) {
+        return;
+    }
+    let draining = async { while matches!(body.frame().await, Some(Ok(_))) {} };
+    tokio::select! {
+        () = host.stop.requested() => {}
+        _ = timeout(DRAINING, draining) => {}
+    }
 }
 
 /// A connection that says when what was written has left.
@@ -303,23 +337,5 @@ impl AsyncWrite for Flushed {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.wire).poll_shutdown(context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_takes_what_lies_beneath_it_and_no_neighbour() {
-        for path in ["/orders", "/orders/", "/orders/7"] {
-            assert!(
-                is_beneath(path, "/orders") && is_beneath(path, "/") && is_beneath(path, "/orders/"),
-                "{path}"
-            );
-        }
-        for path in ["/", "/order", "/orders-old", "/x/orders", "*"] {
-            assert!(!is_beneath(path, "/orders"), "{path}");
-        }
     }
 }
