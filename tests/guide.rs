@@ -30,12 +30,13 @@ fn blocks<'page>(page: &'page str, mark: &str) -> Vec<&'page str> {
     page.split(&start).skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
 }
 
-/// A new project, as `relais new` makes it, with the table that the guide writes.
+/// A new project, as `relais new` makes it, with the tables that the guide writes.
 fn hospital() -> Project {
     let project = Project::new();
     let made = project.relais(&["new", "hospital"]);
     assert!(made.status.success(), "{}", words(&made));
     project.write("hospital/tables/wards.csv", "code,name\nSUR,Surgery\nCAR,Cardiology\n");
+    project.write("hospital/tables/tests.csv", blocks(&page("tables.md"), "csv tests")[0]);
     project
 }
 

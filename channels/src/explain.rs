@@ -13,6 +13,7 @@ pub fn codes() -> impl Iterator<Item = &'static str> {
 /// In the order of the alphabet.
 const PAGES: &[(&str, &str)] = &[
     ("after-circle", include_str!("../../docs/errors/after-circle.md")),
+    ("bad-date", include_str!("../../docs/errors/bad-date.md")),
     ("certificate-expired", include_str!("../../docs/errors/certificate-expired.md")),
     ("certificate-expires", include_str!("../../docs/errors/certificate-expires.md")),
     ("certificate-key", include_str!("../../docs/errors/certificate-key.md")),
@@ -20,6 +21,7 @@ const PAGES: &[(&str, &str)] = &[
     ("change-loses", include_str!("../../docs/errors/change-loses.md")),
     ("code-cut", include_str!("../../docs/errors/code-cut.md")),
     ("conflicting-fields", include_str!("../../docs/errors/conflicting-fields.md")),
+    ("double-row", include_str!("../../docs/errors/double-row.md")),
     ("duplicate-key", include_str!("../../docs/errors/duplicate-key.md")),
     ("empty-file", include_str!("../../docs/errors/empty-file.md")),
     ("feed-circle", include_str!("../../docs/errors/feed-circle.md")),
@@ -46,6 +48,7 @@ const PAGES: &[(&str, &str)] = &[
     ("script-broken", include_str!("../../docs/errors/script-broken.md")),
     ("script-syntax", include_str!("../../docs/errors/script-syntax.md")),
     ("secret-missing", include_str!("../../docs/errors/secret-missing.md")),
+    ("sender-missing", include_str!("../../docs/errors/sender-missing.md")),
     ("several-documents", include_str!("../../docs/errors/several-documents.md")),
     ("size-too-small", include_str!("../../docs/errors/size-too-small.md")),
     ("spoken", include_str!("../../docs/errors/spoken.md")),

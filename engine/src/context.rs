@@ -40,15 +40,29 @@ pub enum Input {
     Id(String),
     /// 64 random bits, before a script makes a number of them.
     Random(u64),
-    Row {
-        table: String,
-        key: String,
-        wanted: String,
-        value: Option<String>,
-    },
+    Row(Row),
     Response {
         destination: String,
     },
+}
+
+/// What a table said, and which edition of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub table: String,
+    /// The source and the version that the table says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What the row was to hold; of several columns, with ` / ` between.
+    pub key: String,
+    /// Whose row was looked for, where the table has rows per sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    pub wanted: String,
+    /// Nothing where there is no such row.
+    pub value: Option<String>,
 }
 
 /// What a destination answered.
@@ -91,13 +105,8 @@ impl Context {
     }
 
     /// Writes down what a table said.
-    pub fn looked_up(&self, table: &str, key: &str, wanted: &str, value: Option<&str>) {
-        self.record(Input::Row {
-            table: table.to_owned(),
-            key: key.to_owned(),
-            wanted: wanted.to_owned(),
-            value: value.map(str::to_owned),
-        });
+    pub fn looked_up(&self, row: Row) {
+        self.record(Input::Row(row));
     }
 
     /// What `destination` answered, if these steps waited for it.

@@ -41,7 +41,7 @@ mod store;
 
 pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
 pub use content::{Content, Hash};
-pub use context::{Answered, Context, Input, Inputs};
+pub use context::{Answered, Context, Input, Inputs, Row};
 pub use destination::{
     Destination, DestinationSettings, Doubt, LateAnswer, Note, Outbound, Response, SendError,
 };

@@ -34,11 +34,14 @@ pub struct FileDiagnostic {
 
 /// Every code that this crate complains with; each has a page in `docs/errors`.
 pub const CODES: &[&str] = &[
+    "bad-date",
+    "double-row",
     "kept-function",
     "not-a-path",
     "no-paths-here",
     "script-broken",
     "script-syntax",
+    "sender-missing",
     "step-not-here",
     "table-broken",
     "template-broken",

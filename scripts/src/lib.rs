@@ -22,6 +22,7 @@ mod keys;
 mod language;
 mod library;
 mod lint;
+mod lookup;
 mod nearest;
 mod nested;
 mod part;

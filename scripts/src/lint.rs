@@ -1,5 +1,7 @@
 //! Looks through compiled code for what could never work: names, paths, tables that do not exist.
 
+mod tables;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::hl7;
@@ -335,28 +337,6 @@ impl Look<'_, '_> {
         let is_name = hl7::Path::parse(name).is_ok_and(|path| path.place().is_none());
         if !is_name {
             self.complain("not-a-path", position, format!("`{name}` is not the name of a segment"));
-        }
-    }
-
-    fn table(&mut self, arguments: &[Expr]) {
-        let Some(first) = arguments.first() else { return };
-        let Expr::StringConstant(name, position) = first else {
-            self.seen.tables.extend(self.around.tables.names().map(str::to_owned));
-            return;
-        };
-        let Some(table) = self.around.tables.get(name) else {
-            let help = nearest(name, self.around.tables.names());
-            let message = format!("there is no table `{name}`: it would be `tables/{name}.csv`");
-            return self.complain_with("unknown-table", *position, message, help);
-        };
-        self.seen.tables.insert(name.to_string());
-        for column in [arguments.get(1), arguments.get(3)].into_iter().flatten() {
-            let Expr::StringConstant(column, position) = column else { continue };
-            if !table.has_column(column) {
-                let help = nearest(column, table.columns());
-                let message = format!("the table `{name}` has no column `{column}`");
-                self.complain_with("unknown-column", *position, message, help);
-            }
         }
     }
 

@@ -1,54 +1,72 @@
 //! Code tables: `tables/*.csv`, whose first line names the columns.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::OnceLock,
 };
+
+use jiff::civil::Date;
+
+mod place;
+mod reading;
+mod rows;
+
+pub(crate) use reading::Wrong;
+
+/// The columns that say for which days and for whose messages a row is.
+pub(crate) const RESERVED: [&str; 3] = [FROM, TO, SENDER];
+const FROM: &str = "valid_from";
+const TO: &str = "valid_to";
+pub(crate) const SENDER: &str = "sender";
+/// What a lookup names the day by.
+pub(crate) const DAY: &str = "valid_at";
 
 /// One table. All its values are text.
 pub(crate) struct Table {
     /// The file's own text, for the channel's version.
     pub(crate) text: String,
+    /// Whose codes these are: `# source: …` above the columns.
+    pub(crate) source: Option<String>,
+    /// Which edition of them: `# version: …`.
+    pub(crate) version: Option<String>,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// For each column the row of each key, made when first asked for.
-    rows_by_key: Vec<OnceLock<HashMap<String, usize>>>,
+    sender: Option<usize>,
+    /// The days of each row; none where the table has no column for them.
+    days: Option<Vec<Days>>,
+    /// For each column the rows in the order of their values, made when first asked for.
+    ordered: Vec<OnceLock<Vec<u32>>>,
 }
 
-/// What is wrong with a table, and in which line.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) line: usize,
-    pub(crate) why: String,
+/// From when to when a row is valid, both days included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Days {
+    from: Date,
+    to: Date,
+}
+
+impl Days {
+    const ALL: Self = Self { from: Date::MIN, to: Date::MAX };
+
+    fn hold(self, day: Date) -> bool {
+        self.from <= day && day <= self.to
+    }
+}
+
+/// What a row must have to be found.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// The first column and what it holds.
+    pub(crate) first: (usize, &'a str),
+    /// More columns and what they hold.
+    pub(crate) more: Vec<(usize, &'a str)>,
+    /// Whose message it is; empty: rows for every sender alone.
+    pub(crate) sender: &'a str,
+    /// Asked only where the table has days.
+    pub(crate) day: Option<Date>,
 }
 
 impl Table {
-    /// Reads CSV: commas between values, or semicolons where the first line has no comma.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Wrong> {
-        let wrong = |line: usize, why: String| Wrong { line, why };
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| {
-                let before = &bytes[..error.valid_up_to()];
-                let line = before.split(|byte| *byte == b'\n').count();
-                wrong(line, "the file is not UTF-8".to_owned())
-            })?
-            .trim_start_matches('\u{feff}');
-        let head = text.lines().next().unwrap_or_default();
-        let delimiter = if head.contains(';') && !head.contains(',') { b';' } else { b',' };
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-        let columns = read_columns(&mut reader)?;
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(|error| {
-                let line = error.position().map_or(1, |position| position.line() as usize);
-                wrong(line, "the line has more or fewer values than there are columns".to_owned())
-            })?;
-            rows.push(record.iter().map(|value| value.trim().to_owned()).collect());
-        }
-        let rows_by_key = columns.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { text: text.to_owned(), columns, rows, rows_by_key })
-    }
-
     pub(crate) fn has_column(&self, name: &str) -> bool {
         self.column(name).is_some()
     }
@@ -57,65 +75,86 @@ impl Table {
         self.columns.iter().map(String::as_str)
     }
 
-    fn column(&self, name: &str) -> Option<usize> {
+    pub(crate) fn has_days(&self) -> bool {
+        self.days.is_some()
+    }
+
+    pub(crate) fn has_senders(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
 
-    /// The value of a row: the first one that has the key.
-    fn look_up(&self, column: usize, key: &str, wanted: usize) -> Option<&str> {
-        let rows = self.rows_by_key[column].get_or_init(|| {
-            let mut rows = HashMap::with_capacity(self.rows.len());
-            for (index, row) in self.rows.iter().enumerate() {
-                rows.entry(row[column].clone()).or_insert(index);
+    /// The value of a row: of the first one for this sender, else of the first one for every sender.
+    pub(crate) fn look_up(&self, asked: &Asked<'_>, wanted: usize) -> Option<&str> {
+        let mut for_all = None;
+        for row in self.having(asked.first).filter(|row| self.fits(*row, asked)) {
+            let sender = self.sender.map_or("", |column| &self.rows[row][column]);
+            if sender == asked.sender {
+                return Some(&self.rows[row][wanted]);
             }
-            rows
-        });
-        rows.get(key).map(|row| self.rows[*row][wanted].as_str())
+            if sender.is_empty() {
+                for_all = for_all.or(Some(row));
+            }
+        }
+        for_all.map(|row| self.rows[row][wanted].as_str())
     }
-}
 
-fn read_columns(reader: &mut csv::Reader<&[u8]>) -> Result<Vec<String>, Wrong> {
-    let wrong = |why: &str| Wrong { line: 1, why: why.to_owned() };
-    let head = reader.headers().map_err(|_| wrong("the first line cannot be read"))?;
-    let columns: Vec<String> = head.iter().map(|name| name.trim().to_owned()).collect();
-    if columns.iter().any(String::is_empty) {
-        return Err(wrong("the first line must name every column"));
+    /// The rows that hold a value in a column, in the file's order.
+    fn having(&self, (column, value): (usize, &str)) -> impl Iterator<Item = usize> {
+        let ordered = self.ordered[column].get_or_init(|| {
+            let mut ordered: Vec<u32> = (0_u32..).take(self.rows.len()).collect();
+            ordered.sort_by(|one, other| self.value(*one, column).cmp(self.value(*other, column)));
+            ordered
+        });
+        let from = ordered.partition_point(|row| self.value(*row, column) < value);
+        let length = ordered[from..].iter().take_while(|row| self.value(**row, column) == value).count();
+        ordered[from..from + length].iter().map(|row| *row as usize)
     }
-    if let Some(index) = (1..columns.len()).find(|index| columns[..*index].contains(&columns[*index])) {
-        return Err(wrong(&format!("two columns are named `{}`", columns[index])));
+
+    fn value(&self, row: u32, column: usize) -> &str {
+        &self.rows[row as usize][column]
     }
-    if columns.is_empty() {
-        return Err(wrong("the file is empty: its first line names the columns"));
+
+    fn fits(&self, row: usize, asked: &Asked<'_>) -> bool {
+        let holds = |(column, value): &(usize, &str)| self.rows[row][*column] == *value;
+        let is_valid = match (&self.days, asked.day) {
+            (Some(days), Some(day)) => days[row].hold(day),
+            _ => true,
+        };
+        is_valid && asked.more.iter().all(holds)
     }
-    Ok(columns)
 }
 
 /// The tables of a project, by name.
 #[derive(Default)]
-pub(crate) struct Tables(pub(crate) BTreeMap<String, Table>);
+pub(crate) struct Tables {
+    sound: BTreeMap<String, Table>,
+    broken: BTreeSet<String>,
+}
 
 impl Tables {
+    pub(crate) fn put(&mut self, name: String, table: Table) {
+        self.sound.insert(name, table);
+    }
+
+    /// Notes that a table is there and cannot be used.
+    pub(crate) fn put_broken(&mut self, name: String) {
+        self.broken.insert(name);
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Table> {
-        self.0.get(name)
+        self.sound.get(name)
+    }
+
+    pub(crate) fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// The value that a table has in `wanted` where `column` holds `key`.
-    pub(crate) fn look_up(
-        &self,
-        name: &str,
-        column: &str,
-        key: &str,
-        wanted: &str,
-    ) -> Result<Option<&str>, String> {
-        let table = self.get(name).ok_or_else(|| format!("there is no table `{name}`"))?;
-        let column_of = |column: &str| {
-            table.column(column).ok_or_else(|| format!("the table `{name}` has no column `{column}`"))
-        };
-        Ok(table.look_up(column_of(column)?, key, column_of(wanted)?))
+        self.sound.keys().map(String::as_str)
     }
 }
 
@@ -123,22 +162,49 @@ impl Tables {
 mod tests {
     use super::*;
 
-    #[test]
-    fn semicolons_a_byte_order_mark_and_quotes_are_read() {
-        let table = Table::read("\u{feff}code;name\nCAR;\"Cardio; nord\"\n007;x\n".as_bytes()).unwrap();
-        let tables = Tables([("wards".to_owned(), table)].into());
-        assert_eq!(tables.look_up("wards", "code", "CAR", "name"), Ok(Some("Cardio; nord")));
-        assert_eq!(tables.look_up("wards", "code", "7", "name"), Ok(None));
-        assert_eq!(tables.look_up("wards", "code", "007", "name"), Ok(Some("x")));
+    fn find(table: &Table, code: &str, sender: &str, day: Option<&str>) -> Option<String> {
+        let first = (table.column("code").unwrap(), code);
+        let day = day.map(|day| day.parse().unwrap());
+        let asked = Asked { first, more: Vec::new(), sender, day };
+        table.look_up(&asked, table.column("name").unwrap()).map(str::to_owned)
     }
 
     #[test]
-    fn what_is_wrong_with_a_table_is_told_with_its_line() {
-        let wrong = |text: &[u8]| Table::read(text).err().map(|wrong| wrong.line);
-        assert_eq!(wrong(b"a,b\n1,2\n3\n"), Some(3));
-        assert_eq!(wrong(b"a,a\n"), Some(1));
-        assert_eq!(wrong(b""), Some(1));
-        assert_eq!(wrong(b"a,b\n1,\xff\n"), Some(2));
-        assert_eq!(wrong(b"a,b\n"), None);
+    fn semicolons_a_byte_order_mark_and_quotes_are_read() {
+        let table = Table::read("\u{feff}code;name\nCAR;\"Cardio; nord\"\n007;x\n".as_bytes()).unwrap();
+        assert_eq!(find(&table, "CAR", "", None).unwrap(), "Cardio; nord");
+        assert_eq!(find(&table, "7", "", None), None);
+        assert_eq!(find(&table, "007", "", None).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_row_of_the_sender_goes_before_one_for_all_and_another_sender_s_is_not_seen() {
+        let table = Table::read(b"code,name,sender\nK,for all,\nK,for a,A\nX,for b,B\n".as_slice()).unwrap();
+        let sent = |code, sender| find(&table, code, sender, None);
+        assert_eq!(sent("K", "A").unwrap(), "for a");
+        assert_eq!(sent("K", "B").unwrap(), "for all");
+        assert_eq!(sent("K", "").unwrap(), "for all");
+        assert_eq!((sent("X", "A"), sent("X", "")), (None, None));
+    }
+
+    #[test]
+    fn a_row_is_found_from_its_first_day_to_its_last() {
+        let table = Table::read(
+            b"code,name,valid_from,valid_to\nK,old,,20251231\nK,new,2026-01-01,2026-06-30\n".as_slice(),
+        )
+        .unwrap();
+        let on = |day| find(&table, "K", "", Some(day));
+        assert_eq!(on("1999-01-01").unwrap(), "old");
+        assert_eq!(on("2025-12-31").unwrap(), "old");
+        assert_eq!(on("2026-01-01").unwrap(), "new");
+        assert_eq!(on("2026-06-30").unwrap(), "new");
+        assert_eq!(on("2026-07-01"), None);
+    }
+
+    #[test]
+    fn several_columns_may_be_asked_together() {
+        let table = Table::read(b"# key: site, code\nsite,code,name\nN,K,north\nS,K,south\n").unwrap();
+        let asked = Asked { first: (1, "K"), more: vec![(0, "S")], sender: "", day: None };
+        assert_eq!(table.look_up(&asked, 2), Some("south"));
     }
 }

@@ -203,6 +203,57 @@ fn faults_of_files_are_told_once_by_the_library_and_again_as_what_breaks_the_cha
 }
 
 #[test]
+fn lookups_that_do_not_fit_their_table_are_told_with_the_place() {
+    let code = "table(\"tests\", \"ours\", \"K\", \"loinc\");
+table(\"tests\", #{ours: \"K\", sender: \"\", valid_at: ctx.now()}, \"loinc\");
+table(\"wards\", #{cod: msg[\"PV1-3\"], valid_at: ctx.now()}, \"nam\");
+table(\"tests\", #{sender: \"A\", valid_to: \"2026\"}, \"loinc\");
+table(\"bad\", #{sender: \"A\"}, \"loinc\");
+let by = #{ours: \"K\"};
+table(\"tests\", by, \"loin\"); table(\"tests\", by, \"loinc\", \"unknown\");
+table(\"wards\", \"code\", \"name\");";
+    let channel = Channel::hl7()
+        .with_file("tables/tests.csv", "ours,loinc,sender,valid_from\nK,2823-3,A,2026-01-01\n")
+        .with_file("tables/bad.csv", "ours,ours\n")
+        .script(code);
+    let (library, _) = Library::load(channel.project.root());
+    let faults = scripts::compile(channel.file, &library, channel.limits).err().unwrap();
+    let told: Vec<String> = faults.iter().map(told).collect();
+    let place = |code: &str, line: u32, column: u32, words: &str| {
+        format!("{code} steps.0.script Inside {{ line: {line}, column: {column} }}: {words}")
+    };
+    assert_eq!(
+        told,
+        [
+            place(
+                "sender-missing",
+                1,
+                16,
+                "the table `tests` has rows for one sender, and this lookup does not say whose"
+            ),
+            place("unknown-column", 3, 18, "the table `wards` has no column `cod`"),
+            place(
+                "unknown-column",
+                3,
+                37,
+                "the table `wards` has no days: neither `valid_from` nor `valid_to`"
+            ),
+            place("unknown-column", 3, 59, "the table `wards` has no column `nam`"),
+            place("unknown-column", 4, 16, "a day is asked by `valid_at`"),
+            place("unknown-column", 4, 16, "a lookup names a column and what it holds"),
+            place("table-broken", 5, 7, "`tables/bad.csv` has faults, and cannot be used"),
+            place("unknown-column", 7, 20, "the table `tests` has no column `loin`"),
+            place(
+                "unknown-function",
+                8,
+                16,
+                "with three arguments, `table` takes a map: `table(\"wards\", #{ code: x }, \"name\")`"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn a_path_in_a_script_file_is_told_in_that_file() {
     let channel = Channel::hl7().with_file("scripts/a.rhai", "\n msg[\"PID5\"]").script("scripts/a.rhai");
     assert!(channel.faults()[0].starts_with("not-a-path scripts/a.rhai:2:6"), "{:?}", channel.faults());

@@ -202,6 +202,52 @@ fn the_context_and_the_source_are_seen_and_recorded() {
     assert_eq!(recorded[2]["row"]["table"], "wards");
 }
 
+/// What a lookup in a table with days and senders says; the clock stands at 2026-03-01 08:00 in Paris.
+fn looked_up(keys: &str) -> (String, serde_json::Value) {
+    let tests = "# source: the laboratory\n# version: 2026-02\n\
+        ours,loinc,sender,valid_from,valid_to\n\
+        K,old,,,2026-02-28\nK,new,,2026-03-01,\nK,theirs,LAB,2026-02-01,\n";
+    let code = format!("#{{v: table(\"tests\", #{{ours: \"K\", {keys}}}, \"loinc\", \"none\")}}");
+    let program = Channel::hl7().with_file("tables/tests.csv", tests).script(&code).program();
+    let context = channel::context();
+    let pieces = engine::Script::transform(&program, &channel::message(ORU.to_owned()), &context).unwrap();
+    (channel::text(&pieces[0].body), context.recorded())
+}
+
+#[test]
+fn a_row_is_chosen_by_its_day_and_its_sender_and_both_are_recorded() {
+    let value = |keys: &str| looked_up(keys).0;
+    assert_eq!(value("sender: \"\""), r#"{"v":"new"}"#);
+    assert_eq!(value("sender: \"OTHER\", valid_at: \"20260228235959\""), r#"{"v":"old"}"#);
+    // In Paris it is March already.
+    assert_eq!(value("sender: \"\", valid_at: \"20260228235959+0000\""), r#"{"v":"new"}"#);
+    assert_eq!(value("sender: msg[\"MSH-3\"], valid_at: msg[\"OBR-7\"]"), r#"{"v":"theirs"}"#);
+    assert_eq!(value("sender: msg[\"MSH-3\"], valid_at: ctx.now()"), r#"{"v":"theirs"}"#);
+    let (_, recorded) = looked_up("sender: msg[\"MSH-3\"]");
+    assert!(recorded[0]["now"].is_number(), "{recorded}");
+    assert_eq!(
+        recorded[1]["row"],
+        serde_json::json!({
+            "table": "tests", "source": "the laboratory", "version": "2026-02", "key": "K",
+            "sender": "LAB", "wanted": "loinc", "value": "theirs"
+        })
+    );
+}
+
+#[test]
+fn a_day_that_is_none_fails_the_step() {
+    for day in ["\"yesterday\"", "\"202603\""] {
+        let table = "ours,loinc,valid_to\nK,old,2026-02-28\n";
+        let code = format!("table(\"tests\", #{{ours: \"K\", valid_at: {day}}}, \"loinc\"); msg");
+        let halt = Channel::hl7()
+            .with_file("tables/tests.csv", table)
+            .script(&code)
+            .run(ORU.to_owned())
+            .unwrap_err();
+        assert!(failed(halt).1.contains("`valid_at` is "));
+    }
+}
+
 #[test]
 fn a_step_that_asks_nothing_leaves_no_record() {
     let program = Channel::hl7().script("msg[\"PID-8\"] = \"F\";").program();

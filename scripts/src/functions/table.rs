@@ -1,9 +1,9 @@
 //! Looks codes up in the project's tables.
 
-use rhai::{Dynamic, ImmutableString, plugin::*};
+use rhai::{Dynamic, ImmutableString, Map, plugin::*};
 
 use super::Outcome;
-use crate::{part, run};
+use crate::lookup::Lookup;
 
 #[export_module]
 pub(crate) mod functions {
@@ -14,11 +14,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn table(name: &str, column: &str, key: Dynamic, wanted: &str) -> Outcome<Dynamic> {
-        let key = part::for_text(&key)?;
-        let value: Option<ImmutableString> =
-            run::tables()?.look_up(name, column, &key, wanted)?.map(Into::into);
-        run::ask(|context| context.looked_up(name, &key, wanted, value.as_deref()))?;
-        Ok(value.map_or(Dynamic::UNIT, Into::into))
+        Lookup::by_one(column, &key)?.find(name, wanted)
     }
 
     /// As `table` with four arguments, with a value for keys that no row has.
@@ -35,6 +31,34 @@ pub(crate) mod functions {
         otherwise: Dynamic,
     ) -> Outcome<Dynamic> {
         let found = table(name, column, key, wanted)?;
+        Ok(if found.is_unit() { otherwise } else { found })
+    }
+
+    /// As `table` with four arguments, where several columns must hold what the map says. `sender` in it says whose
+    /// rows are meant, beside those for every sender; `valid_at`, a time or text of one, the day on which the row must
+    /// be valid: today where it is empty or not said.
+    ///
+    /// ```rhai
+    /// table("wards", #{ code: "CAR", name: "Cardiologie" }, "code") == "CAR"
+    /// ```
+    #[rhai_fn(name = "table", return_raw)]
+    pub fn table_by(name: &str, keys: Map, wanted: &str) -> Outcome<Dynamic> {
+        Lookup::by_all(&keys)?.find(name, wanted)
+    }
+
+    /// As `table` with a map, with a value for keys that no row has.
+    ///
+    /// ```rhai
+    /// table("wards", #{ code: "CAR", name: "Urgences" }, "code", "unknown") == "unknown"
+    /// ```
+    #[rhai_fn(name = "table", return_raw)]
+    pub fn table_by_or(
+        name: &str,
+        keys: Map,
+        wanted: ImmutableString,
+        otherwise: Dynamic,
+    ) -> Outcome<Dynamic> {
+        let found = table_by(name, keys, &wanted)?;
         Ok(if found.is_unit() { otherwise } else { found })
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     lint::{self, Found, Names, Surroundings},
     run,
     shape::Shape,
-    table::{Table, Tables},
+    table::{Table, Tables, Wrong},
 };
 
 mod files;
@@ -151,15 +151,19 @@ fn load_tables(root: &Path, faults: &mut Vec<FileDiagnostic>) -> Tables {
     let mut tables = Tables::default();
     for (name, bytes) in files::read(root, "tables", "csv", faults) {
         let short = name.strip_prefix("tables").unwrap_or(&name).with_extension("");
+        let short = short.to_string_lossy().replace('\\', "/");
         match Table::read(&bytes) {
-            Ok(table) => {
-                tables.0.insert(short.to_string_lossy().replace('\\', "/"), table);
+            Ok(table) => tables.put(short, table),
+            Err(wrong) => {
+                faults.extend(wrong.into_iter().map(|wrong| in_table(&name, wrong)));
+                tables.put_broken(short);
             }
-            Err(wrong) => faults.push(FileDiagnostic {
-                line: wrong.line,
-                ..fault::in_file(&name.to_string_lossy(), "table-broken", wrong.why)
-            }),
         }
     }
     tables
+}
+
+fn in_table(name: &Path, wrong: Wrong) -> FileDiagnostic {
+    let (line, column) = (wrong.line, wrong.column);
+    FileDiagnostic { line, column, ..fault::in_file(&name.to_string_lossy(), wrong.code, wrong.why) }
 }

@@ -1,0 +1,119 @@
+//! Looks at what code asks of tables: the tables, the columns, and for whom and when.
+
+use rhai::{Dynamic, Expr, Map, Position};
+
+use super::Look;
+use crate::{
+    nearest::nearest,
+    table::{DAY, RESERVED, SENDER, Table},
+};
+
+impl Look<'_, '_> {
+    /// A call of `table(…)`.
+    pub(super) fn table(&mut self, arguments: &[Expr]) {
+        let Some(first) = arguments.first() else { return };
+        let Expr::StringConstant(name, position) = first else {
+            self.seen.tables.extend(self.around.tables.names().map(str::to_owned));
+            return;
+        };
+        if self.around.tables.is_broken(name) {
+            let message = format!("`tables/{name}.csv` has faults, and cannot be used");
+            return self.complain("table-broken", *position, message);
+        }
+        let tables = self.around.tables;
+        let Some(table) = tables.get(name) else {
+            let help = nearest(name, tables.names());
+            let message = format!("there is no table `{name}`: it would be `tables/{name}.csv`");
+            return self.complain_with("unknown-table", *position, message, help);
+        };
+        self.seen.tables.insert(name.to_string());
+        self.asked((name, table), &arguments[1..]);
+    }
+
+    /// What is asked of a table: a column, its key and the wanted column, or a map and the wanted column.
+    fn asked(&mut self, of: (&str, &Table), asked: &[Expr]) {
+        match asked {
+            [Expr::Map(map, position), wanted, ..] => {
+                let names = map.0.iter().map(|(key, _)| (&*key.name, key.pos));
+                self.keys(of, &names.collect::<Vec<_>>(), *position);
+                self.column(of, wanted);
+            }
+            [Expr::DynamicConstant(constant, position), wanted, ..] => {
+                let names = names_of(constant);
+                let names = names.iter().map(|name| (name.as_str(), *position));
+                self.keys(of, &names.collect::<Vec<_>>(), *position);
+                self.column(of, wanted);
+            }
+            [Expr::StringConstant(_, position), _] => {
+                let message =
+                    "with three arguments, `table` takes a map: `table(\"wards\", #{ code: x }, \"name\")`";
+                self.complain("unknown-function", *position, message);
+            }
+            [column @ Expr::StringConstant(_, position), _, wanted, ..] => {
+                self.column(of, column);
+                self.column(of, wanted);
+                self.senders(of, &[], *position);
+            }
+            // A map, or a column, that has a name is known when it runs.
+            [_, wanted] | [_, _, wanted, _] => self.column(of, wanted),
+            _ => {}
+        }
+    }
+
+    fn keys(&mut self, of: (&str, &Table), names: &[(&str, Position)], position: Position) {
+        let (name, table) = of;
+        for (key, position) in names {
+            match *key {
+                SENDER if table.has_senders() => {}
+                DAY if table.has_days() => {}
+                DAY => {
+                    let message =
+                        format!("the table `{name}` has no days: neither `valid_from` nor `valid_to`");
+                    self.complain("unknown-column", *position, message);
+                }
+                "valid_from" | "valid_to" => {
+                    let message = format!("a day is asked by `{DAY}`");
+                    self.complain("unknown-column", *position, message);
+                }
+                key => self.is_column(of, key, *position),
+            }
+        }
+        if names.iter().all(|(key, _)| *key == DAY || RESERVED.contains(key)) {
+            let message = "a lookup names a column and what it holds".to_owned();
+            self.complain("unknown-column", position, message);
+        }
+        self.senders(of, names, position);
+    }
+
+    /// Rows for one sender that no lookup asks for would never be seen, and nobody would notice.
+    fn senders(&mut self, (name, table): (&str, &Table), names: &[(&str, Position)], position: Position) {
+        if !table.has_senders() || names.iter().any(|(key, _)| *key == SENDER) {
+            return;
+        }
+        let message =
+            format!("the table `{name}` has rows for one sender, and this lookup does not say whose");
+        let help = "say it in a map: `#{ code: …, sender: msg[\"MSH-3\"] }`; `sender: \"\"` means rows for every sender";
+        self.complain_with("sender-missing", position, message, Some(help.to_owned()));
+    }
+
+    fn column(&mut self, of: (&str, &Table), column: &Expr) {
+        if let Expr::StringConstant(column, position) = column {
+            self.is_column(of, column, *position);
+        }
+    }
+
+    fn is_column(&mut self, (name, table): (&str, &Table), column: &str, position: Position) {
+        if table.has_column(column) {
+            return;
+        }
+        let help = nearest(column, table.columns());
+        let message = format!("the table `{name}` has no column `{column}`");
+        self.complain_with("unknown-column", position, message, help);
+    }
+}
+
+/// The names in a map whose values are all known when it is compiled.
+fn names_of(constant: &Dynamic) -> Vec<String> {
+    let map = constant.read_lock::<Map>();
+    map.map(|map| map.keys().map(ToString::to_string).collect()).unwrap_or_default()
+}

@@ -1,0 +1,108 @@
+//! One look into a table: what is asked, on which day, and what is written down of it.
+
+use engine::Row;
+use jiff::civil::Date;
+use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
+
+use crate::{
+    part, run,
+    table::{Asked, DAY, SENDER, Table},
+    time::{Precision, Time},
+};
+
+/// What stands between the keys of a lookup by several columns.
+const BETWEEN: &str = " / ";
+
+/// What a row must have.
+#[derive(Debug, Default)]
+pub(crate) struct Lookup {
+    /// Columns and what they hold.
+    keys: Vec<(String, String)>,
+    sender: String,
+    day: Option<Date>,
+}
+
+type Outcome<T> = Result<T, Box<EvalAltResult>>;
+
+impl Lookup {
+    pub(crate) fn by_one(column: &str, key: &Dynamic) -> Outcome<Self> {
+        Ok(Self { keys: vec![(column.to_owned(), part::for_text(key)?)], ..Self::default() })
+    }
+
+    pub(crate) fn by_all(keys: &Map) -> Outcome<Self> {
+        let mut lookup = Self::default();
+        for (name, value) in keys {
+            match name.as_str() {
+                SENDER => lookup.sender = part::for_text(value)?,
+                DAY => lookup.day = read_day(value)?,
+                _ => lookup.keys.push((name.to_string(), part::for_text(value)?)),
+            }
+        }
+        Ok(lookup)
+    }
+
+    /// What the row has in a column; `()` where there is no such row.
+    pub(crate) fn find(&self, name: &str, wanted: &str) -> Outcome<Dynamic> {
+        let tables = run::tables()?;
+        let table = tables.get(name).ok_or_else(|| format!("there is no table `{name}`"))?;
+        let column = |column: &str| {
+            table.column(column).ok_or_else(|| format!("the table `{name}` has no column `{column}`"))
+        };
+        let mut keys = Vec::with_capacity(self.keys.len());
+        for (name, value) in &self.keys {
+            keys.push((column(name)?, value.as_str()));
+        }
+        let Some((first, more)) = keys.split_first() else {
+            return Err("a lookup names a column and what it holds".into());
+        };
+        let asked =
+            Asked { first: *first, more: more.to_vec(), sender: &self.sender, day: self.day_in(table)? };
+        let value = table.look_up(&asked, column(wanted)?);
+        self.write_down((name, table), wanted, value)?;
+        Ok(value.map_or(Dynamic::UNIT, |value| ImmutableString::from(value).into()))
+    }
+
+    /// Asks the clock only where the answer depends on it.
+    fn day_in(&self, table: &Table) -> Outcome<Option<Date>> {
+        if !table.has_days() || self.day.is_some() {
+            return Ok(self.day);
+        }
+        let now = run::ask(engine::Context::now)?;
+        Ok(Some(Time::at(now).zoned.date()))
+    }
+
+    fn write_down(&self, (name, table): (&str, &Table), wanted: &str, value: Option<&str>) -> Outcome<()> {
+        let keys: Vec<&str> = self.keys.iter().map(|(_, value)| value.as_str()).collect();
+        let row = Row {
+            table: name.to_owned(),
+            source: table.source.clone(),
+            version: table.version.clone(),
+            key: keys.join(BETWEEN),
+            sender: table.has_senders().then(|| self.sender.clone()),
+            wanted: wanted.to_owned(),
+            value: value.map(str::to_owned),
+        };
+        run::ask(|context| context.looked_up(row))
+    }
+}
+
+/// The day of a time, in the channel's zone; none where the text is empty.
+fn read_day(value: &Dynamic) -> Outcome<Option<Date>> {
+    let Some(time) = read_time(value)? else { return Ok(None) };
+    if time.precision < Precision::Day {
+        return Err(format!("`{DAY}` is not known to the day").into());
+    }
+    Ok(Some(time.zoned.with_time_zone(run::zone()).date()))
+}
+
+fn read_time(value: &Dynamic) -> Outcome<Option<Time>> {
+    if let Some(time) = value.read_lock::<Time>() {
+        return Ok(Some(time.clone()));
+    }
+    let text = part::for_text(value)?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let time = Time::parse(&text, &run::zone()).ok_or_else(|| format!("`{DAY}` is no time"))?;
+    Ok(Some(time))
+}
