@@ -246,3 +246,47 @@ fn a_notification_of_a_subscription_is_read_back() {
     let text = std::fs::read_to_string(&project.files("out")[0]).expect("it can be read");
     assert!(text.contains("noted") && !text.contains("forged"), "{text}");
 }
+
+/// The demonstration's server, ended with the test.
+struct Mock(std::process::Child);
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        // It may have left already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_server_of_the_demonstration_takes_transactions_and_is_searched() {
+    let port = free_port();
+    let mock = std::process::Command::new(tests::binary())
+        .args(["mock", "fhir", "--listen", &format!("127.0.0.1:{port}")])
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    let _mock = Mock(mock.expect("the binary can be started"));
+    let project = Project::new();
+    let base = format!("http://127.0.0.1:{port}/fhir");
+    wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let listen = channel(&project, &base, TRANSACTION, "        resources: [Patient, Observation]\n");
+    project.channel(
+        "watching",
+        &format!(
+            "name: watching\nsource:\n  fhir: {{ base: \"{base}\", search: \"Observation?status=final\", every: 50ms, page: 2 }}\n\
+             destinations:\n  - name: files\n    to:\n      file: {{ dir: out, name: '${{msg[\"code.text\"]}}-${{source.version}}.json' }}\n"
+        ),
+    );
+    let relais = project.start();
+    let mut sender = Sender::connect(listen).expect("the channel listens");
+    for number in 0..5 {
+        let answer = sender.send(&message(&format!("M{number}"), "42")).expect("each is answered");
+        assert_eq!(mshfield(&answer, "MSA", 1), "AA");
+    }
+    wait_until("all are sent", || {
+        (0..5).all(|number| delivery(&relais, &format!("M{number}"))["state"] == "sent")
+    });
+    wait_until("all are found", || project.files("out").len() == 5);
+    let text = std::fs::read_to_string(&project.files("out")[0]).expect("it can be read");
+    assert!(text.contains("\"reference\":\"Patient/demo-"), "{text}");
+}

@@ -485,6 +485,32 @@ async fn without_a_token_nothing_is_sent_and_no_secret_is_told() {
 }
 
 #[tokio::test]
+async fn a_key_signs_each_request_for_a_token_and_no_secret_is_sent() {
+    let (web, login, folder) = (Web::open().await, Web::open().await, tempfile::tempdir().unwrap());
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    std::fs::write(folder.path().join("relais.pem"), key.serialize_pem()).unwrap();
+    let oauth2 = json!({
+        "token_url": login.url("/token"), "client_id": "relais", "key": "relais.pem", "key_id": "k-1", "scope": "system/*.cruds",
+    });
+    let settings = json!({ "url": web.url("/"), "auth": { "oauth2": oauth2 } });
+    let destination = destination("http", settings, folder.path()).await;
+    let granted = says(200, &[], &json!({ "access_token": "t", "expires_in": 300 }).to_string());
+    let message = outbound("x");
+    let (sent, ((fetched, _login), (asked, _guest))) = tokio::join!(destination.send(&message), async {
+        tokio::join!(login.answer(granted), web.answer(says(200, &[], "")))
+    });
+    sent.unwrap();
+    assert_eq!((fetched.header("authorization"), asked.header("authorization")), (None, Some("Bearer t")));
+    let form: std::collections::BTreeMap<_, _> =
+        url::form_urlencoded::parse(&fetched.body).into_owned().collect();
+    assert_eq!(form["grant_type"], "client_credentials");
+    assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    let parts: Vec<&str> = form["client_assertion"].split('.').collect();
+    assert_eq!(parts.len(), 3);
+    assert!(!form.contains_key("client_secret") && !form.contains_key("client_id"), "{form:?}");
+}
+
+#[tokio::test]
 async fn a_proxy_is_asked_for_plain_requests_itself_and_told_who_we_are() {
     let proxy = Web::open().await;
     let settings = json!({

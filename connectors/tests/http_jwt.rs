@@ -59,7 +59,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims(more: Value) -> Value {
+fn claims(more: &Value) -> Value {
     let mut claims =
         json!({ "iss": "urn:login", "aud": ["x", "urn:relais"], "exp": now() + 600, "sub": "ward-7" });
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -92,7 +92,7 @@ async fn status_asking(address: SocketAddr, token: &str, issuer: &Web, keys: &st
 async fn a_token_of_the_issuer_lets_its_bearer_in_until_it_ends() {
     let (issuer, key) = (Web::open().await, Signer::new("1"));
     let (stage, address) = stage(&issuer).await;
-    let good = key.token(&claims(json!({})));
+    let good = key.token(&claims(&json!({})));
     assert_eq!(status_asking(address, &good, &issuer, &key_set(&[&key])).await, 200);
     let messages = stage.ended(1).await;
     assert_eq!(fact(&messages[0].message.facts, "caller"), Some("ward-7"));
@@ -105,13 +105,13 @@ async fn a_token_of_the_issuer_lets_its_bearer_in_until_it_ends() {
         json!({ "exp": "never" }),
         json!({ "nbf": now() + 120 }),
     ] {
-        assert_eq!(status(address, &key.token(&claims(wrong.clone()))).await, 401, "{wrong}");
+        assert_eq!(status(address, &key.token(&claims(&wrong))).await, 401, "{wrong}");
     }
-    let mut without_end = claims(json!({}));
+    let mut without_end = claims(&json!({}));
     without_end.as_object_mut().unwrap().remove("exp");
     assert_eq!(status(address, &key.token(&without_end)).await, 401);
     assert_eq!(
-        status(address, &key.token(&claims(json!({ "exp": now() - 30 })))).await,
+        status(address, &key.token(&claims(&json!({ "exp": now() - 30 })))).await,
         200,
         "clocks differ"
     );
@@ -122,9 +122,9 @@ async fn a_token_of_the_issuer_lets_its_bearer_in_until_it_ends() {
 async fn a_token_that_lies_about_its_algorithm_lets_nobody_in() {
     let (issuer, key, other) = (Web::open().await, Signer::new("1"), Signer::new("1"));
     let (_stage, address) = stage(&issuer).await;
-    let good = key.token(&claims(json!({})));
+    let good = key.token(&claims(&json!({})));
     assert_eq!(status_asking(address, &good, &issuer, &key_set(&[&key])).await, 200);
-    let claims = claims(json!({}));
+    let claims = claims(&json!({}));
     let unsigned = format!("{}.{}.", encoded("{\"alg\":\"none\"}"), encoded(claims.to_string()));
     // The public key of the issuer as the secret of both.
     let text = format!("{}.{}", encoded("{\"alg\":\"HS256\",\"kid\":\"1\"}"), encoded(claims.to_string()));
@@ -160,7 +160,7 @@ async fn an_issuer_that_is_away_is_asked_again_and_not_for_each_invented_key() {
     let (issuer, first) = (Web::open().await, Signer::new("1"));
     let (_stage, address) = stage(&issuer).await;
     // Before the issuer ever answered nobody can tell.
-    let token = first.token(&claims(json!({})));
+    let token = first.token(&claims(&json!({})));
     let (told, _) =
         tokio::join!(status(address, &token), issuer.answer(says(500, &["Connection: close"], "")));
     assert_eq!(told, 503);
@@ -168,7 +168,7 @@ async fn an_issuer_that_is_away_is_asked_again_and_not_for_each_invented_key() {
     // Within a moment of the last question nobody is asked for a name that is not known.
     let invented = Signer::new("9");
     for _ in 0..3 {
-        assert_eq!(status(address, &invented.token(&claims(json!({})))).await, 401);
+        assert_eq!(status(address, &invented.token(&claims(&json!({})))).await, 401);
     }
     assert!(issuer.is_lonely());
 }

@@ -10,6 +10,7 @@ mod explain;
 mod find;
 mod hold;
 mod listen;
+mod mock;
 mod new;
 mod park;
 mod pause;
@@ -72,6 +73,7 @@ enum Verb {
     New(new::Arguments),
     Send(send::Arguments),
     Listen(listen::Arguments),
+    Mock(mock::Arguments),
     Status(status::Arguments),
     Start(start::Arguments),
     Stop(stop::Arguments),
@@ -210,6 +212,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::New(arguments) => new::run(&arguments),
         Verb::Send(arguments) => send::run(arguments).await,
         Verb::Listen(arguments) => listen::run(arguments).await,
+        Verb::Mock(arguments) => mock::run(arguments).await,
         Verb::Status(arguments) => status::run(&arguments, &place).await,
         Verb::Start(arguments) => start::run(&arguments, &place).await,
         Verb::Stop(arguments) => stop::run(&arguments, &place).await,
