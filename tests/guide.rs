@@ -16,6 +16,7 @@ fn pages() -> Vec<PathBuf> {
         fs::read_dir(root.join("docs/guide")).unwrap().map(|page| page.unwrap().path()).collect();
     pages.push(root.join("README.md"));
     pages.push(root.join("examples/lab/README.md"));
+    pages.push(root.join("examples/file-flow/README.md"));
     pages
 }
 

@@ -183,7 +183,7 @@ async fn what_cannot_be_started_waits_and_says_why() {
         (json!({ "run": ["true"], "user": "no-such-user" }), "there is no user `no-such-user`"),
         (
             json!({ "run": ["true"], "input": "file", "answer": { "dir": "plain", "name": "x" } }),
-            "cannot clear",
+            "cannot make the folder",
         ),
     ];
     for (settings, words) in faults {
@@ -244,7 +244,9 @@ async fn a_message_may_be_a_file_that_goes_with_the_run() {
 #[tokio::test]
 async fn a_file_that_the_program_leaves_becomes_the_response() {
     let root = tempdir().unwrap();
-    fs::create_dir(root.path().join("answers")).unwrap();
+    let makes = json!({ "answer": { "dir": "answers" } });
+    let makes = shell("printf new > \"$RELAIS_ANSWER\"", makes, root.path()).await;
+    assert_eq!(text(&makes.send(&outbound("")).await.unwrap()), "new");
     let stale = root.path().join("answers/A.ack");
     fs::write(&stale, "of yesterday").unwrap();
     let answer = json!({ "answer": { "dir": "answers", "name": "${source.name}" } });

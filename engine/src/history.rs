@@ -26,6 +26,9 @@ pub trait History: Send + Sync {
     /// What a person must look at, counted: deliveries given up, set aside or in doubt, and messages that failed since then.
     async fn unsettled(&self, since: SystemTime) -> Result<Vec<Unsettled>, StoreError>;
 
+    /// What became of a channel's messages, counted by the days between these bounds.
+    async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError>;
+
     /// The text of a channel's version.
     async fn version(&self, hash: &str) -> Result<Option<String>, StoreError>;
 
@@ -68,6 +71,91 @@ pub struct Unsettled {
     /// `given_up`, `set_aside`, `unsure` or `failed`.
     pub state: &'static str,
     pub number: u64,
+}
+
+/// What became of a channel's messages.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Tallied {
+    /// One for each day, in order.
+    pub days: Vec<TalliedDay>,
+    /// Why messages were refused, failed or were given up, with how many; the most frequent first. No content.
+    pub reasons: Vec<(Reason, u64)>,
+}
+
+/// What became of the messages that came on one day. Each is counted once, as it stands now.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TalliedDay {
+    /// All that came, but for those that another message stands for.
+    pub received: u64,
+    pub bytes: u64,
+    /// Every delivery was sent, or none was wanted.
+    pub processed: u64,
+    /// Filtered, or no destination wanted it.
+    pub unwanted: u64,
+    /// Unreadable, or refused by a step.
+    pub refused: u64,
+    /// A step broke.
+    pub failed: u64,
+    /// A destination refused it, or its limits were reached.
+    pub given_up: u64,
+    /// It may have arrived: a person decides.
+    pub in_doubt: u64,
+    /// On its way, or in a queue.
+    pub waiting: u64,
+    /// A person decided that it is never sent.
+    pub dropped: u64,
+    /// Of those that were sent: from when they came to when the last of their deliveries was sent.
+    pub times: Times,
+}
+
+/// Lengths of time, kept to one part in sixty-four, however many they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Times(std::collections::BTreeMap<u64, u64>);
+
+/// Why a message did not get through, without a word of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reason {
+    /// What was wrong with its bytes, with `…` for every number.
+    Unreadable { why: String },
+    /// The place that a step named when it refused the message.
+    RefusedAt { place: String },
+    /// A step refused it and named no place.
+    Refused,
+    /// The step that broke.
+    Failed { step: String },
+    /// The destination that it was given up for.
+    GivenUp { destination: String },
+}
+
+impl Times {
+    /// Counts one.
+    pub fn add(&mut self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        // The highest seven bits stay.
+        let low = micros.checked_ilog2().unwrap_or(0).saturating_sub(6);
+        *self.0.entry(micros >> low << low).or_default() += 1;
+    }
+
+    /// Counts those of another one too.
+    pub fn merge(&mut self, other: &Self) {
+        for (time, number) in &other.0 {
+            *self.0.entry(*time).or_default() += number;
+        }
+    }
+
+    /// The time that this share of them did not exceed (0.5: the median); none of nothing.
+    pub fn at(&self, share: f64) -> Option<Duration> {
+        let number: u64 = self.0.values().sum();
+        let rank = ((number as f64 * share).ceil() as u64).clamp(1, number.max(1));
+        let mut seen = 0;
+        let reached = |(_, number): &(&u64, &u64)| {
+            seen += **number;
+            seen >= rank
+        };
+        self.0.iter().find(reached).map(|(micros, _)| Duration::from_micros(*micros))
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -151,4 +239,24 @@ pub struct ShownLate {
     pub facts: Facts,
     #[serde(skip)]
     pub body: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_many_times_is_known_to_one_part_in_sixty_four() {
+        let mut times = Times::default();
+        assert_eq!(times.at(0.5), None);
+        (1..=10_000).for_each(|millisecond| times.add(Duration::from_millis(millisecond)));
+        let is_near = |share: f64, millis: f64| {
+            let found = times.at(share).unwrap().as_secs_f64() * 1000.0;
+            assert!(found <= millis && found > millis * 63.0 / 64.0 - 1.0, "{found} for {millis}");
+        };
+        is_near(0.5, 5000.0);
+        is_near(0.95, 9500.0);
+        is_near(1.0, 10_000.0);
+        assert!(times.0.len() < 64 * 15);
+    }
 }

@@ -48,7 +48,8 @@ pub use destination::{
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
 pub use history::{
-    Ages, DeliveryRow, History, MessageRow, Query, Shown, ShownLate, ShownPart, ShownPayload, Unsettled,
+    Ages, DeliveryRow, History, MessageRow, Query, Reason, Shown, ShownLate, ShownPart, ShownPayload,
+    Tallied, TalliedDay, Times, Unsettled,
 };
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;

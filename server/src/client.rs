@@ -66,6 +66,15 @@ impl Client {
         read(self.send(self.request(Method::GET, path, query)).await?).await
     }
 
+    /// For what reads the whole store.
+    pub(crate) async fn get_patiently<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+    ) -> Result<T, Complaint> {
+        read(self.send(self.request(Method::GET, path, query).timeout(PATIENTLY)).await?).await
+    }
+
     /// A body as it is: the raw bytes of a message.
     pub(crate) async fn get_bytes(&self, path: &[&str]) -> Result<Vec<u8>, Complaint> {
         let response = self.send(self.request(Method::GET, path, &[])).await?;

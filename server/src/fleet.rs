@@ -153,6 +153,11 @@ impl Fleet {
         self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The zone that days are counted in.
+    pub(crate) fn zone(&self) -> jiff::tz::TimeZone {
+        self.settings.zone.clone()
+    }
+
     pub(crate) fn member(&self, name: &str) -> Option<Member> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }

@@ -60,6 +60,7 @@ pub(crate) fn settle(
         is_queued: state == DeliveryState::Waiting,
         tally: tally.clone(),
         ending: ending.filter(|why| tally.why.as_ref() != Some(why)).cloned(),
+        ended: (state != DeliveryState::Waiting).then(|| nanoseconds(SystemTime::now())),
         ..DeliveryRow::clone(&row)
     })?;
     match end {
@@ -137,6 +138,7 @@ pub(crate) fn put_back(ledger: &mut Ledger, row: &DeliveryRow, state: DeliverySt
         is_parked: false,
         tally: Tally::default(),
         ending: None,
+        ended: None,
         ..row.clone()
     })
 }

@@ -24,7 +24,7 @@ pub(crate) const TALLY: &str = "d.attempts, d.counted, d.doubts, d.spent_ms, d.n
 
 const DELIVERY: &str =
     "d.id, d.message, d.part, c.name, o.name, d.state, d.lane IS NOT NULL, d.effect, d.after,
-    d.pending, d.parked, d.ending, d.keys, d.note
+    d.pending, d.parked, d.ending, d.keys, d.note, d.ended
     FROM deliveries d JOIN outlets o ON o.id = d.outlet JOIN channels c ON c.id = o.channel";
 
 /// Tells the runs of a span's messages, from the first to the last.
@@ -204,6 +204,7 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         ending: row.get(18)?,
         keys: row.get(19)?,
         note: row.get(20)?,
+        ended: row.get(21)?,
     })
 }
 

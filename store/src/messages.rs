@@ -75,6 +75,7 @@ async fn delivery(
         ending: None,
         keys: json_unless(new.keys.is_empty(), &new.keys),
         note: None,
+        ended: None,
     };
     let body = match &new.body {
         Some(body) => Some(large.keep(of.message.0, body).await?),

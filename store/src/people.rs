@@ -109,6 +109,7 @@ fn copy(
         tally: Tally::default(),
         ending: None,
         note: None,
+        ended: None,
         ..old.clone()
     })?;
     let payload = PayloadRow {

@@ -133,10 +133,11 @@ pub(crate) fn values(row: &MessageRow, content: &ContentRow) -> rusqlite::Result
 }
 
 const DELIVERY: &str = "INSERT INTO deliveries (id, message, part, outlet, state, lane, effect, after, pending,
-    parked, attempts, counted, doubts, spent_ms, not_before, stopped, why, ending, keys, note)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+    parked, attempts, counted, doubts, spent_ms, not_before, stopped, why, ending, keys, note, ended)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
     ON CONFLICT (id) DO UPDATE SET state = ?5, lane = ?6, pending = ?9, parked = ?10, attempts = ?11, counted = ?12,
-    doubts = ?13, spent_ms = ?14, not_before = ?15, stopped = ?16, why = ?17, ending = ?18, note = ?20";
+    doubts = ?13, spent_ms = ?14, not_before = ?15, stopped = ?16, why = ?17, ending = ?18, note = ?20,
+    ended = ?21";
 
 fn delivery(tables: &Tables, row: &DeliveryRow) -> rusqlite::Result<()> {
     let outlet = tables.outlet(tables.channel(&row.channel)?, &row.destination)?;
@@ -163,6 +164,7 @@ fn delivery(tables: &Tables, row: &DeliveryRow) -> rusqlite::Result<()> {
             row.ending,
             row.keys,
             row.note,
+            row.ended,
         ],
     )?;
     Ok(())

@@ -97,6 +97,8 @@ pub(crate) struct DeliveryRow {
     pub(crate) ending: Option<String>,
     pub(crate) keys: Option<String>,
     pub(crate) note: Option<String>,
+    /// When it ended, in nanoseconds.
+    pub(crate) ended: Option<i64>,
 }
 
 /// What leaves, where it is not the part's body and nothing else, and what came back.

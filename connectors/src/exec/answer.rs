@@ -31,6 +31,11 @@ impl Place {
         Ok(Self { path: folder.join(name.with(&name.file)) })
     }
 
+    /// Makes the folder where it is missing.
+    pub(super) fn make_folder(&self) -> io::Result<()> {
+        self.path.parent().map_or(Ok(()), std::fs::create_dir_all)
+    }
+
     /// Takes away what an earlier run left: it is not the answer of the next.
     pub(super) fn clear(&self) -> io::Result<()> {
         match std::fs::remove_file(&self.path) {

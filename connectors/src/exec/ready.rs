@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use engine::{Outbound, SendError};
@@ -32,6 +32,9 @@ impl Ready {
         let program = program::find(root, &settings.run[0].0).map_err(SendError::not_delivered)?;
         let answer = place(settings, root, outbound).transpose().map_err(SendError::refused)?;
         if let Some(place) = &answer {
+            if is_inside(settings) {
+                place.make_folder().map_err(|error| cannot("make the folder of the answer", error))?;
+            }
             place.clear().map_err(|error| cannot("clear the place of the answer", error))?;
         }
         let file = match settings.input {
@@ -60,6 +63,12 @@ pub(super) fn file_name(outbound: &Outbound) -> Option<&str> {
 fn usual_name(outbound: &Outbound) -> String {
     let name = file_name(outbound).and_then(|name| Name::read(name).ok());
     name.map_or_else(|| "message".to_owned(), |name| name.file)
+}
+
+/// Whether the folder of the answer is one of the project: elsewhere a missing one may be a disk that is not there.
+fn is_inside(settings: &Settings) -> bool {
+    let Answer::File(file) = &settings.answer else { return false };
+    Path::new(&file.dir).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 fn place(settings: &Settings, root: &Path, outbound: &Outbound) -> Option<Result<Place, String>> {

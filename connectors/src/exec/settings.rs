@@ -114,7 +114,7 @@ pub(super) enum AnswerWord {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct AnswerFile {
-    /// The folder, from the project's folder on.
+    /// The folder, from the project's folder on. One inside the project is made when it is missing.
     #[schemars(length(min = 1))]
     pub(super) dir: String,
     /// The file's name. By default one of the delivery's own. What lies there before a run is removed, and what the

@@ -8,6 +8,7 @@ mod health;
 mod messages;
 mod page;
 mod problem;
+mod report;
 mod server;
 mod stream;
 
@@ -25,6 +26,9 @@ pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
 pub(crate) use guard::Reach;
+#[cfg(test)]
+pub(crate) use report::Day;
+pub(crate) use report::{Counted, Figures, Report};
 
 use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
 
@@ -52,6 +56,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/promises", get(server::promises))
         .route("/channels", get(channels::list))
         .route("/channels/{name}", get(channels::show))
+        .route("/channels/{name}/report", get(report::show))
         .route("/channels/{name}/start", post(channels::start))
         .route("/channels/{name}/stop", post(channels::stop))
         .route("/channels/{name}/pause", post(channels::pause))

@@ -17,6 +17,7 @@ mod pause;
 mod plan;
 mod promises;
 mod release;
+mod report;
 mod rerun;
 mod resend;
 mod restore;
@@ -83,6 +84,7 @@ enum Verb {
     Park(park::Arguments),
     Find(find::Arguments),
     Show(show::Arguments),
+    Report(report::Arguments),
     Resend(resend::Arguments),
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
@@ -177,9 +179,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 15] = [
-    "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "rerun", "resend",
-    "show", "start", "status", "stop",
+const REMOTE: [&str; 16] = [
+    "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "report", "rerun",
+    "resend", "show", "start", "status", "stop",
 ];
 
 /// The verbs that read a project here.
@@ -222,6 +224,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Park(arguments) => park::run(&arguments, &place).await,
         Verb::Find(arguments) => find::run(&arguments, &place).await,
         Verb::Show(arguments) => show::run(&arguments, &place).await,
+        Verb::Report(arguments) => report::run(&arguments, &place).await,
         Verb::Resend(arguments) => resend::run(&arguments, &place).await,
         Verb::Drop(arguments) => drop::run(&arguments, &place).await,
         Verb::Rerun(arguments) => rerun::run(&arguments, &place).await,

@@ -4,13 +4,16 @@
 
 mod find;
 mod forget;
+mod report;
 mod show;
 mod whole_spans;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use engine::{Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Unsettled};
+use engine::{
+    Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Tallied, Unsettled,
+};
 
 use crate::{
     Sqlite,
@@ -105,6 +108,18 @@ impl History for Sqlite {
                 number,
             });
             Ok(unsettled.collect())
+        })
+        .await
+    }
+
+    async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError> {
+        self.writer.filed().await;
+        let mut counting = report::Counting::new(channel, bounds);
+        look(&self.spans, move |spans| {
+            for span in spans.all() {
+                spans.read(&span, |reader| Ok(counting.span(&reader.connection)?))?;
+            }
+            Ok(counting.done())
         })
         .await
     }

@@ -1,0 +1,1 @@
+results.csv: 3 rows loaded
