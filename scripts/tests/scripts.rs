@@ -210,7 +210,8 @@ fn looked_up(keys: &str) -> (String, serde_json::Value) {
     let code = format!("#{{v: table(\"tests\", #{{ours: \"K\", {keys}}}, \"loinc\", \"none\")}}");
     let program = Channel::hl7().with_file("tables/tests.csv", tests).script(&code).program();
     let context = channel::context();
-    let pieces = engine::Script::transform(&program, &channel::message(ORU.to_owned()), &context).unwrap();
+    let pieces = engine::Script::transform(&program, &channel::message(ORU.to_owned()), &context)
+        .expect("the lookup comes to a value");
     (channel::text(&pieces[0].body), context.recorded())
 }
 
