@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
 use tests::{Behaviour, Project, Receiver, Sender, free_port, mshfield, wait_until};
 
 /// `examples/lab` as it is on disk, on ports of this test's own.
@@ -34,6 +35,8 @@ impl Laboratory {
             (2675, laboratory.results),
             (2676, laboratory.orders),
             (2677, laboratory.batch),
+            (2678, free_port()),
+            (2679, free_port()),
             (2701, laboratory.record.port),
             (2702, laboratory.lis.port),
         ]);
@@ -148,4 +151,34 @@ fn a_batch_is_answered_message_by_message_and_what_is_sound_is_written() {
     wait_until("two results are in the day's file", || written().matches("MSH|").count() == 2);
     assert!(written().contains("X01^^^OUTSIDE") && written().contains("PÉNÉLOPE"));
     assert!(!written().contains("positif"));
+}
+
+/// Which resources of a Bundle of `expected/` the server is asked for: what finds each.
+fn asked_for(name: &str) -> Vec<String> {
+    let bundle: Value =
+        serde_json::from_slice(&fs::read(example().join("expected").join(name)).unwrap()).unwrap();
+    let entries = bundle["entry"].as_array().unwrap().iter().map(|entry| {
+        let (request, kind) = (&entry["request"], entry["resource"]["resourceType"].as_str().unwrap());
+        match request["ifNoneExist"].as_str() {
+            Some(condition) => format!("{kind}?{condition}"),
+            None => request["url"].as_str().unwrap().to_owned(),
+        }
+    });
+    entries.collect()
+}
+
+#[test]
+fn a_repeat_a_correction_and_a_late_order_find_what_is_in_the_chart() {
+    let first = asked_for("chart-result.json");
+    assert!(first.iter().any(|found| found.starts_with("Observation?identifier=")), "{first:?}");
+    assert_eq!(asked_for("chart-result-again.json"), first);
+    assert_eq!(asked_for("chart-result-corrected.json"), first);
+    let order: Vec<_> = first.iter().filter(|found| found.starts_with("ServiceRequest?")).cloned().collect();
+    assert_eq!(order, ["ServiceRequest?identifier=urn:oid:1.2.250.1.999.2|P-701"]);
+    for late in ["chart-order.json", "chart-order-cancelled.json"] {
+        assert!(asked_for(late).contains(&order[0]), "{late}");
+    }
+    // Another result is another report, though of the same patient.
+    let other = asked_for("chart-unknown-code.json");
+    assert!(!other.iter().any(|found| found.starts_with("DiagnosticReport?") && first.contains(found)));
 }

@@ -23,6 +23,12 @@ use message::Message;
 use serde_json::Value;
 use tests::{Project, corpus, installed, node, python};
 
+/// How many facts of a kind arrived, and of how many.
+type Counts = BTreeMap<&'static str, (usize, usize)>;
+
+/// Of each source, how many messages it has and how their facts fared.
+type Table = BTreeMap<String, (usize, Counts)>;
+
 /// Every message of the corpora, as the Bundle that a step makes of it, in the folder `out` of a project.
 struct Mapped {
     project: Project,
@@ -120,7 +126,7 @@ fn each_validator_refuses_a_resource_that_is_wrong() {
 #[test]
 fn the_table_of_facts_that_arrive_is_current() {
     let mapped = Mapped::by("relais/to_fhir");
-    let mut table: BTreeMap<String, (usize, BTreeMap<&str, (usize, usize)>)> = BTreeMap::new();
+    let mut table = Table::new();
     for (path, name) in &mapped.messages {
         let source = path.parent().and_then(Path::file_name).unwrap().to_string_lossy().into_owned();
         let message = Message::read(&fs::read(path).unwrap());
@@ -150,13 +156,13 @@ fn the_table_of_facts_that_arrive_is_current() {
 const BEGIN: &str = "<!-- facts: written by tests/mapping.rs -->\n";
 const END: &str = "<!-- end of facts -->\n";
 
-fn shown(table: &BTreeMap<String, (usize, BTreeMap<&str, (usize, usize)>)>) -> String {
+fn shown(table: &Table) -> String {
     let mut page = format!(
         "\n| messages of | messages | {} |\n|---|---|{}\n",
         KINDS.join(" | "),
         "---|".repeat(KINDS.len())
     );
-    let mut total = (0, BTreeMap::new());
+    let mut total = (0, Counts::new());
     for (source, (messages, kinds)) in table {
         writeln!(page, "| {source} | {messages} | {} |", cells(kinds)).unwrap();
         total.0 += messages;
@@ -169,7 +175,7 @@ fn shown(table: &BTreeMap<String, (usize, BTreeMap<&str, (usize, usize)>)>) -> S
     page
 }
 
-fn cells(kinds: &BTreeMap<&str, (usize, usize)>) -> String {
+fn cells(kinds: &Counts) -> String {
     let cell = |kind: &&str| {
         kinds.get(kind).map_or_else(|| "–".to_owned(), |(arrived, all)| format!("{arrived} of {all}"))
     };

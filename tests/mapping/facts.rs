@@ -5,19 +5,19 @@ use serde_json::Value;
 use super::message::{Message, Segment};
 
 /// The kinds of facts, in the order of the table.
-pub const KINDS: [&str; 9] =
+pub(crate) const KINDS: [&str; 9] =
     ["identifiers", "names", "codes", "values", "units", "statuses", "ranges", "interpretations", "links"];
 
 /// One thing that a message says.
-pub struct Fact {
-    pub kind: &'static str,
+pub(crate) struct Fact {
+    pub(crate) kind: &'static str,
     /// Where it stands: never what it is.
-    pub place: String,
-    pub arrived: bool,
+    pub(crate) place: String,
+    pub(crate) arrived: bool,
 }
 
 /// Looks for all facts of a message in its Bundle.
-pub fn compare(message: &Message, bundle: &Value) -> Vec<Fact> {
+pub(crate) fn compare(message: &Message, bundle: &Value) -> Vec<Fact> {
     let mut search = Search { message, bundle: Resources::of(bundle), facts: Vec::new() };
     search.identifiers();
     search.names();
@@ -155,7 +155,7 @@ impl Search<'_> {
         }
     }
 
-    /// A document's lines and attachments, wherever in its DocumentReference.
+    /// A document's lines and attachments, wherever in its `DocumentReference`.
     fn document(&mut self) {
         for obx in self.message.all("OBX") {
             for text in self.message.repetitions(obx.field(5)) {

@@ -1,28 +1,28 @@
 //! An HL7 message read by the simplest means, and by none of ours: what the mapping is held against.
 
 /// A message cut at its delimiters.
-pub struct Message {
-    pub segments: Vec<Segment>,
+pub(crate) struct Message {
+    pub(crate) segments: Vec<Segment>,
     repetition: char,
     component: char,
     escape: char,
     subcomponent: char,
 }
 
-pub struct Segment {
-    pub name: String,
+pub(crate) struct Segment {
+    pub(crate) name: String,
     fields: Vec<String>,
 }
 
 impl Segment {
     /// A field as it stands; empty when absent or the HL7 null.
-    pub fn field(&self, number: usize) -> &str {
+    pub(crate) fn field(&self, number: usize) -> &str {
         self.fields.get(number).map_or("", String::as_str).trim()
     }
 }
 
 impl Message {
-    pub fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         // What is not UTF-8 is read byte by byte.
         let text = std::str::from_utf8(bytes)
             .map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned);
@@ -48,16 +48,16 @@ impl Message {
         }
     }
 
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Segment> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Segment> {
         self.segments.iter().filter(move |segment| segment.name == name)
     }
 
-    pub fn first(&self, name: &str) -> Option<&Segment> {
+    pub(crate) fn first(&self, name: &str) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.name == name)
     }
 
     /// The repetitions of a field that say something.
-    pub fn repetitions<'a>(&self, field: &'a str) -> Vec<&'a str> {
+    pub(crate) fn repetitions<'a>(&self, field: &'a str) -> Vec<&'a str> {
         field.split(self.repetition).filter(|text| self.says_something(text)).collect()
     }
 
@@ -68,20 +68,20 @@ impl Message {
     }
 
     /// A component, from 1, decoded.
-    pub fn component(&self, text: &str, number: usize) -> String {
+    pub(crate) fn component(&self, text: &str, number: usize) -> String {
         let piece = text.split(self.component).nth(number - 1).unwrap_or_default();
         self.decoded(if piece == "\"\"" { "" } else { piece })
     }
 
     /// The first subcomponent of a component, decoded.
-    pub fn leaf(&self, text: &str, number: usize) -> String {
+    pub(crate) fn leaf(&self, text: &str, number: usize) -> String {
         let piece = text.split(self.component).nth(number - 1).unwrap_or_default();
         let leaf = piece.split(self.subcomponent).next().unwrap_or_default();
         self.decoded(if leaf == "\"\"" { "" } else { leaf })
     }
 
     /// Text with its escape sequences decoded; what formats it is left out.
-    pub fn decoded(&self, text: &str) -> String {
+    pub(crate) fn decoded(&self, text: &str) -> String {
         let mut decoded = String::new();
         let mut rest = text;
         while let Some(start) = rest.find(self.escape) {
@@ -91,15 +91,12 @@ impl Message {
                 decoded.push_str(&rest[start..]);
                 return decoded.trim().to_owned();
             };
-            match self.sequence(&after[..end]) {
-                Some(text) => {
-                    decoded.push_str(&text);
-                    rest = &after[end + self.escape.len_utf8()..];
-                }
-                None => {
-                    decoded.push(self.escape);
-                    rest = after;
-                }
+            if let Some(text) = self.sequence(&after[..end]) {
+                decoded.push_str(&text);
+                rest = &after[end + self.escape.len_utf8()..];
+            } else {
+                decoded.push(self.escape);
+                rest = after;
             }
         }
         decoded.push_str(rest);

@@ -49,6 +49,15 @@ impl Site {
         if self.sender.is_empty() { String::new() } else { systems::own(&self.sender) }
     }
 
+    /// Whose wards the messages name: the option `places`, else the sender's.
+    pub(crate) fn places(&self) -> String {
+        let named = self.option("places").into_string().unwrap_or_default();
+        if named.is_empty() {
+            return self.sender_authority();
+        }
+        self.renamed(&named).or_else(|| systems::uri(&named)).unwrap_or_else(|| systems::own(&named))
+    }
+
     /// The URI of a code system. `L` and what begins with 99 is the sender's own.
     pub(crate) fn codes(&self, name: &str) -> Cow<'static, str> {
         if name.is_empty() {

@@ -26,8 +26,8 @@ impl Draft {
             let name = |(component, code, level)| (parts.part(component).text(1), code, level);
             (LEVELS.map(name), parts.text(9))
         })?;
-        let sender = self.site.sender_authority();
-        let mut path = vec!["Location".to_owned(), sender.clone()];
+        let owner = self.site.places();
+        let mut path = vec!["Location".to_owned(), owner.clone()];
         let mut above: Option<Map> = None;
         let mut shown = String::new();
         for (name, code, level) in names.into_iter().filter(|(name, ..)| !name.is_empty()) {
@@ -37,7 +37,7 @@ impl Draft {
             }
             shown.push_str(&name);
             let kind = Element::default().with("system", PHYSICAL).with("code", code).with("display", level);
-            let number = Element::default().with("system", sender.as_str()).with("value", shown.as_str());
+            let number = Element::default().with("system", owner.as_str()).with("value", shown.as_str());
             let place = Element::of("Location")
                 .with("identifier", vec![number])
                 .with("name", name)
