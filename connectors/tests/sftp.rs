@@ -86,7 +86,10 @@ async fn a_server_that_is_cut_off_is_a_state_and_nothing_is_taken_twice() {
         stage.trouble(None).await;
         let moved = (round + 1) * 40;
         stage
-            .told(|stories| stories.iter().filter(|(_, words)| words.contains("moved to")).count() >= moved)
+            .told(|stories| {
+                stories.iter().filter(|(_, words)| words.contains("moved to") || words == "gone").count()
+                    >= moved
+            })
             .await;
     }
     assert_eq!((stage.messages().len(), names(sshd.path("in/done")).len()), (120, 120));

@@ -145,6 +145,10 @@ impl Store for Memory {
         Ok(self.lock().sibling(of, destination))
     }
 
+    async fn came_back(&self, of: MessageId, destination: &str) -> Result<Option<Sibling>, StoreError> {
+        Ok(self.lock().came_back(of, destination))
+    }
+
     async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError> {
         Ok(self.lock().standing(id))
     }

@@ -78,6 +78,9 @@ pub enum ReplyBody {
 }
 
 impl Reply {
+    /// Why a second copy hears no words of the destination that it asks for: there are none yet.
+    pub const AWAITED: &str = "the destination has not answered yet";
+
     pub fn of(outcome: Outcome) -> Self {
         Self { outcome, why: None, at: None, code: None, body: None }
     }

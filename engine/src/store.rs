@@ -144,6 +144,9 @@ pub trait Store: Send + Sync {
     /// The delivery of the same message (and part) to another destination, the latest if it was repeated.
     async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError>;
 
+    /// The delivery of a whole message, or of its first part, to a destination: the latest if it was repeated.
+    async fn came_back(&self, of: MessageId, destination: &str) -> Result<Option<Sibling>, StoreError>;
+
     /// How a message stands: what a second copy of it hears.
     async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError>;
 

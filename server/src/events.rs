@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Message { channel: String, id: Option<MessageId>, outcome: &'static str },
     /// One attempt at a delivery ended.
     Delivery { channel: String, destination: String, message: MessageId, outcome: &'static str },
+    /// Something became of a file that a source takes.
+    File { channel: String, file: String, words: String, message: Option<MessageId> },
 }
 
 impl Event {
@@ -29,6 +31,7 @@ impl Event {
             Self::State { .. } => "state",
             Self::Message { .. } => "message",
             Self::Delivery { .. } => "delivery",
+            Self::File { .. } => "file",
         }
     }
 }
@@ -86,6 +89,15 @@ impl Observer for Events {
 
     fn arrived(&self, channel: &str, since: Duration) {
         self.metrics.arrived(channel, since);
+    }
+
+    fn story(&self, channel: &str, file: &str, words: &str, message: Option<MessageId>) {
+        self.tell(|| Event::File {
+            channel: channel.to_owned(),
+            file: file.to_owned(),
+            words: words.to_owned(),
+            message,
+        });
     }
 
     fn changed(&self, channel: &str) {

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use engine::{
-    AttemptEnd, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, Note, Response, Settlement,
-    Sibling, StoreError, Tally, Waiting,
+    AttemptEnd, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, MessageId, Note, Response,
+    Settlement, Sibling, StoreError, Tally, Waiting,
 };
 
 use crate::{
@@ -198,8 +198,26 @@ pub(crate) fn sibling(
     destination: &str,
 ) -> Result<Option<Sibling>, Failure> {
     let Some(of) = ledger.delivery(of.0)? else { return Ok(None) };
-    let found = ledger.deliveries_of(of.message)?;
-    let same = |row: &&Arc<DeliveryRow>| row.part == of.part && *row.destination == *destination;
+    latest(ledger, (of.message, of.part), destination)
+}
+
+/// What became of the first piece of a message at a destination.
+pub(crate) fn came_back(
+    ledger: &mut Ledger,
+    of: MessageId,
+    destination: &str,
+) -> Result<Option<Sibling>, Failure> {
+    let Some(first) = ledger.deliveries_of(of.0)?.iter().map(|row| row.part).min() else { return Ok(None) };
+    latest(ledger, (of.0, first), destination)
+}
+
+fn latest(
+    ledger: &mut Ledger,
+    (message, part): (u64, u32),
+    destination: &str,
+) -> Result<Option<Sibling>, Failure> {
+    let found = ledger.deliveries_of(message)?;
+    let same = |row: &&Arc<DeliveryRow>| row.part == part && *row.destination == *destination;
     let Some(latest) = found.iter().rfind(same) else { return Ok(None) };
     let payload = ledger.payload(latest)?;
     let response = match &payload.response {

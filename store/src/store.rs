@@ -163,6 +163,11 @@ impl Store for Sqlite {
         self.writer.write(move |ledger| deliveries::sibling(ledger, of, &destination)).await
     }
 
+    async fn came_back(&self, of: MessageId, destination: &str) -> Result<Option<Sibling>, StoreError> {
+        let destination = destination.to_owned();
+        self.writer.write(move |ledger| deliveries::came_back(ledger, of, &destination)).await
+    }
+
     async fn standing(&self, id: MessageId) -> Result<Option<Standing>, StoreError> {
         self.writer.write(move |ledger| messages::standing(ledger, id)).await
     }

@@ -9,6 +9,7 @@ mod peer;
 mod places;
 mod project;
 mod relais;
+mod sshd;
 mod web;
 
 pub use disk::{SmallDisk, Strace, is_root};
@@ -18,4 +19,5 @@ pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
 pub use places::{corpus, installed};
 pub use project::Project;
 pub use relais::{Relais, binary, comes_true, free_port, wait_until};
+pub use sshd::Sshd;
 pub use web::Post;

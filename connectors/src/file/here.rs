@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -77,7 +77,10 @@ impl Here {
         let folder = self.open(&at.folder())?;
         let failed = |error| fault("read a file in", &at.folder(), error);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&folder, name(at), flags, Mode::empty()).map_err(failed)?;
+        let file = openat(&folder, name(at), flags, Mode::empty()).map_err(|error| match error {
+            Errno::ACCESS | Errno::PERM => Fault::Closed(words(error)),
+            error => failed(error),
+        })?;
         let before = fstat(&file).map_err(failed)?;
         if kind(&before) != Kind::File {
             return Err(Fault::Unfit("it is no file".to_owned()));
@@ -152,6 +155,17 @@ impl Place for Here {
 
     async fn read(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)> {
         self.blocking(at, move |here, at| here.read_now(at, longest)).await
+    }
+
+    async fn write(&self, at: &Location, bytes: &Bytes) -> Done {
+        let bytes = bytes.clone();
+        self.blocking(at, move |here, at| {
+            let folder = here.open(&at.folder())?;
+            let name = String::from_utf8_lossy(at.name()).into_owned();
+            write_new(&folder, &name, |file| file.write_all(&bytes))
+                .map_err(|error| from_io("write to", at, &error))
+        })
+        .await
     }
 
     async fn rename(&self, from: &Location, to: &Location) -> Done {

@@ -12,6 +12,9 @@ use super::{
     settings::Taking,
 };
 
+/// The folder of files whose answers are written, in that of their sweep.
+pub(super) const ANSWERED: &[u8] = b"answered";
+
 /// A file that is ours until it is put away.
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
@@ -23,6 +26,19 @@ pub(super) struct Claimed {
     pub(super) stat: Stat,
     /// What makes it this file and no other; `None` where it was not claimed by a name: then its path, time and bytes do.
     pub(super) mark: Option<Hash>,
+    /// How far it has come, as this run knows.
+    pub(super) way: Way,
+}
+
+/// How far a claimed file has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nobody has read it.
+    Fresh,
+    /// It may have been handed over, in this run or an earlier one: under another mark it would be another file.
+    Known,
+    /// Its answer was asked for again.
+    AskedAgain,
 }
 
 /// Claims and gives back.
@@ -32,12 +48,27 @@ pub(super) struct Claims<'a> {
     pub(super) owner: &'a str,
 }
 
+impl Claimed {
+    /// The folder of the sweep that it was claimed in.
+    pub(super) fn sweep(&self) -> Location {
+        let folder = self.at.folder();
+        if self.is_answered() { folder.folder() } else { folder }
+    }
+
+    /// Whether its answer is written down.
+    pub(super) fn is_answered(&self) -> bool {
+        self.mark.is_some() && self.at.folder().name() == ANSWERED
+    }
+}
+
 impl Claims<'_> {
-    /// Claims files; those that somebody else took first are left out.
-    pub(super) async fn claim(&self, candidates: Vec<Candidate>) -> Done<Vec<Claimed>> {
+    /// Claims files; those that somebody else took first are left out. With the fault that ended it early: then one more
+    /// may be ours than is known.
+    pub(super) async fn claim(&self, candidates: Vec<Candidate>) -> Done<(Vec<Claimed>, Option<Fault>)> {
         if self.taking.leaves() {
-            return Ok(candidates.into_iter().map(stays).collect());
+            return Ok((candidates.into_iter().map(stays).collect(), None));
         }
+        let mut trouble = None;
         let name = format!("{}-{}", self.owner, random());
         let mut touched: Vec<Location> = Vec::new();
         let mut claimed = Vec::with_capacity(candidates.len());
@@ -52,14 +83,17 @@ impl Claims<'_> {
                 Ok(one) => claimed.push(one),
                 // Somebody else was first, or it has gone.
                 Err(Fault::Missing) => {}
-                Err(fault) if claimed.is_empty() => return Err(fault),
-                // What is ours by now is carried; the trouble shows again at the next one.
-                Err(_) => break,
+                Err(fault) => {
+                    trouble = Some(fault);
+                    break;
+                }
             }
         }
         // A name that a power cut undoes would let the file be taken for another one.
-        self.place.settle(&touched).await?;
-        Ok(claimed)
+        if let Err(fault) = self.place.settle(&touched).await {
+            trouble.get_or_insert(fault);
+        }
+        Ok((claimed, trouble))
     }
 
     /// The companion goes first: one without its file is put back, a file without its companion would never be whole.
@@ -67,11 +101,11 @@ impl Claims<'_> {
         let mut companion = None;
         if let Some(from) = &candidate.companion {
             let to = sweep.join(from.name());
-            self.place.rename(from, &to).await?;
+            self.place.rename_to_own(from, &to).await?;
             companion = Some(to);
         }
         let to = sweep.join(candidate.at.name());
-        if let Err(fault) = self.place.rename(&candidate.at, &to).await {
+        if let Err(fault) = self.place.rename_to_own(&candidate.at, &to).await {
             if let (Some(from), Some(to)) = (&candidate.companion, &companion) {
                 // If that fails too, it is found at the next start.
                 let _ = self.place.rename(to, from).await;
@@ -84,6 +118,7 @@ impl Claims<'_> {
             at: to,
             companion,
             stat: candidate.stat(),
+            way: Way::Fresh,
         })
     }
 
@@ -109,31 +144,43 @@ impl Claims<'_> {
 
     async fn recover_sweep(&self, folder: &Location, sweep: &Location) -> Done<Vec<Claimed>> {
         let (mut files, mut companions) = (Vec::new(), Vec::new());
+        let mut has_answered = false;
         self.place
             .list(sweep, &mut |entry| {
-                let list = if self.taking.is_companion(&entry.name) { &mut companions } else { &mut files };
-                list.push((entry.name, entry.stat));
+                if entry.kind == Kind::Folder {
+                    has_answered |= entry.name == ANSWERED;
+                } else if self.taking.is_companion(&entry.name) {
+                    companions.push(entry.name);
+                } else if !entry.name.starts_with(b".") {
+                    files.push((sweep.join(&entry.name), entry.stat));
+                }
             })
             .await?;
+        if has_answered {
+            let answered = sweep.join(ANSWERED);
+            self.place
+                .list(&answered, &mut |entry| {
+                    if !entry.name.starts_with(b".") {
+                        files.push((answered.join(&entry.name), entry.stat));
+                    }
+                })
+                .await?;
+        }
         let mut claimed = Vec::with_capacity(files.len());
-        for (name, stat) in files {
-            let stem =
-                name.iter().rposition(|byte| *byte == b'.').map_or(name.as_slice(), |dot| &name[..dot]);
-            let its = companions.iter().position(|(companion, _)| {
-                companion.starts_with(&name)
-                    || companion.strip_prefix(stem).is_some_and(|rest| rest.starts_with(b"."))
-            });
-            let companion = its.map(|place| sweep.join(&companions.swap_remove(place).0));
-            let from = folder.join(&name);
+        for (at, stat) in files {
+            let its = companions.iter().position(|companion| belongs(companion, at.name()));
+            let companion = its.map(|place| sweep.join(&companions.swap_remove(place)));
+            let from = folder.join(at.name());
             claimed.push(Claimed {
                 mark: Some(mark(sweep, &from)),
-                at: sweep.join(&name),
+                at,
                 from,
                 companion,
                 stat,
+                way: Way::Known,
             });
         }
-        for (name, _) in companions {
+        for name in companions {
             match self.place.rename(&sweep.join(&name), &folder.join(&name)).await {
                 Ok(()) | Err(Fault::Missing) => {}
                 // The same companion has come again: one is enough.
@@ -142,6 +189,7 @@ impl Claims<'_> {
             }
         }
         if claimed.is_empty() {
+            self.place.remove_folder(&sweep.join(ANSWERED)).await?;
             self.place.remove_folder(sweep).await?;
         }
         Ok(claimed)
@@ -149,7 +197,7 @@ impl Claims<'_> {
 
     /// Puts files back where they lay, as if they had not been claimed. What cannot be put back is found at the next start.
     pub(super) async fn give_back(&self, claimed: &[Claimed]) {
-        for one in claimed.iter().filter(|one| one.mark.is_some()) {
+        for one in claimed.iter().filter(|one| one.mark.is_some() && one.way == Way::Fresh) {
             if self.place.rename(&one.at, &one.from).await.is_ok()
                 && let Some(companion) = &one.companion
             {
@@ -160,9 +208,24 @@ impl Claims<'_> {
     }
 }
 
+/// Whether this companion is that of a file: `a.hl7.ok` or `a.ok` of `a.hl7`.
+fn belongs(companion: &[u8], file: &[u8]) -> bool {
+    let stem = file.iter().rposition(|byte| *byte == b'.').map_or(file, |dot| &file[..dot]);
+    let after =
+        |beginning: &[u8]| companion.strip_prefix(beginning).is_some_and(|rest| rest.starts_with(b"."));
+    after(file) || after(stem)
+}
+
 fn stays(candidate: Candidate) -> Claimed {
     let stat = candidate.stat();
-    Claimed { from: candidate.at.clone(), at: candidate.at, companion: candidate.companion, stat, mark: None }
+    Claimed {
+        from: candidate.at.clone(),
+        at: candidate.at,
+        companion: candidate.companion,
+        stat,
+        mark: None,
+        way: Way::Fresh,
+    }
 }
 
 fn mark(sweep: &Location, from: &Location) -> Hash {

@@ -1,5 +1,7 @@
 //! Puts a file away by what became of it: moved under a name that nothing has, deleted, or left and noted.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Zoned;
 
 use super::{
@@ -28,7 +30,7 @@ impl Finish<'_> {
         &self,
         claimed: &Claimed,
         (verdict, read): (Verdict, Option<Stat>),
-        ledger: &mut Ledger,
+        ledger: &Mutex<Ledger>,
     ) -> Done<String> {
         let now = match self.place.look(&claimed.at).await {
             Ok((_, stat)) => stat,
@@ -67,7 +69,12 @@ impl Finish<'_> {
     }
 
     /// Moves a file into a folder under its name, or with a number where that is taken.
-    async fn rename_freely(&self, from: &Location, folder: &Location, name: &[u8]) -> Done<Location> {
+    pub(super) async fn rename_freely(
+        &self,
+        from: &Location,
+        folder: &Location,
+        name: &[u8],
+    ) -> Done<Location> {
         let mut number = 0;
         let mut is_made = false;
         loop {
@@ -92,9 +99,9 @@ impl Finish<'_> {
     }
 
     /// The note goes first: a file that lies there again without it would be taken for a new one.
-    async fn leave(&self, claimed: &Claimed, stat: Stat, ledger: &mut Ledger) -> Done<String> {
+    async fn leave(&self, claimed: &Claimed, stat: Stat, ledger: &Mutex<Ledger>) -> Done<String> {
         let noted = |error| Fault::Away(format!("cannot write the notes of what was taken: {error}"));
-        ledger.note(&claimed.from, stat).map_err(noted)?;
+        note(ledger, &claimed.from, stat).map_err(noted)?;
         if claimed.mark.is_none() {
             return Ok("left where it is".to_owned());
         }
@@ -102,7 +109,7 @@ impl Finish<'_> {
         loop {
             let to = claimed.from.folder().join(&numbered(claimed.from.name(), number));
             if number > 0 {
-                ledger.note(&to, stat).map_err(noted)?;
+                note(ledger, &to, stat).map_err(noted)?;
             }
             match self.place.rename(&claimed.at, &to).await {
                 Ok(()) => return Ok(format!("left as {to}")),
@@ -122,10 +129,15 @@ impl Finish<'_> {
         {
             self.rename_freely(companion, &claimed.from.folder(), companion.name()).await?;
         }
-        if claimed.mark.is_some() {
+        self.clear(claimed).await
+    }
+
+    /// Removes the folders that it was claimed in, where nothing else is left there.
+    async fn clear(&self, claimed: &Claimed) -> Done {
+        if claimed.is_answered() {
             self.place.remove_folder(&claimed.at.folder()).await?;
         }
-        Ok(())
+        if claimed.mark.is_some() { self.place.remove_folder(&claimed.sweep()).await } else { Ok(()) }
     }
 
     /// The companion of a claimed file has done its work; the folder that held both is empty.
@@ -139,8 +151,12 @@ impl Finish<'_> {
                 Err(fault) => return Err(fault),
             }
         }
-        self.place.remove_folder(&claimed.at.folder()).await
+        self.clear(claimed).await
     }
+}
+
+fn note(ledger: &Mutex<Ledger>, at: &Location, stat: Stat) -> std::io::Result<()> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner).note(at, stat)
 }
 
 /// The name with a number before its last ending: `a.hl7`, `a-1.hl7`; after so many, one that nobody has.

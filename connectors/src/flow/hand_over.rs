@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use engine::{Answer, Facts, Hash, Inbound, Inlet, Outcome, Pending, Reply, WhenFiltered};
+use engine::{Answer, Facts, Hash, Inbound, Inlet, Outcome, Pending, Reply, ReplyBody, WhenFiltered};
 use formats::hl7::batch;
 
 use super::{
@@ -31,6 +31,23 @@ pub(super) struct Handed {
     /// Why it is not done, in words without content.
     pub(super) why: Option<String>,
     pub(super) answers: Vec<Answer>,
+}
+
+impl Handed {
+    /// The words that a destination or a script chose for its sender.
+    pub(super) fn words(&self) -> Option<Bytes> {
+        let words = self.answers.iter().filter_map(|answer| match &answer.reply.body {
+            Some(ReplyBody::From(words) | ReplyBody::Script(words)) => Some(words.clone()),
+            None => None,
+        });
+        let mut words: Vec<Bytes> = words.collect();
+        if words.len() > 1 { Some(words.concat().into()) } else { words.pop() }
+    }
+
+    /// Whether a destination that is to answer has not yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.answers.iter().any(|answer| answer.reply.why.as_deref() == Some(Reply::AWAITED))
+    }
 }
 
 /// A file whose answer is awaited.

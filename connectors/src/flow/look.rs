@@ -162,7 +162,9 @@ impl Walk<'_> {
             match listed {
                 Ok(()) => below.append(&mut found),
                 Err(Fault::Missing) if depth > 0 => {}
-                Err(Fault::Away(why) | Fault::Unfit(why)) if depth > 0 => self.sight.trouble = Some(why),
+                Err(Fault::Away(why) | Fault::Unfit(why) | Fault::Closed(why)) if depth > 0 => {
+                    self.sight.trouble = Some(why)
+                }
                 Err(fault) => return Err(fault),
             }
         }

@@ -1,5 +1,6 @@
 //! The way of a file from a folder to a message: seen, claimed, read, handed over, put away. Where the folder lies is one trait.
 
+mod answer;
 mod claims;
 mod finish;
 mod glob;

@@ -105,6 +105,9 @@ pub(crate) enum Fault {
     Taken,
     #[error("it changed while it was read")]
     Changed,
+    /// This file cannot be read now; the others may.
+    #[error("{0}")]
+    Closed(String),
     /// This file cannot be had; the others may.
     #[error("{0}")]
     Unfit(String),
@@ -127,8 +130,16 @@ pub(crate) trait Place: Send + Sync {
     /// Reads a whole file that is no longer than `longest`, with how it stood before and after.
     async fn read(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)>;
 
+    /// Writes a file under a name of ours and makes it durable, whatever stood there.
+    async fn write(&self, at: &Location, bytes: &Bytes) -> Done;
+
     /// Gives a file another name, and never that of another file.
     async fn rename(&self, from: &Location, to: &Location) -> Done;
+
+    /// Gives a file a name that nobody else draws, in one step.
+    async fn rename_to_own(&self, from: &Location, to: &Location) -> Done {
+        self.rename(from, to).await
+    }
 
     async fn remove(&self, at: &Location) -> Done;
 

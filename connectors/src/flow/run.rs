@@ -1,6 +1,11 @@
 //! Runs a flow: looks, claims, reads, hands over, puts away, and waits.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use engine::{Facts, Inlet, OpenError, Stop, Trouble, WhenFiltered};
 use futures_util::{StreamExt, future::join_all, stream};
@@ -11,7 +16,8 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    claims::{Claimed, Claims},
+    answer::Answering,
+    claims::{Claimed, Claims, Way},
     finish::Finish,
     hand_over::{HandOver, Handed, Verdict},
     ledger::Ledger,
@@ -54,10 +60,14 @@ pub(crate) struct Flow {
     parts: Parts,
     inlet: Inlet,
     stop: Stop,
-    ledger: Ledger,
+    ledger: Mutex<Ledger>,
+    /// By which our claims are told from another engine's.
+    owner: String,
     lookout: Lookout,
     /// Claimed, and not put away yet.
     open: Vec<Open>,
+    /// Handed over, and their answers are not there yet; since when.
+    awaited: VecDeque<(Instant, Claimed)>,
     has_recovered: bool,
 }
 
@@ -65,6 +75,15 @@ struct Open {
     claimed: Claimed,
     /// Set where only putting it away is left.
     ended: Option<(Handed, Option<Stat>)>,
+}
+
+/// How a file ended.
+enum End {
+    Away,
+    /// Its answer is not there yet.
+    Awaited(Claimed),
+    /// It is to be tried again.
+    Open(Box<Open>, Fault),
 }
 
 /// When to look again.
@@ -83,8 +102,17 @@ impl Flow {
                 .map_err(|error| OpenError::io(format!("cannot open the notes in {}", parts.notes.display()), error))?,
         };
         let trouble = parts.trouble.clone();
-        let (lookout, open) = (Lookout::default(), Vec::new());
-        let mut flow = Self { parts, inlet, stop: stop.clone(), ledger, lookout, open, has_recovered: false };
+        let mut flow = Self {
+            parts,
+            inlet,
+            stop: stop.clone(),
+            owner: ledger.owner().to_owned(),
+            ledger: Mutex::new(ledger),
+            lookout: Lookout::default(),
+            open: Vec::new(),
+            awaited: VecDeque::new(),
+            has_recovered: false,
+        };
         {
             let mut rounds = std::pin::pin!(flow.rounds());
             tokio::select! {
@@ -137,14 +165,18 @@ impl Flow {
     /// Looks once, and takes what is whole.
     async fn round(&mut self) -> Done<Next> {
         self.carry_open().await?;
+        self.ask_again().await?;
         let began = Instant::now();
         let (place, taking, folders) =
             (Arc::clone(&self.parts.place), &self.parts.taking, &self.parts.folders);
-        let sight = self.lookout.look(place.as_ref(), (taking, folders), &mut self.ledger).await?;
+        let ledger = self.ledger.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let sight = self.lookout.look(place.as_ref(), (taking, folders), ledger).await?;
         let took = began.elapsed();
         if !self.has_recovered {
             let recovered = self.claims().recover(&sight.claims).await?;
-            self.open.extend(recovered.into_iter().map(|claimed| Open { claimed, ended: None }));
+            let known = |one: &Claimed| self.awaited.iter().any(|(_, awaited)| awaited.at == one.at);
+            let lost: Vec<Claimed> = recovered.into_iter().filter(|one| !known(one)).collect();
+            self.open.extend(lost.into_iter().map(|claimed| Open { claimed, ended: None }));
             self.has_recovered = true;
             self.carry_open().await?;
         }
@@ -153,16 +185,21 @@ impl Flow {
             if self.stop.is_requested() {
                 return Ok(Next::AtOnce);
             }
-            let claimed = self.claims().claim(several).await?;
+            let (claimed, trouble) = self.claims().claim(several).await?;
             for one in &claimed {
                 self.tell(one, &format!("taken, {} bytes", one.stat.size));
             }
             self.open.extend(claimed.into_iter().map(|claimed| Open { claimed, ended: None }));
+            if let Some(fault) = trouble {
+                // The last one may be ours although the place could not say so.
+                self.has_recovered = false;
+                return Err(fault);
+            }
             self.carry_open().await?;
         }
         self.say(sight.trouble.or_else(|| self.resting()));
         let every = self.parts.taking.every.0;
-        Ok(match (sight.has_more && has_taken, sight.unsettled) {
+        Ok(match (sight.has_more && has_taken, sight.unsettled + self.awaited.len()) {
             (true, _) => Next::AtOnce,
             (false, 0) => Next::Within(every.max(took * SHARE)),
             (false, _) => Next::Within(every.min(STILL).max(took * SHARE)),
@@ -192,9 +229,19 @@ impl Flow {
         let all = ended
             .into_iter()
             .filter_map(|open| open.ended.map(|(handed, stat)| (open.claimed, handed, stat)));
-        for (claimed, handed, stat) in all.chain(handed).collect::<Vec<_>>() {
-            if let Err(fault) = self.end(claimed, handed, stat).await {
-                trouble.get_or_insert(fault);
+        let ends = all
+            .chain(handed)
+            .map(|(claimed, handed, stat)| self.end(claimed, handed, stat))
+            .collect::<Vec<_>>();
+        let ends: Vec<End> = stream::iter(ends).buffered(READING).collect().await;
+        for end in ends {
+            match end {
+                End::Away => {}
+                End::Awaited(claimed) => self.awaited.push_back((Instant::now(), claimed)),
+                End::Open(open, fault) => {
+                    self.open.push(*open);
+                    trouble.get_or_insert(fault);
+                }
             }
         }
         match trouble {
@@ -221,11 +268,14 @@ impl Flow {
     ) -> Vec<(Claimed, Handed, Option<Stat>)> {
         let mut under_way = Vec::with_capacity(read.len());
         let mut handed = Vec::new();
-        for (claimed, read) in read {
+        for (mut claimed, read) in read {
             match read {
                 _ if self.stop.is_requested() => self.open.push(Open { claimed, ended: None }),
                 Ok((bytes, stat)) => {
                     let waiting = self.handing().begin(&claimed, bytes, stat).await;
+                    if claimed.way == Way::Fresh {
+                        claimed.way = Way::Known;
+                    }
                     under_way.push((claimed, waiting, stat));
                 }
                 Err(Fault::Unfit(why)) => {
@@ -251,12 +301,7 @@ impl Flow {
     async fn not_read(&mut self, claimed: Claimed, fault: Fault, trouble: &mut Option<Fault>) {
         match fault {
             Fault::Missing => self.tell(&claimed, "gone before it was read"),
-            Fault::Away(_) if self.parts.place.look(&claimed.at).await.is_err() => {
-                self.open.push(Open { claimed, ended: None });
-                trouble.get_or_insert(fault);
-            }
-            // The place answers: it is this file that cannot be read now.
-            fault => {
+            Fault::Changed | Fault::Closed(_) if claimed.way == Way::Fresh => {
                 self.tell(&claimed, &format!("not read: {fault}; tried again later"));
                 if let Err(fault) = self.finish().give_back(&claimed).await {
                     trouble.get_or_insert(fault);
@@ -265,32 +310,67 @@ impl Flow {
                     self.lookout.let_rest(claimed.from);
                 }
             }
+            // It stays ours: under another claim it would be another file.
+            fault => {
+                trouble.get_or_insert(fault);
+                self.open.push(Open { claimed, ended: None });
+            }
         }
     }
 
-    /// Puts a file away by what became of it, and only then says that its sender was told.
-    async fn end(&mut self, claimed: Claimed, handed: Handed, stat: Option<Stat>) -> Done {
+    /// Answers a file and puts it away by what became of it, and only then says that its sender was told.
+    async fn end(&self, mut claimed: Claimed, handed: Handed, stat: Option<Stat>) -> End {
         if handed.verdict == Verdict::NotNow {
             let why = handed.why.clone().unwrap_or_default();
             self.tell(&claimed, &format!("not taken now: {why}"));
             handed.answers.into_iter().for_each(engine::Answer::told);
-            self.open.push(Open { claimed, ended: None });
-            return Err(Fault::Away(format!("the channel takes nothing now: {why}")));
+            let fault = Fault::Away(format!("the channel takes nothing now: {why}"));
+            return End::Open(Box::new(Open { claimed, ended: None }), fault);
+        }
+        if self.awaits(&claimed, &handed) {
+            claimed.way = Way::AskedAgain;
+            return End::Awaited(claimed);
         }
         self.tell_verdict(&claimed, &handed);
-        let Parts { place, taking, folders, .. } = &self.parts;
-        let finish = Finish { place: place.as_ref(), taking, folders };
-        match finish.put_away(&claimed, (handed.verdict, stat), &mut self.ledger).await {
-            Ok(words) => {
-                self.tell(&claimed, &words);
+        match self.finish_with(&mut claimed, &handed, stat).await {
+            Ok(()) => {
                 handed.answers.into_iter().for_each(engine::Answer::told);
-                Ok(())
+                End::Away
             }
-            Err(fault) => {
-                self.open.push(Open { claimed, ended: Some((handed, stat)) });
-                Err(fault)
+            Err(fault) => End::Open(Box::new(Open { claimed, ended: Some((handed, stat)) }), fault),
+        }
+    }
+
+    /// Whether there may be an answer later. One that came while nobody waited is found by asking once more.
+    fn awaits(&self, claimed: &Claimed, handed: &Handed) -> bool {
+        let is_asked = claimed.way == Way::AskedAgain;
+        self.parts.taking.answer.is_some()
+            && !claimed.is_answered()
+            && handed.verdict == Verdict::Done
+            && handed.words().is_none()
+            && (handed.is_awaited() || !is_asked)
+    }
+
+    async fn finish_with(&self, claimed: &mut Claimed, handed: &Handed, stat: Option<Stat>) -> Done {
+        if let Some(settings) = &self.parts.taking.answer {
+            let answering = Answering { finish: self.finish(), settings };
+            if let Some(at) = answering.give(claimed, handed.words().as_ref()).await? {
+                self.tell(claimed, &format!("answered in {at}"));
             }
         }
+        let words = self.finish().put_away(claimed, (handed.verdict, stat), &self.ledger).await?;
+        self.tell(claimed, &words);
+        Ok(())
+    }
+
+    /// Asks for answers that were not there yet, the oldest first, a few at a time.
+    async fn ask_again(&mut self) -> Done {
+        let is_due = |(since, _): &(Instant, Claimed)| since.elapsed() >= STILL;
+        let mut due = Vec::new();
+        while due.len() < ABREAST && self.awaited.front().is_some_and(is_due) {
+            due.extend(self.awaited.pop_front().map(|(_, claimed)| Open { claimed, ended: None }));
+        }
+        if due.is_empty() { Ok(()) } else { self.carry(due).await }
     }
 
     fn tell_verdict(&self, claimed: &Claimed, handed: &Handed) {
@@ -330,7 +410,7 @@ impl Flow {
     }
 
     fn claims(&self) -> Claims<'_> {
-        Claims { place: self.parts.place.as_ref(), taking: &self.parts.taking, owner: self.ledger.owner() }
+        Claims { place: self.parts.place.as_ref(), taking: &self.parts.taking, owner: &self.owner }
     }
 
     fn finish(&self) -> Finish<'_> {

@@ -78,9 +78,58 @@ pub(crate) struct Taking {
     #[schemars(with = "String", length(min = 1))]
     failed: Option<String>,
 
+    /// Writes what the file's sender would hear into a file of its own, once: the words that `reply: { from: NAME }` or
+    /// `reply: { script: … }` chose. A file is put away when its answer is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AnswerFile")]
+    pub(crate) answer: Option<AnswerFile>,
+
     /// Puts files away in a folder of the `day` (`done/2026-03-01`) or of the `month`.
     #[serde(default)]
     pub(crate) dated: Dated,
+}
+
+/// Where an answer goes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(crate) struct AnswerFile {
+    /// The folder of the answers; by default the one that the file came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1))]
+    dir: Option<String>,
+
+    /// The name of an answer: `{name}` stands for that of the file, `{stem}` for the same without its ending.
+    #[serde(default = "answer_name")]
+    #[schemars(length(min = 1))]
+    name: String,
+}
+
+impl AnswerFile {
+    /// The name of the answer to a file of this name.
+    pub(crate) fn name_for(&self, file: &[u8]) -> Vec<u8> {
+        let stem = file.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
+        let stem = &file[..stem.unwrap_or(file.len())];
+        let mut name = Vec::new();
+        let mut rest = self.name.as_str();
+        while let Some(begin) = rest.find('{') {
+            name.extend_from_slice(&rest.as_bytes()[..begin]);
+            rest = &rest[begin..];
+            let (word, value): (&str, &[u8]) = match rest {
+                _ if rest.starts_with("{name}") => ("{name}", file),
+                _ if rest.starts_with("{stem}") => ("{stem}", stem),
+                _ => ("{", b"{"),
+            };
+            name.extend_from_slice(value);
+            rest = &rest[word.len()..];
+        }
+        name.extend_from_slice(rest.as_bytes());
+        name
+    }
+}
+
+fn answer_name() -> String {
+    "{stem}.answer".to_owned()
 }
 
 /// One pattern, or several of which one must fit.
@@ -154,12 +203,18 @@ pub(crate) struct Folders {
     pub(crate) done: Option<Location>,
     pub(crate) refused: Option<Location>,
     pub(crate) failed: Option<Location>,
+    pub(crate) answers: Option<Location>,
 }
 
 impl Folders {
     /// The folders that files are put away in, by their settings.
     pub(crate) fn beside(&self) -> impl Iterator<Item = (&'static str, &Location)> {
-        let all = [("done", &self.done), ("refused", &self.refused), ("failed", &self.failed)];
+        let all = [
+            ("done", &self.done),
+            ("refused", &self.refused),
+            ("failed", &self.failed),
+            ("answer.dir", &self.answers),
+        ];
         all.into_iter().filter_map(|(name, folder)| Some((name, folder.as_ref()?)))
     }
 
@@ -215,6 +270,7 @@ impl Taking {
             let message = format!("`{ending}` is no ending of a name, such as `.ok`");
             checks.error("wrong-value", "complete", message);
         }
+        self.check_answer(checks);
         if let (Some(least), Some(most)) = (self.min_age, self.max_age)
             && least >= most
         {
@@ -226,6 +282,28 @@ impl Taking {
         }
     }
 
+    fn check_answer(&self, checks: &mut Checks<'_>) {
+        let Some(answer) = &self.answer else { return };
+        if self.leaves() {
+            checks.error(
+                "missing-field",
+                "answer",
+                "a file that stays where it is has no place to note that it was answered: say `done` or `delete`",
+            );
+        }
+        if answer.name.contains('/') {
+            checks.error("wrong-value", "answer.name", "a name holds no `/`: the folder is `answer.dir`");
+        }
+        let taken = ["x", "x.hl7", "x.txt", "x.csv"]
+            .iter()
+            .any(|file| self.wants_name(&answer.name_for(file.as_bytes())));
+        if answer.dir.is_none() && taken {
+            let message =
+                "the answers would be taken as files themselves: say `answer.dir`, or another `pattern`";
+            checks.error("wrong-value", "answer", message);
+        }
+    }
+
     /// `folder` says where a folder of the settings lies, beside `dir` itself.
     pub(crate) fn folders(&self, dir: &str, folder: impl Fn(&str) -> Location) -> Folders {
         let at = |written: &Option<String>| written.as_deref().map(&folder);
@@ -234,6 +312,7 @@ impl Taking {
             done: at(&self.done),
             refused: at(&self.refused),
             failed: at(&self.failed),
+            answers: self.answer.as_ref().and_then(|answer| at(&answer.dir)),
         }
     }
 

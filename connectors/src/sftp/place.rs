@@ -1,6 +1,9 @@
 //! The folders of a server as a place where files lie.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +13,7 @@ use super::{
     packet::{
         Answer, CLOSE, EXTENDED, LSTAT, MKDIR, OPENDIR, READDIR, REMOVE, RENAME, RMDIR, Refusal, Request,
     },
-    session::Session,
+    session::{Lost, Session},
     transfer::{self, Broken, done, odd},
 };
 use crate::flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat};
@@ -19,6 +22,8 @@ use crate::flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat};
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) link: Arc<Link>,
+    /// Files whose renaming was cut off: servers give the new name first and take the old one away then.
+    doubtful: Arc<Mutex<HashSet<Location>>>,
 }
 
 /// A folder of the settings that lies below `dir`, unless it says its whole path.
@@ -36,12 +41,36 @@ fn path(at: &Location) -> Vec<u8> {
 }
 
 impl Remote {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self { link, doubtful: Arc::default() }
+    }
+
+    fn doubtful(&self) -> MutexGuard<'_, HashSet<Location>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an earlier try, cut off, gave the new name already; then the old one goes.
+    async fn was_renamed(&self, from: &Location, to: &Location) -> Result<bool, Broken> {
+        if !self.doubtful().contains(from) {
+            return Ok(false);
+        }
+        let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
+        let (_, stat) = self.look_now(from).await?;
+        let (ours, _) = transfer::read(&session, &path(from), stat.size).await?;
+        let is_same = self.holds(to, &ours).await?;
+        if is_same {
+            done(self.ask(REMOVE, |request| request.text(&path(from))).await?)?;
+            self.doubtful().remove(from);
+        }
+        Ok(is_same)
+    }
+
     pub(super) async fn session(&self) -> Done<Arc<Session>> {
         self.link.session().await.map_err(Fault::Away)
     }
 
     async fn ask(&self, kind: u8, fill: impl FnOnce(Request) -> Request) -> Result<Answer, Broken> {
-        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
         Ok(session.ask(kind, fill).await?)
     }
 
@@ -64,7 +93,7 @@ impl Remote {
     }
 
     async fn list_now(&self, folder: &Location, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Broken> {
-        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
         let handle = match session.ask(OPENDIR, |request| request.text(&path(folder))).await? {
             Answer::Handle(handle) => handle,
             answer => return Err(odd(&answer)),
@@ -100,7 +129,7 @@ impl Remote {
 
     /// Gives a file another name, also that of another file.
     pub(super) async fn replace(&self, from: &Location, to: &Location) -> Result<(), Broken> {
-        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
         let (from, to) = (path(from), path(to));
         if session.has("posix-rename@openssh.com") {
             let renamed = session
@@ -132,6 +161,12 @@ impl Remote {
 
     async fn make_now(&self, at: &Location) -> Result<(), Broken> {
         let whole = path(at);
+        if let Answer::Done = self.ask(MKDIR, |request| request.text(&whole).number(0)).await? {
+            return Ok(());
+        }
+        if let Ok((Kind::Folder, _)) = self.look_now(at).await {
+            return Ok(());
+        }
         let ends = whole.iter().enumerate().filter(|(place, byte)| **byte == b'/' && *place > 0);
         let ends = ends.map(|(place, _)| place).chain([whole.len()]).collect::<Vec<_>>();
         for end in ends {
@@ -185,18 +220,37 @@ impl Place for Remote {
         }
         let session = self.session().await?;
         let read = transfer::read(&session, &path(at), longest).await;
-        read.map_err(|broken| self.fault("read a file in", &at.folder(), broken))
+        read.map_err(|broken| match broken {
+            Broken::Refused(Refusal::Denied) => Fault::Closed("permission denied".to_owned()),
+            broken => self.fault("read a file in", &at.folder(), broken),
+        })
+    }
+
+    async fn write(&self, at: &Location, bytes: &Bytes) -> Done {
+        let written = self.put(at, bytes).await;
+        written.map_err(|broken| self.fault("write to", &at.folder(), broken))
     }
 
     async fn rename(&self, from: &Location, to: &Location) -> Done {
         let (old, new) = (path(from), path(to));
         let renamed = self.ask(RENAME, |request| request.text(&old).text(&new)).await.and_then(done);
         let Err(broken) = renamed else { return Ok(()) };
+        if matches!(broken, Broken::Lost(_)) {
+            self.doubtful().insert(from.clone());
+        }
         // The protocol says no more than `failure` where the name is taken.
         if broken == Broken::Refused(Refusal::Failure) && self.is_there(to).await == Ok(true) {
-            return Err(Fault::Taken);
+            let was_renamed = self.was_renamed(from, to).await;
+            let was_renamed =
+                was_renamed.map_err(|broken| self.fault("move a file to", &to.folder(), broken))?;
+            return if was_renamed { Ok(()) } else { Err(Fault::Taken) };
         }
         Err(self.fault("move a file to", &to.folder(), broken))
+    }
+
+    async fn rename_to_own(&self, from: &Location, to: &Location) -> Done {
+        let renamed = self.replace(from, to).await;
+        renamed.map_err(|broken| self.fault("move a file to", &to.folder(), broken))
     }
 
     async fn remove(&self, at: &Location) -> Done {
@@ -228,7 +282,7 @@ impl Remote {
         if kind != Kind::File || stat.size != bytes.len() as u64 {
             return Ok(false);
         }
-        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
         match transfer::read(&session, &path(at), stat.size).await {
             Ok((there, _)) => Ok(there == bytes),
             Err(Broken::Lost(lost)) => Err(Broken::Lost(lost)),
@@ -238,13 +292,13 @@ impl Remote {
     }
 
     /// Writes a file under a name of ours; goes on where an earlier try was cut.
-    pub(super) async fn write(&self, at: &Location, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) async fn put(&self, at: &Location, bytes: &[u8]) -> Result<(), Broken> {
         let stands = match self.look_now(at).await {
             Ok((Kind::File, stat)) if stat.size <= bytes.len() as u64 => stat.size,
             Ok(_) | Err(Broken::Refused(_)) => 0,
             Err(broken) => return Err(broken),
         };
-        let session = self.link.session().await.map_err(|why| Broken::Lost(super::session::Lost(why)))?;
+        let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
         transfer::write(&session, &path(at), bytes, stands).await
     }
 }

@@ -119,7 +119,7 @@ impl Putting<'_> {
     }
 
     async fn write(&self, folder: &Location, hidden: &Location) -> Result<(), SendError> {
-        let Err(broken) = self.remote.write(hidden, self.bytes).await else { return Ok(()) };
+        let Err(broken) = self.remote.put(hidden, self.bytes).await else { return Ok(()) };
         let is_full = broken == Broken::Refused(Refusal::Failure)
             && self.remote.has_room(folder, self.bytes.len() as u64).await == Some(false);
         if is_full {

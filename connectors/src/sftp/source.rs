@@ -83,7 +83,7 @@ impl SourceSettings for Settings {
             facts.insert(name.to_owned(), value.into());
         }
         Ok(Box::new(Polled(Parts {
-            place: Arc::new(Remote { link: shared(&self.server, opening) }),
+            place: Arc::new(Remote::new(shared(&self.server, opening))),
             taking: self.taking.clone(),
             folders: self.folders(),
             filtered: opening.words.filtered,
@@ -111,7 +111,7 @@ pub(super) fn shared(server: &Server, opening: &Opening) -> Arc<Link> {
 /// Signs in by a connection of its own, and lists the folders.
 pub(super) async fn reach(server: &Server, opening: &Opening, folders: &[Location]) -> Result<(), OpenError> {
     let link = Arc::new(Link::new(server.clone(), opening.root.clone()));
-    let remote = Remote { link };
+    let remote = Remote::new(link);
     remote.session().await.map_err(|fault| OpenError::new(fault.to_string()))?;
     for folder in folders {
         remote.list(folder, &mut |_| {}).await.map_err(|fault| OpenError::new(fault.to_string()))?;

@@ -5,6 +5,7 @@
 
 mod files;
 mod peer;
+#[path = "../../../tests/src/sshd.rs"]
 mod sshd;
 mod steps;
 mod web;

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{Exit, Line, Seat};
 use crate::{
-    Again, Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome,
-    Owed, Reading, Reply, ReplyBody, ReplyWhen, Silence, Standing,
+    Again, Arrival, Closed, Content, DeliveryState, Facts, Hash, Inbound, Kept, Message, MessageId,
+    MessageState, Outcome, Owed, Reading, Reply, ReplyBody, ReplyWhen, Sibling, Silence, Standing,
     caller::Caller,
     recovery::{IsKept, Stranded},
 };
@@ -151,8 +151,21 @@ impl Line {
             }
         }
         match self.store.standing(first).await {
-            Ok(Some(standing)) => reply_of(standing),
+            Ok(Some(standing)) => self.answer_of_ended(first, standing).await,
             Ok(None) => Reply::because(Outcome::Unavailable, "the first copy of this message is gone"),
+            Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
+        }
+    }
+
+    /// What was told; where that was lost, a destination's own answer is still kept with its delivery, or awaited.
+    async fn answer_of_ended(&self, first: MessageId, standing: Standing) -> Reply {
+        let ReplyWhen::From(name) = &self.reply.when else { return reply_of(standing) };
+        if standing.reply.is_some() || standing.state != MessageState::Queued {
+            return reply_of(standing);
+        }
+        match self.store.came_back(first, name).await {
+            Ok(Some(delivery)) => came_back(name, delivery, reply_of(standing)),
+            Ok(None) => reply_of(standing),
             Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
         }
     }
@@ -215,6 +228,22 @@ fn identity(id: MessageId, reading: &Reading, body: &Content) -> Hash {
     match &reading.control_id {
         Some(control_id) => Hash::of(&[reading.sender.as_bytes(), control_id.as_bytes(), &body.hash().0]),
         None => Hash::of(&[&body.hash().0, &id.0.to_be_bytes()]),
+    }
+}
+
+/// The answer of a destination that has one by now.
+fn came_back(name: &str, delivery: Sibling, otherwise: Reply) -> Reply {
+    let body = delivery.response.and_then(|response| response.body).map(ReplyBody::From);
+    match (delivery.state, body) {
+        (DeliveryState::Sent, body) => Reply { body, ..otherwise },
+        (DeliveryState::GivenUp, body @ Some(_)) => {
+            Reply { body, ..Reply::because(Outcome::Refused, format!("{name} refused it")) }
+        }
+        (DeliveryState::GivenUp, None) => Reply::because(Outcome::Failed, format!("{name} did not take it")),
+        (DeliveryState::Waiting | DeliveryState::Begun | DeliveryState::Unsure, _) => {
+            Reply { why: Some(Reply::AWAITED.to_owned()), ..otherwise }
+        }
+        (DeliveryState::SetAside | DeliveryState::Dropped, _) => otherwise,
     }
 }
 

@@ -5,8 +5,8 @@ use super::{
     state::State,
 };
 use crate::{
-    AttemptEnd, Delivery, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, Note, Position,
-    Settlement, Sibling, StoreError, Tally, Waiting,
+    AttemptEnd, Delivery, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, MessageId, Note,
+    Position, Settlement, Sibling, StoreError, Tally, Waiting,
 };
 
 impl State {
@@ -90,6 +90,16 @@ impl State {
     pub(super) fn sibling(&self, of: DeliveryId, destination: &str) -> Option<Sibling> {
         let of = self.deliveries.get(&of)?;
         let latest = self.siblings(of, destination).next_back()?;
+        Some(Sibling { state: latest.state, response: latest.response.clone() })
+    }
+
+    pub(super) fn came_back(&self, of: MessageId, destination: &str) -> Option<Sibling> {
+        let first =
+            self.deliveries.values().filter(|stored| stored.message == of).map(|stored| stored.part).min()?;
+        let same = |stored: &&StoredDelivery| {
+            stored.message == of && stored.part == first && stored.destination == destination
+        };
+        let latest = self.deliveries.values().rfind(same)?;
         Some(Sibling { state: latest.state, response: latest.response.clone() })
     }
 

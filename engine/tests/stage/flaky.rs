@@ -322,6 +322,10 @@ impl Store for Flaky {
         Ok(delivery.map(|delivery| if is_hollow { Delivery { body: None, ..delivery } } else { delivery }))
     }
 
+    async fn came_back(&self, of: MessageId, destination: &str) -> Result<Option<Sibling>, StoreError> {
+        self.read(self.memory.came_back(of, destination)).await
+    }
+
     async fn sibling(&self, of: DeliveryId, destination: &str) -> Result<Option<Sibling>, StoreError> {
         self.read(self.memory.sibling(of, destination)).await
     }

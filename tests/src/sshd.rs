@@ -2,18 +2,18 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{PATIENCE, free_address};
-
 const SSHD: &str = "/usr/sbin/sshd";
+/// Longer than it takes to listen.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An OpenSSH server that lets us in by a key.
 pub struct Sshd {
@@ -33,7 +33,7 @@ impl Sshd {
         // A server of root keeps its unprivileged part there.
         let _ = fs::create_dir_all("/run/sshd");
         let folder = tempfile::tempdir().unwrap();
-        let mut sshd = Self { address: free_address(), child: None, folder };
+        let mut sshd = Self { address: free(), child: None, folder };
         sshd.generate("host", "ed25519", "");
         sshd.generate("user", "ed25519", "");
         fs::copy(sshd.path("user.pub"), sshd.path("authorized")).unwrap();
@@ -139,7 +139,11 @@ impl Drop for Sshd {
     }
 }
 
-pub fn user() -> String {
+fn free() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+fn user() -> String {
     let named = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(named.stdout).unwrap().trim().to_owned()
 }
