@@ -147,9 +147,10 @@ fn answered_once(folder: &Path, all: usize) {
         words.push(fs::read_to_string(answer.unwrap().path()).unwrap());
     }
     words.sort();
-    assert_eq!(words.len(), all, "answers");
-    assert!(words.iter().all(|words| words.starts_with("loaded ")));
+    // What the program said of the poison is an answer too.
+    let other: Vec<_> = words.extract_if(.., |words| !words.starts_with("loaded ")).collect();
     let twice: Vec<_> = words.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert_eq!((words.len(), other.len()), (all, 1), "{other:?} {twice:?}");
     assert_eq!(twice, [["loaded 0000.txt\n", "loaded 0000.txt\n"]], "that name came twice");
 }
 

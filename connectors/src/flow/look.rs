@@ -163,7 +163,7 @@ impl Walk<'_> {
                 Ok(()) => below.append(&mut found),
                 Err(Fault::Missing) if depth > 0 => {}
                 Err(Fault::Away(why) | Fault::Unfit(why) | Fault::Closed(why)) if depth > 0 => {
-                    self.sight.trouble = Some(why)
+                    self.sight.trouble = Some(why);
                 }
                 Err(fault) => return Err(fault),
             }
