@@ -14,13 +14,15 @@ use formats::{
 use rhai::{Blob, Dynamic, ImmutableString};
 use serde_json::Value;
 
-use crate::{Format, elements::XmlHandle, handle::Hl7, json, paths, sheet::SheetHandle, tree::Tree};
+use crate::{
+    Format, document::Document, elements::XmlHandle, handle::Hl7, json, paths, sheet::SheetHandle, tree::Tree,
+};
 
 /// The shape that steps see.
 #[derive(Clone)]
 pub(crate) enum Form {
     Hl7(hl7::Message),
-    Json(Arc<Value>),
+    Json(Arc<Document>),
     Xml(Arc<xml::Document>),
     Rows(Sheet),
     Text(Arc<str>),
@@ -56,7 +58,7 @@ impl Body {
         let Decoded { text, charset, flags, .. } = decoded.map_err(unreadable)?;
         let form = match format {
             Format::Hl7 => Form::Hl7(hl7::Message::parse(text).map_err(unreadable)?.in_charset(charset)),
-            Format::Json => Form::Json(Arc::new(json::read(&text).map_err(unreadable)?)),
+            Format::Json => Form::Json(Arc::new(Document::read(json::read(&text).map_err(unreadable)?))),
             Format::Xml => Form::Xml(Arc::new(xml::Document::parse(text).map_err(unreadable)?)),
             Format::Csv(csv) => Form::Rows(csv.read(text).map_err(unreadable)?),
             Format::Fixed(fixed) => Form::Rows(fixed.read(text).map_err(unreadable)?),
@@ -90,7 +92,7 @@ impl Body {
     pub(crate) fn value(&self) -> Dynamic {
         match &self.form {
             Form::Hl7(message) => Dynamic::from(Hl7::new(message.clone())),
-            Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value))),
+            Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value.tree()))),
             Form::Xml(document) => Dynamic::from(XmlHandle::new(xml::Document::clone(document))),
             Form::Rows(sheet) => Dynamic::from(SheetHandle::new(sheet.clone())),
             Form::Text(text) => Dynamic::from(ImmutableString::from(&**text)),
@@ -112,8 +114,8 @@ impl Body {
         if let Some(document) = XmlHandle::document_of(&value)? {
             return self.with_xml(&document);
         }
-        if let Some(value) = json::of_document(&value)? {
-            return self.with_json(value);
+        if json::is_document(&value) {
+            return self.with_document(&value);
         }
         if value.is_blob() {
             return Ok(self.with_bytes(value.cast::<Blob>()));
@@ -191,21 +193,25 @@ impl Body {
         Charset::named(&declared).unwrap_or(self.charset)
     }
 
-    pub(crate) fn with_json(&self, value: Value) -> Result<Self, String> {
-        let Form::Json(before) = &self.form else {
-            let content = Bytes::from(value.to_string());
-            return Ok(Self {
-                form: Form::Json(Arc::new(value)),
-                charset: Charset::UTF_8,
-                content: content.into(),
-            });
-        };
-        if **before == value {
+    /// What a script made: a JSON message that it changed, or one that is new.
+    fn with_document(&self, value: &Dynamic) -> Result<Self, String> {
+        if let Form::Json(before) = &self.form {
+            return self.with_json(before, json::from_dynamic(value)?);
+        }
+        let text = Bytes::from(json::written(value)?);
+        let form = Form::Json(Arc::new(Document::written(text.clone())));
+        Ok(Self { form, charset: Charset::UTF_8, content: text.into() })
+    }
+
+    /// The same JSON message, changed.
+    pub(crate) fn with_json(&self, before: &Document, value: Value) -> Result<Self, String> {
+        if *before.tree() == value {
             return Ok(self.clone());
         }
-        let value = json::ordered_like(before, value);
+        let value = json::ordered_like(before.tree(), value);
         let content = self.charset.encode(&value.to_string()).map_err(|lacks| lacks.to_string())?;
-        Ok(Self { form: Form::Json(Arc::new(value)), charset: self.charset, content: content.into() })
+        let form = Form::Json(Arc::new(Document::read(value)));
+        Ok(Self { form, charset: self.charset, content: content.into() })
     }
 
     fn with_bytes(&self, bytes: Blob) -> Self {

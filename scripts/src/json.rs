@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 use rust_decimal::Decimal;
+use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::{Number, Value};
 
 use crate::{nested::DEEPEST, part::ScriptPart, time::Time, tree::Tree};
@@ -62,12 +63,53 @@ fn number_to_dynamic(number: &Number) -> Dynamic {
     }
 }
 
-/// A map, a list or a JSON `msg` as JSON; none for any other value.
-pub(crate) fn of_document(value: &Dynamic) -> Result<Option<Value>, String> {
-    if value.is_map() || value.is_array() || value.is::<Tree>() {
-        return from_dynamic(value).map(Some);
+/// Whether a value is a map, a list or a JSON `msg`.
+pub(crate) fn is_document(value: &Dynamic) -> bool {
+    value.is_map() || value.is_array() || value.is::<Tree>()
+}
+
+/// A value as JSON text; fails for what JSON cannot say.
+pub(crate) fn written(value: &Dynamic) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(&Written { value, left: DEEPEST }).map_err(|error| error.to_string())
+}
+
+/// A value on its way into text, and how deep it may still go.
+struct Written<'a> {
+    value: &'a Dynamic,
+    left: usize,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { value, left } = *self;
+        if left == 0 {
+            return Err(S::Error::custom(format_args!("JSON cannot be nested deeper than {DEEPEST}")));
+        }
+        if let Some(text) = value.read_lock::<ImmutableString>() {
+            return to.serialize_str(&text);
+        }
+        if let Some(map) = value.read_lock::<Map>() {
+            let items = members(&map).map(|(key, value)| (key, Written { value, left: left - 1 }));
+            return to.collect_map(items);
+        }
+        if let Some(list) = value.read_lock::<Array>() {
+            return to.collect_seq(list.iter().map(|value| Written { value, left: left - 1 }));
+        }
+        if let Some(tree) = value.read_lock::<Tree>() {
+            return tree.with(|value| Written { value, left }.serialize(to));
+        }
+        match scalar(value) {
+            Some(scalar) => scalar.serialize(to),
+            None => Err(S::Error::custom(format_args!("JSON cannot hold {}", crate::form::named(value)))),
+        }
     }
-    Ok(None)
+}
+
+/// A FHIR resource says first what it is: for people, and for readers that do not look back.
+fn members(map: &Map) -> impl Iterator<Item = (&str, &Dynamic)> {
+    let first = map.get_key_value("resourceType");
+    let rest = map.iter().filter(|(key, _)| *key != "resourceType");
+    first.into_iter().chain(rest).map(|(key, value)| (key.as_str(), value))
 }
 
 /// A value as JSON; fails for what JSON cannot say.
@@ -86,11 +128,8 @@ fn at_depth(value: &Dynamic, left: usize) -> Result<Value, String> {
         return list.iter().map(|item| at_depth(item, left - 1)).collect::<Result<_, _>>().map(Value::Array);
     }
     if let Some(map) = value.read_lock::<Map>() {
-        // A FHIR resource says first what it is: for people, and for readers that do not look back.
-        let first = map.get_key_value("resourceType");
-        let rest = map.iter().filter(|(key, _)| *key != "resourceType");
         let mut object = serde_json::Map::with_capacity(map.len());
-        for (key, item) in first.into_iter().chain(rest) {
+        for (key, item) in members(&map) {
             object.insert(key.to_string(), at_depth(item, left - 1)?);
         }
         return Ok(Value::Object(object));

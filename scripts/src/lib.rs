@@ -8,6 +8,7 @@ mod assemble;
 mod callbacks;
 mod code;
 mod compile;
+mod document;
 mod elements;
 mod ending;
 mod fault;

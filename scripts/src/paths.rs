@@ -57,7 +57,7 @@ impl AnyPath {
     pub(crate) fn is_there(&self, form: &Form) -> Option<bool> {
         match form {
             Form::Hl7(message) => Some(message.has(self.hl7.as_ref()?)),
-            Form::Json(value) => Some(self.json.as_ref()?.find(value).is_some_and(is_there)),
+            Form::Json(value) => Some(self.json.as_ref()?.find(value.tree()).is_some_and(is_there)),
             Form::Xml(document) => {
                 Some(document.get(self.xml.as_ref()?).is_some_and(|value| !value.is_empty()))
             }
@@ -70,7 +70,9 @@ impl AnyPath {
     pub(crate) fn read(&self, form: &Form) -> Option<String> {
         match form {
             Form::Hl7(message) => Some(message.get(self.hl7.as_ref()?).into_owned()),
-            Form::Json(value) => Some(self.json.as_ref()?.find(value).map(text_of).unwrap_or_default()),
+            Form::Json(value) => {
+                Some(self.json.as_ref()?.find(value.tree()).map(text_of).unwrap_or_default())
+            }
             Form::Xml(document) => Some(document.get(self.xml.as_ref()?).unwrap_or_default()),
             Form::Rows(sheet) => Some(self.row.as_ref()?.read(sheet).unwrap_or_default()),
             Form::Text(_) | Form::Binary => None,
@@ -263,7 +265,7 @@ impl AnyPath {
                     Written::Value(value) => value,
                     other => Value::String(other.into_text()),
                 };
-                path.set(std::sync::Arc::make_mut(value), new)
+                path.set(std::sync::Arc::make_mut(value).tree_mut(), new)
             }
             Form::Xml(document) => {
                 let path = self.xml.as_ref().ok_or_else(|| self.misfit(&Form::Xml(document.clone())))?;

@@ -59,7 +59,7 @@ pub(crate) fn read(
             }
         }
         Form::Xml(document) => reading.kind = Some(document.name(document.root()).to_owned()),
-        Form::Json(value) => reading.kind = value["resourceType"].as_str().map(str::to_owned),
+        Form::Json(value) => reading.kind = value.tree()["resourceType"].as_str().map(str::to_owned),
         Form::Rows(_) | Form::Text(_) | Form::Binary => {}
     }
     for (name, path) in index {

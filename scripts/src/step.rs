@@ -1,5 +1,7 @@
 //! One step of a channel, compiled.
 
+use std::sync::Arc;
+
 use engine::{Context, Halt};
 use formats::hl7;
 use rhai::{Array, Dynamic, Engine};
@@ -128,12 +130,14 @@ fn set(places: &[(AnyPath, Template)], given: &Given<'_>) -> Result<Body, Stoppe
         template.write(path, &Given::new(given.engine, &now, given.context), &mut form)?;
         now.form = form;
     }
-    match now.form {
-        Form::Hl7(message) => given.msg.with_hl7(message),
-        Form::Json(value) => given.msg.with_json(std::sync::Arc::unwrap_or_clone(value)),
-        Form::Rows(sheet) => given.msg.with_rows(sheet),
-        Form::Xml(document) => given.msg.with_xml(&document),
-        Form::Text(_) | Form::Binary => Ok(given.msg.clone()),
+    match (now.form, &given.msg.form) {
+        (Form::Hl7(message), _) => given.msg.with_hl7(message),
+        (Form::Json(document), Form::Json(before)) => {
+            given.msg.with_json(before, Arc::unwrap_or_clone(document).into_tree())
+        }
+        (Form::Rows(sheet), _) => given.msg.with_rows(sheet),
+        (Form::Xml(document), _) => given.msg.with_xml(&document),
+        (Form::Json(_) | Form::Text(_) | Form::Binary, _) => Ok(given.msg.clone()),
     }
     .map_err(Stopped::broke)
 }

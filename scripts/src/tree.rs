@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
 
 use crate::{
+    document::Document,
     functions::{Outcome, broke},
     json,
     language::LONGEST_TEXT,
@@ -118,7 +119,7 @@ impl Tree {
 
     fn has(&mut self, path: &str) -> Outcome<bool> {
         let document = json::from_dynamic(&self.lock())?;
-        let form = crate::form::Form::Json(Arc::new(document));
+        let form = crate::form::Form::Json(Arc::new(Document::read(document)));
         AnyPath::new(path).is_there(&form).ok_or_else(|| format!("`{path}` is not a path").into())
     }
 
