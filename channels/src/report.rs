@@ -143,16 +143,19 @@ impl Report {
         self.add_at(Span::new(number, at..at), found.diagnostic);
     }
 
-    /// How many errors and warnings there are from a place in the list on.
+    /// How many errors and warnings there are from a place in the list on; notes are neither.
     pub(crate) fn count_from(&self, first: usize) -> (usize, usize) {
         let errors = self.faults[first..].iter().filter(|fault| fault.is_error()).count();
-        (errors, self.faults.len() - first - errors)
+        let warnings = self.faults[first..].iter().filter(|fault| fault.is_warning()).count();
+        (errors, warnings)
     }
 
     /// In the order of files and lines, each complaint once.
     pub(crate) fn sorted(&mut self, strict: bool) -> Vec<Fault> {
         if strict {
-            self.faults.iter_mut().for_each(|fault| fault.diagnostic.severity = Severity::Error);
+            for fault in self.faults.iter_mut().filter(|fault| fault.is_warning()) {
+                fault.diagnostic.severity = Severity::Error;
+            }
         }
         self.faults.sort_by(|one, other| {
             (&one.file, one.line, one.column, one.diagnostic.code, &one.diagnostic.message).cmp(&(

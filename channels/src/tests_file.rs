@@ -43,6 +43,8 @@ pub(crate) enum OutcomeFile {
     Unreadable,
     Refused,
     Failed,
+    /// A table lacks its code, and says `on_missing: hold`.
+    Held,
 }
 
 /// What a destination gets.

@@ -23,8 +23,12 @@ pub trait History: Send + Sync {
     /// Destinations that have deliveries waiting, with how many: also those no file names any more.
     async fn depths(&self) -> Result<Vec<(String, String, u64)>, StoreError>;
 
-    /// What a person must look at, counted: deliveries given up, set aside or in doubt, and messages that failed since then.
+    /// What a person must look at, counted: deliveries given up, set aside or in doubt, messages that are held, and those
+    /// that failed since then.
     async fn unsettled(&self, since: SystemTime) -> Result<Vec<Unsettled>, StoreError>;
+
+    /// The rows that tables lack, each with the messages that wait for it; those that most wait for first.
+    async fn unmapped(&self) -> Result<Vec<Unmapped>, StoreError>;
 
     /// What became of a channel's messages, counted by the days between these bounds.
     async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError>;
@@ -68,9 +72,28 @@ pub struct Unsettled {
     pub channel: String,
     /// `None`: messages.
     pub destination: Option<String>,
-    /// `given_up`, `set_aside`, `unsure` or `failed`.
+    /// `given_up`, `set_aside`, `unsure`, `held` or `failed`.
     pub state: &'static str,
     pub number: u64,
+}
+
+/// A row that a table lacks, and who waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unmapped {
+    pub table: String,
+    /// Columns, and what they are to hold.
+    pub asked: Vec<(String, String)>,
+    /// Whose row was looked for, where the table has rows per sender.
+    pub sender: Option<String>,
+    /// The columns that were wanted.
+    pub wanted: Vec<String>,
+    pub channels: Vec<String>,
+    /// How many messages wait for it.
+    pub messages: u64,
+    /// The oldest of them, and more up to ten.
+    pub examples: Vec<MessageId>,
+    /// When the oldest was received: RFC 3339, UTC.
+    pub oldest: String,
 }
 
 /// What became of a channel's messages.

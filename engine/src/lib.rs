@@ -20,6 +20,7 @@ mod context;
 mod destination;
 mod diagnostic;
 mod feeds;
+mod held;
 mod history;
 mod inlet;
 mod line;
@@ -47,9 +48,10 @@ pub use destination::{
 };
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use feeds::{Feeds, Offer};
+pub use held::{Held, Looked, Missing, Standstill};
 pub use history::{
     Ages, DeliveryRow, History, MessageRow, Query, Reason, Shown, ShownLate, ShownPart, ShownPayload,
-    Tallied, TalliedDay, Times, Unsettled,
+    Tallied, TalliedDay, Times, Unmapped, Unsettled,
 };
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
@@ -73,5 +75,5 @@ pub use store::{
     Act, AnswerState, Arrival, AttemptEnd, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent,
     Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
     Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError,
-    StoredReply, Taken, Tally, Told, Waiting, left_to,
+    StoredReply, Taken, Tally, Told, Waiting, abandoned, left_to,
 };

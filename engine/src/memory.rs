@@ -17,8 +17,8 @@ use async_trait::async_trait;
 
 use crate::{
     Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Settlement, Sibling, Standing,
-    Store, StoreError, Taken, Told, Waiting,
+    Intervention, Kept, LateAnswer, Message, MessageId, Note, Position, Processed, Settlement, Sibling,
+    Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
 };
 
 pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
@@ -125,6 +125,23 @@ impl Store for Memory {
 
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
         Ok(self.lock().interrupted(channel))
+    }
+
+    async fn held(
+        &self,
+        channel: &str,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Standstill>, StoreError> {
+        Ok(self.lock().held(channel, after, limit))
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        Ok(self.lock().messages.get(&id).map(|stored| stored.message.clone()))
+    }
+
+    async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError> {
+        Ok(self.lock().abandon(id, by))
     }
 
     async fn waiting(

@@ -14,6 +14,9 @@ pub trait Observer: Send + Sync {
     /// A message left its way, or its steps ended.
     fn ended(&self, _channel: &str, _message: Option<MessageId>, _outcome: Outcome) {}
 
+    /// A message waits for a code: it has not ended.
+    fn held(&self, _channel: &str, _message: MessageId) {}
+
     /// The sender's wait ended.
     fn replied(&self, _channel: &str, _waited: Duration) {}
 

@@ -158,6 +158,11 @@ impl Recovery {
         }
     }
 
+    /// There is something to look at, though nothing is stranded.
+    pub(crate) fn wake(&self) {
+        self.more.notify_one();
+    }
+
     pub(crate) async fn more(&self) {
         self.more.notified().await;
     }

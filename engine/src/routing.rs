@@ -23,7 +23,8 @@ pub struct Goes {
 
 /// Asks each destination of a channel whether it wants a piece, and what would leave.
 ///
-/// A piece that stands apart takes its halt with it; any other one halts the message.
+/// A piece that stands apart takes its halt with it; any other one halts the message. One that is held holds the whole
+/// message: it is run again whole.
 pub fn route(
     script: &dyn Script,
     mut piece: Piece,
@@ -42,7 +43,7 @@ pub fn route(
                 goes.push(Goes { outlet, leaving: Some(leaving), keys: Vec::new() });
             }
             Ok(Route::Later(keys)) => goes.push(Goes { outlet, leaving: None, keys }),
-            Err(halt) if piece.bond == Bond::Apart => {
+            Err(halt) if piece.bond == Bond::Apart && !matches!(halt, Halt::Held(_)) => {
                 piece.halt = Some(halt);
                 return Ok(RoutedPiece { piece, goes: Vec::new(), filtered: 0 });
             }

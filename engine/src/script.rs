@@ -5,7 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, Context, Inbound, Message, Outcome, Piece, Reading, Response, SendError, Unreadable};
+use crate::{
+    Content, Context, Held, Inbound, Message, Outcome, Piece, Reading, Response, SendError, Unreadable,
+};
 
 /// A channel's own part of the way: how its messages are read, and what its steps make of them.
 ///
@@ -15,11 +17,15 @@ pub trait Script: Send + Sync {
     /// Reads what must be known before a message is kept, as cheaply as it can.
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable>;
 
-    /// Runs the channel's steps: one piece, or the parts of a split.
+    /// Runs the channel's steps: one piece, or the parts of a split. Where they hold the message, tells the keys of each
+    /// destination ([`Self::keys`]) on what it was by then.
     fn transform(&self, message: &Message, context: &Context) -> Result<Vec<Piece>, Halt>;
 
     /// Decides whether an outlet gets this piece, and what it gets: its `when`, its own steps, its texts and key.
     fn route(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Route, Halt>;
+
+    /// The keys that a piece would be ordered by at an outlet, before that one's own steps.
+    fn keys(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Vec<String>, Halt>;
 
     /// Runs the own steps of an outlet that waited for another one (`after:`).
     fn complete(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Route, Halt>;
@@ -46,6 +52,8 @@ pub enum Halt {
     Refused { why: String, at: Option<String> },
     /// The step broke. `why` stays with the stored message; the sender hears `step` alone.
     Failed { step: String, why: String, place: Option<String> },
+    /// A table lacks its code: it waits for a person, whole, whatever its parts are worth. The sender may forget it.
+    Held(Held),
 }
 
 impl Halt {
@@ -54,6 +62,7 @@ impl Halt {
             Self::Filtered { .. } => Outcome::Filtered,
             Self::Refused { .. } => Outcome::Refused,
             Self::Failed { .. } => Outcome::Failed,
+            Self::Held(_) => Outcome::Accepted,
         }
     }
 }
@@ -71,6 +80,7 @@ impl fmt::Display for Halt {
                 write!(formatter, "{step} failed at {place}: {why}")
             }
             Self::Failed { step, why, place: None } => write!(formatter, "{step} failed: {why}"),
+            Self::Held(held) => write!(formatter, "held: {held}"),
         }
     }
 }

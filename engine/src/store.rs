@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Again, Content, Halt, Hash, LateAnswer, Message, MessageId, Note, Outcome, Piece, Reading, Reply,
-    Response, Texts,
+    Again, Content, Halt, Hash, Held, LateAnswer, Message, MessageId, Note, Outcome, Piece, Reading, Reply,
+    Response, Standstill, Texts,
 };
 
 /// Keeps messages and their deliveries across a crash.
@@ -32,7 +32,7 @@ pub trait Store: Send + Sync {
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError>;
 
     /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
-    /// A message that is no longer `kept` is left as it stands, and the call fails.
+    /// A message that is no longer `kept`, nor `held`, is left as it stands, and the call fails.
     ///
     /// Returns the deliveries whose very effect an earlier copy of this message has or will have (it is processed
     /// anew because its sender heard that it failed): they are kept as `sent`, or as `dropped` where that one still
@@ -49,7 +49,7 @@ pub trait Store: Send + Sync {
     /// be a repeat with effects of its own is only kept: [`Taken::done`] says so.
     async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError>;
 
-    /// Ends a message that left its way early.
+    /// Ends a message that left its way early, or holds it.
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError>;
 
     /// Opens one attempt. Whatever happens next, the delivery may have arrived. `doubts` is how many
@@ -86,6 +86,21 @@ pub trait Store: Send + Sync {
     /// Messages of a channel that were kept and neither queued nor closed, oldest first.
     /// Counts, durably, that they were found open at one more start.
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError>;
+
+    /// Messages of a channel that are held, oldest first, after `after`.
+    async fn held(
+        &self,
+        channel: &str,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Standstill>, StoreError>;
+
+    /// One message as it was kept, to run its steps again.
+    async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// Closes a message that is held as filtered, since a person does not want it; `false` where it is not held. In the
+    /// audit log too.
+    async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError>;
 
     /// Notes, at once and without a sync, that a message goes into its steps alone. One that is inside when the
     /// process ends gets one more mark at the next start; `queue` and `close` clear them. A power cut may forget it.
@@ -324,6 +339,16 @@ pub struct Closed {
     pub inputs: Option<Value>,
 }
 
+impl Closed {
+    /// What it waits for, where it is held.
+    pub fn held(&self) -> Option<&Held> {
+        match &self.halt {
+            Some(Halt::Held(held)) => Some(held),
+            _ => None,
+        }
+    }
+}
+
 /// What the steps made of a message.
 #[derive(Debug, Clone)]
 pub struct Processed {
@@ -529,6 +554,11 @@ pub enum Act {
 
 /// How many late answers are kept of one delivery: a peer that repeats itself fills no disk.
 pub const LATE_ANSWERS: usize = 10;
+
+/// Why a message that was held is not carried any further.
+pub fn abandoned(by: &str) -> String {
+    format!("dropped by {by} while it waited for a code")
+}
 
 /// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
 pub fn left_to(first: DeliveryId, of: MessageId) -> String {

@@ -13,6 +13,7 @@ use crate::{
     run,
     shape::Shape,
     step::{Action, Split, Step},
+    table::OnMissing,
 };
 
 /// Compiles all the code of a channel, or says everything that is wrong with it.
@@ -43,6 +44,12 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
         return Err(compiler.faults);
     }
     let uses = compiler.uses;
+    let tables = &library.0.tables;
+    let holds = uses
+        .strict_tables
+        .iter()
+        .filter_map(|name| tables.get(name))
+        .any(|table| table.on_missing == OnMissing::Hold);
     Ok(Program {
         library: library.clone(),
         limits,
@@ -55,6 +62,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
         reply,
         index,
         uses,
+        holds,
     })
 }
 

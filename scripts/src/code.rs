@@ -2,7 +2,7 @@
 
 use rhai::{AST, Dynamic, Engine, Position, Scope};
 
-use crate::{Whereabouts, ending::Stopped, lint::Names};
+use crate::{Whereabouts, ending::Stopped, lint::Names, run};
 
 /// Code that is ready to run.
 #[derive(Clone)]
@@ -77,9 +77,13 @@ impl Code {
 
     /// Runs it; its variables stay in `scope`.
     pub(crate) fn run(&self, engine: &Engine, scope: &mut Scope<'_>) -> Result<Dynamic, Stopped> {
-        engine
-            .eval_ast_with_scope::<Dynamic>(scope, &self.ast)
-            .map_err(|error| Stopped::read(*error, &self.origin))
+        let ran = engine.eval_ast_with_scope::<Dynamic>(scope, &self.ast);
+        // Whatever it came to without a row that it needs means nothing.
+        let missing = run::take_missing();
+        if !missing.is_empty() {
+            return Err(Stopped::Hold(missing));
+        }
+        ran.map_err(|error| Stopped::read(*error, &self.origin))
     }
 
     /// What to say where its value is not what it should be.

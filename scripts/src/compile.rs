@@ -202,6 +202,7 @@ impl Compiler<'_> {
     /// Notes what code uses, and makes the scripts it imports ready: what is wrong with those is told here.
     fn take(&mut self, seen: &lint::Seen, path: &engine::Path) {
         self.uses.tables.extend(seen.tables.iter().cloned());
+        self.uses.strict_tables.extend(seen.strict_tables.iter().cloned());
         for script in &seen.imports {
             self.import(script, path);
         }

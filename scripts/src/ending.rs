@@ -33,6 +33,8 @@ pub(crate) enum Stopped {
     Refuse(String, Option<String>),
     Sent,
     Retry(String),
+    /// Tables lack what it asked for.
+    Hold(Vec<engine::Missing>),
     /// It broke: why, and where for a person.
     Broke {
         why: String,

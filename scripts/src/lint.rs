@@ -97,6 +97,8 @@ pub(crate) struct Seen {
     pub(crate) found: Vec<Found>,
     pub(crate) reads: Names,
     pub(crate) tables: BTreeSet<String>,
+    /// Those that are asked without a value for codes that no row has.
+    pub(crate) strict_tables: BTreeSet<String>,
     pub(crate) imports: BTreeSet<String>,
 }
 

@@ -1,12 +1,13 @@
 //! One look into a table: what is asked, on which day, and what is written down of it.
 
-use engine::Row;
+use engine::{Missing, Row};
 use jiff::civil::Date;
 use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 
 use crate::{
+    ending::Ending,
     part, run,
-    table::{Asked, DAY, SENDER, Table},
+    table::{Asked, DAY, OnMissing, SENDER, Table},
     time::{Precision, Time},
 };
 
@@ -41,8 +42,38 @@ impl Lookup {
         Ok(lookup)
     }
 
-    /// What the row has in a column; `()` where there is no such row.
+    /// What the row has in a column. Without such a row it is as the table says: `()`, or the message is held or refused.
     pub(crate) fn find(&self, name: &str, wanted: &str) -> Outcome<Dynamic> {
+        let found = self.find_if_any(name, wanted)?;
+        // No row can be added for a code that is empty.
+        if !found.is_unit() || self.keys.iter().all(|(_, value)| value.is_empty()) {
+            return Ok(found);
+        }
+        let tables = run::tables()?;
+        match tables.get(name).map(|table| (table.on_missing, table.has_senders())) {
+            Some((OnMissing::Hold, has_senders)) => {
+                run::lacks(self.missing(name, wanted, has_senders));
+                Ok(found)
+            }
+            Some((OnMissing::Refuse, has_senders)) => {
+                let why = self.missing(name, wanted, has_senders).to_string();
+                Ending::Refuse(why, None).raise()
+            }
+            Some((OnMissing::Pass, _)) | None => Ok(found),
+        }
+    }
+
+    fn missing(&self, name: &str, wanted: &str, has_senders: bool) -> Missing {
+        Missing {
+            table: name.to_owned(),
+            asked: self.keys.clone(),
+            sender: has_senders.then(|| self.sender.clone()),
+            wanted: wanted.to_owned(),
+        }
+    }
+
+    /// What the row has in a column; `()` where there is no such row, whatever the table says.
+    pub(crate) fn find_if_any(&self, name: &str, wanted: &str) -> Outcome<Dynamic> {
         let tables = run::tables()?;
         let table = tables.get(name).ok_or_else(|| format!("there is no table `{name}`"))?;
         let column = |column: &str| {

@@ -1,11 +1,16 @@
 //! A channel's code, compiled and ready to run on messages.
 
-use std::{cell::Cell, sync::Arc, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use engine::{
-    Bond, CameBack, Content, Context, Ended, Halt, Inbound, Judged, Leaving, Message, Piece, Reading, Route,
-    Script, Texts, Unreadable,
+    Bond, CameBack, Content, Context, Ended, Halt, Held, Inbound, Judged, Leaving, Message, Piece, Reading,
+    Route, Script, Texts, Unreadable,
 };
 use formats::charset::Charset;
 use jiff::tz::TimeZone;
@@ -18,9 +23,10 @@ use crate::{
     keys::Key,
     paths::AnyPath,
     read,
-    run::Run,
+    run::{Holds, Run},
     shape::Shape,
     step::{self, Action, Step},
+    table::OnMissing,
     template::Template,
 };
 
@@ -38,6 +44,8 @@ pub struct Program {
     pub(crate) reply: Option<Reply>,
     pub(crate) index: Vec<(String, AnyPath)>,
     pub(crate) uses: Uses,
+    /// Whether a table that it uses may hold a message.
+    pub(crate) holds: bool,
 }
 
 /// One destination's code.
@@ -70,18 +78,28 @@ impl Program {
         &self.uses
     }
 
+    /// The tables that may hold a message.
+    pub fn holding_tables(&self) -> Vec<&str> {
+        let tables = &self.library.0.tables;
+        let holds =
+            |name: &&String| tables.get(name).is_some_and(|table| table.on_missing == OnMissing::Hold);
+        self.uses.strict_tables.iter().filter(holds).map(String::as_str).collect()
+    }
+
     pub(crate) fn engine(&self) -> &rhai::Engine {
         &self.library.0.engine
     }
 
     /// Does work whose code asks `context`, within the limits of one run.
-    fn within<T>(&self, context: &Context, work: impl FnOnce() -> T) -> T {
+    fn within<T>(&self, context: &Context, holds: Holds, work: impl FnOnce() -> T) -> T {
         let run = Run {
             zone: self.zone.clone(),
             tables: Arc::clone(&self.library.0.tables),
             limits: self.limits,
             started: Instant::now(),
             written: Cell::default(),
+            holds,
+            missing: RefCell::default(),
         };
         run.with(context, work)
     }
@@ -92,13 +110,36 @@ impl Program {
         let whole = Moving { body, control_id, is_part: false, bond: Bond::Together, halt: None };
         let mut moving = vec![whole];
         for step in &self.steps {
+            let standing = self.standing(&moving);
             let mut behind = Vec::with_capacity(moving.len());
             for piece in moving {
-                self.advance(step, piece, context, &mut behind)?;
+                let advanced = self.advance(step, piece, context, &mut behind);
+                advanced.map_err(|halt| self.holding_back(halt, &standing, context))?;
             }
             moving = behind;
         }
         Ok(moving)
+    }
+
+    /// What the message is before a step, where it may have to be said what it holds back.
+    fn standing(&self, moving: &[Moving]) -> Vec<Body> {
+        if !self.holds || self.outlets.iter().all(|outlet| outlet.key.is_none()) {
+            return Vec::new();
+        }
+        moving.iter().filter(|piece| piece.halt.is_none()).map(|piece| piece.body.clone()).collect()
+    }
+
+    /// Adds to a message that is held the keys of the deliveries that must not overtake it.
+    fn holding_back(&self, halt: Halt, standing: &[Body], context: &Context) -> Halt {
+        let Halt::Held(held) = halt else { return halt };
+        let keys_of = |outlet: &Outlet| {
+            let of_body = |body: &Body| self.order_keys(outlet, body, body, context).ok();
+            let each: Option<Vec<_>> = standing.iter().map(of_body).collect();
+            each.map(|keys| keys.into_iter().flatten().collect())
+        };
+        let by_key = self.outlets.iter().filter(|outlet| outlet.key.is_some());
+        let keys: BTreeMap<_, _> = by_key.map(|outlet| (outlet.name.clone(), keys_of(outlet))).collect();
+        Halt::Held(Held { keys, ..held })
     }
 
     /// Takes one piece through one step. Where a part alone leaves the way, it stays with its reason.
@@ -135,6 +176,8 @@ impl Program {
             }),
         };
         match (moved, kept) {
+            // A part that is held holds the whole: it is run again whole.
+            (Err(halt @ Halt::Held(_)), _) => Err(halt),
             (Err(halt), Some(body)) if bond == Bond::Apart || matches!(halt, Halt::Filtered { .. }) => {
                 behind.push(Moving { body, control_id, is_part, bond, halt: Some(halt) });
                 Ok(())
@@ -172,7 +215,7 @@ impl Program {
             }
         }
         if outlet.waits {
-            return Ok(Route::Later(self.keys(outlet, &body, &body, context)?));
+            return Ok(Route::Later(self.order_keys(outlet, &body, &body, context)?));
         }
         self.leave(outlet, &body, context)
     }
@@ -188,7 +231,7 @@ impl Program {
             }
         }
         let texts = self.texts(outlet, body, &out, context)?;
-        let keys = if outlet.waits { Vec::new() } else { self.keys(outlet, body, &out, context)? };
+        let keys = if outlet.waits { Vec::new() } else { self.order_keys(outlet, body, &out, context)? };
         let is_changed = out.content != body.content;
         Ok(Route::Goes(Leaving { body: is_changed.then_some(out.content), texts, keys }))
     }
@@ -202,7 +245,13 @@ impl Program {
         outlet.texts.iter().map(text).collect()
     }
 
-    fn keys(&self, outlet: &Outlet, body: &Body, out: &Body, context: &Context) -> Result<Vec<String>, Halt> {
+    fn order_keys(
+        &self,
+        outlet: &Outlet,
+        body: &Body,
+        out: &Body,
+        context: &Context,
+    ) -> Result<Vec<String>, Halt> {
         let Some(key) = &outlet.key else { return Ok(Vec::new()) };
         let given = Given { out: Some(out), ..Given::new(self.engine(), body, context) };
         key.keys(&given).map_err(|stopped| step::halt(&format!("{}: order.key", outlet.name), stopped))
@@ -215,7 +264,7 @@ impl Script for Program {
     }
 
     fn transform(&self, message: &Message, context: &Context) -> Result<Vec<Piece>, Halt> {
-        let moved = self.within(context, || self.walk(message, context))?;
+        let moved = self.within(context, Holds::Yes, || self.walk(message, context))?;
         let numbered = moved.into_iter().zip(1_u32..);
         let piece = |(moving, n): (Moving, u32)| Piece {
             body: moving.body.content.clone(),
@@ -229,11 +278,16 @@ impl Script for Program {
     }
 
     fn route(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Route, Halt> {
-        self.within(context, || self.choose(piece, outlet, context))
+        self.within(context, Holds::Yes, || self.choose(piece, outlet, context))
+    }
+
+    fn keys(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Vec<String>, Halt> {
+        let (body, outlet) = (self.body_of(piece), &self.outlets[outlet]);
+        self.within(context, Holds::Yes, || self.order_keys(outlet, &body, &body, context))
     }
 
     fn complete(&self, piece: &Piece, outlet: usize, context: &Context) -> Result<Route, Halt> {
-        self.within(context, || self.leave(&self.outlets[outlet], &self.body_of(piece), context))
+        self.within(context, Holds::Yes, || self.leave(&self.outlets[outlet], &self.body_of(piece), context))
     }
 
     fn judge(
@@ -247,13 +301,13 @@ impl Script for Program {
             came_back: answers::response(came_back.result),
             ..Given::new(self.engine(), &payload, context)
         };
-        self.within(context, || answers::judge(&self.outlets[outlet].on_response, &given))
+        self.within(context, Holds::No, || answers::judge(&self.outlets[outlet].on_response, &given))
     }
 
     fn reply(&self, message: &Message, ended: &[Ended], context: &Context) -> Result<Bytes, Halt> {
         let Some(Reply(code)) = &self.reply else { return Ok(Bytes::new()) };
         let body = self.body(&message.body)?;
         let given = Given { came_back: answers::ended(ended), ..Given::new(self.engine(), &body, context) };
-        self.within(context, || answers::reply(code, &given))
+        self.within(context, Holds::No, || answers::reply(code, &given))
     }
 }

@@ -3,9 +3,13 @@
 //! Rhai's callbacks are shared by all messages and outlive each, while a step's [`Context`] is borrowed
 //! for one run: the two meet here, and nowhere else.
 
-use std::{cell::Cell, sync::Arc, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+    time::Instant,
+};
 
-use engine::Context;
+use engine::{Context, Missing};
 use jiff::tz::TimeZone;
 use rhai::{Dynamic, EvalAltResult, Position};
 use scoped_tls::scoped_thread_local;
@@ -37,7 +41,20 @@ pub(crate) struct Run {
     pub(crate) started: Instant,
     /// How much text was written into messages.
     pub(crate) written: Cell<usize>,
+    /// Whether a message may be held: what runs when it has gone on cannot.
+    pub(crate) holds: Holds,
+    /// What tables lacked that hold a message.
+    pub(crate) missing: RefCell<Vec<Missing>>,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Yes,
+    No,
+}
+
+/// As many rows that a message lacks are told.
+const MOST_MISSING: usize = 100;
 
 impl Run {
     /// Does `work`, whose code asks `context`, on a stack that its values cannot use up.
@@ -65,6 +82,28 @@ pub(crate) fn tables() -> Result<Arc<Tables>, Box<EvalAltResult>> {
         return Ok(RUN.with(|run| Arc::clone(&run.tables)));
     }
     Err("only a step that runs on a message may look into a table".into())
+}
+
+/// Notes a row that is lacking, where that holds the message; says whether it does.
+pub(crate) fn lacks(missing: Missing) -> bool {
+    if !RUN.is_set() {
+        return false;
+    }
+    RUN.with(|run| {
+        let mut all = run.missing.borrow_mut();
+        let same = |one: &Missing| {
+            (&one.table, &one.asked, &one.sender) == (&missing.table, &missing.asked, &missing.sender)
+        };
+        if run.holds == Holds::Yes && all.len() < MOST_MISSING && !all.iter().any(same) {
+            all.push(missing);
+        }
+        run.holds == Holds::Yes
+    })
+}
+
+/// Takes what was lacking since this was last asked.
+pub(crate) fn take_missing() -> Vec<Missing> {
+    if RUN.is_set() { RUN.with(|run| run.missing.take()) } else { Vec::new() }
 }
 
 /// The zone of times without an offset.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Context, Halt};
+use engine::{Context, Halt, Held};
 use formats::hl7;
 use rhai::{Array, Dynamic, Engine};
 
@@ -76,6 +76,7 @@ pub(crate) fn halt(name: &str, stopped: Stopped) -> Halt {
     match stopped {
         Stopped::Filter(why) => Halt::Filtered { why },
         Stopped::Refuse(why, at) => Halt::Refused { why, at },
+        Stopped::Hold(missing) => Halt::Held(Held { missing, ..Held::default() }),
         Stopped::Broke { why, place } => Halt::Failed { step: name.to_owned(), why, place },
         Stopped::Sent | Stopped::Retry(_) => Halt::Failed {
             step: name.to_owned(),

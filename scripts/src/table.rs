@@ -29,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) source: Option<String>,
     /// Which edition of them: `# version: …`.
     pub(crate) version: Option<String>,
+    /// What a lookup of a code that no row has means: `# on_missing: …`.
+    pub(crate) on_missing: OnMissing,
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
     sender: Option<usize>,
@@ -36,6 +38,29 @@ pub(crate) struct Table {
     days: Option<Vec<Days>>,
     /// For each column the rows in the order of their values, made when first asked for.
     ordered: Vec<OnceLock<Vec<u32>>>,
+}
+
+/// What a lookup means whose code no row has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum OnMissing {
+    /// The step hears that there is none.
+    #[default]
+    Pass,
+    /// The message waits until there is one.
+    Hold,
+    /// Its sender hears that there is none.
+    Refuse,
+}
+
+impl OnMissing {
+    fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "pass" => Self::Pass,
+            "hold" => Self::Hold,
+            "refuse" => Self::Refuse,
+            _ => return None,
+        })
+    }
 }
 
 /// From when to when a row is valid, both days included.

@@ -19,6 +19,8 @@ pub(crate) enum Event {
     State { channel: String },
     /// A message left its way, or its steps ended.
     Message { channel: String, id: Option<MessageId>, outcome: &'static str },
+    /// A message waits for a code that a table lacks.
+    Held { channel: String, id: MessageId },
     /// One attempt at a delivery ended.
     Delivery { channel: String, destination: String, message: MessageId, outcome: &'static str },
     /// Something became of a file that a source takes.
@@ -30,6 +32,7 @@ impl Event {
         match self {
             Self::State { .. } => "state",
             Self::Message { .. } => "message",
+            Self::Held { .. } => "held",
             Self::Delivery { .. } => "delivery",
             Self::File { .. } => "file",
         }
@@ -71,6 +74,10 @@ impl Observer for Events {
     fn ended(&self, channel: &str, message: Option<MessageId>, outcome: Outcome) {
         self.metrics.ended(channel, outcome);
         self.tell(|| Event::Message { channel: channel.to_owned(), id: message, outcome: outcome.name() });
+    }
+
+    fn held(&self, channel: &str, message: MessageId) {
+        self.tell(|| Event::Held { channel: channel.to_owned(), id: message });
     }
 
     fn replied(&self, channel: &str, waited: Duration) {

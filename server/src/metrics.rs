@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     depth: IntGaugeVec,
     oldest: GaugeVec,
     connections: IntGaugeVec,
+    held: IntGaugeVec,
     up: IntGaugeVec,
     room: RoomGauges,
     channels: RwLock<HashMap<String, Arc<Handles>>>,
@@ -95,6 +96,7 @@ impl Metrics {
                 &["channel", "destination"],
             )?,
             connections: gauge("relais_connections", "Open connections of a channel's source", &["channel"])?,
+            held: gauge("relais_held", "Messages that wait for a code that a table lacks", &["channel"])?,
             up: gauge("relais_channel_up", "1 if the channel takes messages", &["channel"])?,
             room: RoomGauges::new()?,
             channels: RwLock::default(),
@@ -112,7 +114,7 @@ impl Metrics {
         for histograms in [&self.reply, &self.arrival] {
             self.registry.register(Box::new(histograms.clone()))?;
         }
-        for gauges in [&self.depth, &self.connections, &self.up] {
+        for gauges in [&self.depth, &self.connections, &self.held, &self.up] {
             self.registry.register(Box::new(gauges.clone()))?;
         }
         self.registry.register(Box::new(self.oldest.clone()))?;
@@ -195,12 +197,14 @@ impl Metrics {
         self.depth.reset();
         self.oldest.reset();
         self.connections.reset();
+        self.held.reset();
         self.up.reset();
         for view in views {
             self.show(view);
         }
         for channel in broken {
             self.connections.with_label_values(&[channel]).set(0);
+            self.held.with_label_values(&[channel]).set(0);
             self.up.with_label_values(&[channel]).set(0);
         }
         self.room.show(room);
@@ -215,6 +219,7 @@ impl Metrics {
             self.oldest.with_label_values(&labels).set(destination.oldest_seconds.unwrap_or(0.0));
         }
         self.connections.with_label_values(&[channel]).set(view.connections);
+        self.held.with_label_values(&[channel]).set(view.held as i64);
         let up = view.state == engine::ChannelState::Running && view.trouble.is_none();
         self.up.with_label_values(&[channel]).set(i64::from(up));
     }
@@ -261,6 +266,7 @@ mod tests {
             "relais_reply_seconds_count{channel=\"lab\"} 0",
             "relais_end_to_end_seconds_count{channel=\"lab\"} 0",
             "relais_channel_up{channel=\"broken-one\"} 0",
+            "relais_held{channel=\"broken-one\"} 0",
             "relais_store_bytes 7",
         ] {
             assert!(page.contains(line), "`{line}` is missing in\n{page}");

@@ -188,7 +188,7 @@ impl Filer {
     pub(crate) fn mark(&mut self, inside: impl Iterator<Item = u64>) -> rusqlite::Result<()> {
         for id in inside {
             let Some(span) = self.spans.of(id) else { continue };
-            let sql = "UPDATE messages SET marks = marks + 1 WHERE id = ?1 AND state = 2";
+            let sql = "UPDATE messages SET marks = marks + 1 WHERE id = ?1 AND state IN (2, 8)";
             self.span_file(span.first)?.tables.commit(|tables| tables.run(sql, [id as i64]))?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{AnswerState, DeliveryState, MessageState, Tally};
+use engine::{AnswerState, DeliveryState, Halt, Held, MessageState, Standstill, Tally};
 use rusqlite::{Connection, Params, Row};
 
 use crate::{
@@ -91,6 +91,35 @@ pub(crate) fn marks_of_run(connection: &Connection, run: u64) -> rusqlite::Resul
 pub(crate) fn open(connection: &Connection, channel: &str) -> rusqlite::Result<Vec<u64>> {
     let sql = "SELECT id FROM messages WHERE state = 2 AND channel = (SELECT id FROM channels WHERE name = ?1) ORDER BY id";
     ids(connection, sql, [channel])
+}
+
+/// The messages of a channel that are held, behind one of them, with what is known of each.
+pub(crate) fn held(
+    connection: &Connection,
+    channel: &str,
+    (after, limit): (u64, usize),
+) -> rusqlite::Result<Vec<Standstill>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, halt, marks FROM messages WHERE state = ?1 AND state > 3 AND id > ?2
+         AND +channel = (SELECT id FROM channels WHERE name = ?3) ORDER BY id LIMIT ?4",
+    )?;
+    let found = (MessageState::Held.code(), after as i64, channel, limit as i64);
+    let found = statement.query_map(found, |row| {
+        Ok(Standstill {
+            message: engine::MessageId(row.get::<_, i64>(0)? as u64),
+            held: read_held(row.get(1)?)?,
+            marks: row.get(2)?,
+        })
+    })?;
+    found.collect()
+}
+
+/// What a message waits for, as its step left it.
+pub(crate) fn read_held(halt: Option<String>) -> rusqlite::Result<Held> {
+    Ok(match parsed_or_default(halt)? {
+        Some(Halt::Held(held)) => held,
+        _ => Held::default(),
+    })
 }
 
 fn ids(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec<u64>> {

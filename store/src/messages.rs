@@ -13,6 +13,7 @@ use crate::{
     intake,
     large::Large,
     ledger::Ledger,
+    people::audit,
     repeats::ANEW,
     rows::{DeliveryRow, MessageRow, PartRow, PayloadRow},
 };
@@ -134,6 +135,9 @@ pub(crate) fn queue(
         outcome: Some(processed.outcome),
         version: processed.version.0,
         inputs: inputs.clone(),
+        // Of one that was held.
+        why: None,
+        halt: None,
         marks: 0,
         ..MessageRow::clone(&row)
     })?;
@@ -199,10 +203,28 @@ pub(crate) fn close(ledger: &mut Ledger, id: MessageId, closed: &Closed) -> Resu
     })
 }
 
-/// A message that has left `kept` already: whoever holds it comes too late.
+/// A message that has left `kept` already, and is not held: whoever has it comes too late.
 fn open(ledger: &mut Ledger, id: MessageId) -> Result<Arc<MessageRow>, Failure> {
-    let row = ledger.message(id.0)?.filter(|row| row.state == MessageState::Kept);
+    let row = ledger.message(id.0)?.filter(|row| is_open(row));
     row.ok_or_else(|| Failure::Refused(format!("message {id} is not open any more, or was never kept")))
+}
+
+fn is_open(row: &MessageRow) -> bool {
+    matches!(row.state, MessageState::Kept | MessageState::Held)
+}
+
+/// Closes a message that is held, since a person does not want it.
+pub(crate) fn abandon(ledger: &mut Ledger, id: MessageId, by: &str) -> Result<bool, Failure> {
+    let held = ledger.message(id.0)?.filter(|row| row.state == MessageState::Held);
+    let Some(row) = held else { return Ok(false) };
+    ledger.put(MessageRow {
+        state: MessageState::Filtered,
+        outcome: Some(Outcome::Filtered),
+        why: Some(engine::abandoned(by)),
+        ..MessageRow::clone(&row)
+    })?;
+    audit(ledger, by, "drop", format!("message {id}"))?;
+    Ok(true)
 }
 
 /// Counts that a message was found open at one more start, or in its steps when the process ended.
@@ -212,7 +234,7 @@ pub(crate) fn count(
     starts: u32,
     marks: u32,
 ) -> Result<Option<Arc<MessageRow>>, Failure> {
-    let Some(row) = ledger.message(id)?.filter(|row| row.state == MessageState::Kept) else {
+    let Some(row) = ledger.message(id)?.filter(|row| is_open(row)) else {
         return Ok(None);
     };
     let row = MessageRow { starts: row.starts + starts, marks: row.marks + marks, ..MessageRow::clone(&row) };

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use engine::{
     Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Extent, Filling, Hash,
-    Interrupted, Intervention, Kept, LateAnswer, MessageId, Note, Position, Processed, Reading, Settlement,
-    Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
+    Interrupted, Intervention, Kept, LateAnswer, Message, MessageId, Note, Position, Processed, Reading,
+    Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
 };
 
 use crate::{
@@ -124,6 +124,42 @@ impl Store for Sqlite {
         Ok(found)
     }
 
+    async fn held(
+        &self,
+        channel: &str,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Standstill>, StoreError> {
+        self.all_filed().await?;
+        let channel = channel.to_owned();
+        look(&self.spans, move |spans| {
+            let mut found: Vec<Standstill> = Vec::new();
+            for span in spans.all() {
+                let left = limit - found.len();
+                let page = (after.map_or(0, |after| after.0), left);
+                found
+                    .extend(spans.read(&span, |reader| Ok(load::held(&reader.connection, &channel, page)?))?);
+                if found.len() >= limit {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        self.all_filed().await?;
+        let row = self.writer.write(move |ledger| ledger.message(id.0)).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(self.with_content(row).await?.0))
+    }
+
+    async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError> {
+        let by = by.to_owned();
+        self.writer.write(move |ledger| messages::abandon(ledger, id, &by)).await
+    }
+
     async fn waiting(
         &self,
         channel: &str,
@@ -233,6 +269,13 @@ impl Sqlite {
 
     /// A message that was found open, with its bytes.
     async fn interrupted_one(&self, row: Arc<MessageRow>) -> Result<Interrupted, StoreError> {
+        let (starts, marks, answer) = (row.starts, row.marks, row.answer);
+        let (message, reading) = self.with_content(row).await?;
+        Ok(Interrupted { message, reading, starts, marks, answer })
+    }
+
+    /// A message with its bytes, and what it said of itself.
+    async fn with_content(&self, row: Arc<MessageRow>) -> Result<(Message, Reading), StoreError> {
         let large = Arc::clone(&self.large);
         look(&self.spans, move |spans| {
             let content = match spans.of(row.id) {
@@ -252,7 +295,7 @@ impl Sqlite {
             };
             let message =
                 row.whole(content.transpose().map_err(|error: rusqlite::Error| Failure::from(error))?)?;
-            Ok(Interrupted { message, reading, starts: row.starts, marks: row.marks, answer: row.answer })
+            Ok((message, reading))
         })
         .await
     }

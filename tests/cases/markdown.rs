@@ -73,7 +73,8 @@ impl<'a> Lines<'a> {
             let text = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
             return Some(Kind::Block { words: words.trim().to_owned(), text });
         }
-        if let Some(item) = line.strip_prefix("* ") {
+        // Whatever Markdown takes for a list: an item that is no sentence is told, and none is passed over.
+        if let Some(item) = ["* ", "- ", "+ "].iter().find_map(|mark| line.strip_prefix(mark)) {
             let more = self.while_it(|line| line.starts_with("  "));
             let words: Vec<&str> = [item].into_iter().chain(more).map(str::trim).collect();
             return Some(Kind::Item(words.join(" ")));
@@ -97,12 +98,13 @@ fn cells(row: &str) -> Vec<String> {
 fn a_page_is_read_with_its_lines() {
     let page = Page::read(
         "a.md",
-        "# A\n| a | b |\n|---|---|\n| 1 | 2 |\n\n## One\nProse.\n\n* An item\n  goes on.\n\n```hl7 send\nMSH\n\nPID\n```\n",
+        "# A\n| a | b |\n|---|---|\n| 1 | 2 |\n\n## One\nProse.\n\n* An item\n  goes on.\n- Another\n\n```hl7 send\nMSH\n\nPID\n```\n",
     );
     assert!(matches!(&page.preface[0].kind, Kind::Table(rows) if rows[1] == ["1", "2"]));
     let one = &page.sections[0];
-    assert_eq!((one.title.as_str(), one.line, one.nodes.len()), ("One", 6, 2));
+    assert_eq!((one.title.as_str(), one.line, one.nodes.len()), ("One", 6, 3));
     assert!(matches!(&one.nodes[0].kind, Kind::Item(text) if text == "An item goes on."));
-    assert!(matches!(&one.nodes[1], Node { line: 12, kind: Kind::Block { words, text } }
+    assert!(matches!(&one.nodes[1].kind, Kind::Item(text) if text == "Another"));
+    assert!(matches!(&one.nodes[2], Node { line: 13, kind: Kind::Block { words, text } }
         if words == "hl7 send" && text == "MSH\n\nPID\n"));
 }

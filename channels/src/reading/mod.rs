@@ -11,7 +11,7 @@ mod steps;
 
 use std::{path::Path as FilePath, sync::Arc};
 
-use engine::{Ages, Claim, Diagnostic, Hash, Path, Place, Plan, Severity};
+use engine::{Ages, Claim, Diagnostic, Hash, Order, Path, Place, Plan, Severity};
 use jiff::tz::TimeZone;
 use scripts::{Library, Limits, Program, Whereabouts};
 
@@ -78,6 +78,7 @@ pub(crate) fn channel(
         Limits::default(),
     );
     let program = compiled.map_err(|faults| take_code(faults, report, &mut found)).ok().map(Arc::new);
+    found.extend(program.as_deref().and_then(|program| overtaken(program, &read)));
     explain_cuts(&tree, report, &mut found);
     if report.torn.contains(&file) {
         let is_of_gap = |fault: &Diagnostic| match tree.at(&fault.at) {
@@ -110,6 +111,21 @@ pub(crate) fn channel(
         ages: read.ages,
         tree,
     }
+}
+
+/// What waits for a code does not hold up an order of arrival: worth knowing.
+fn overtaken(program: &Program, read: &ChannelRead) -> Option<Diagnostic> {
+    let tables = program.holding_tables();
+    let in_order =
+        |one: &&DestinationRead| one.plan.as_ref().is_some_and(|plan| plan.order == Order::Arrival);
+    let first = read.destinations.iter().find(in_order).filter(|_| !tables.is_empty())?;
+    let names: Vec<String> = tables.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "a message that waits for a code of {} is overtaken by later ones, here as in every order of arrival",
+        names.join(", ")
+    );
+    let note = Diagnostic::note("held-overtaken", first.path.join("name"), message);
+    Some(note.help("`order: { key: … }` holds back those of its own key"))
 }
 
 /// Puts shared sources and variables in place, and looks through the whole by its schema.

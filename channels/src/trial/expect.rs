@@ -59,7 +59,7 @@ impl Comparison<'_> {
                 self.say(format!("the sender hears `{}`, not `{reply}`", codes.join(", ")));
             }
         }
-        let outcomes: Vec<_> = rans.iter().map(|ran| ran.outcome.name()).collect();
+        let outcomes: Vec<_> = rans.iter().map(|ran| ran.fared).collect();
         if let Some(outcome) = self.test.outcome.map(name_of)
             && outcomes.iter().any(|came| *came != outcome)
         {
@@ -72,7 +72,7 @@ impl Comparison<'_> {
         for (place, ran) in rans.iter().enumerate() {
             let Some(why) = &ran.why else { continue };
             let which = if rans.len() == 1 { String::new() } else { format!(" {} of the batch", place + 1) };
-            let outcome = ran.outcome.name();
+            let outcome = ran.fared;
             let said = if why.starts_with(outcome) { why.clone() } else { format!("{outcome}: {why}") };
             self.say(format!("the message{which} was {said}"));
         }
@@ -161,6 +161,7 @@ fn name_of(outcome: OutcomeFile) -> &'static str {
         OutcomeFile::Unreadable => "unreadable",
         OutcomeFile::Refused => "refused",
         OutcomeFile::Failed => "failed",
+        OutcomeFile::Held => "held",
     }
 }
 

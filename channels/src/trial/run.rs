@@ -14,7 +14,8 @@ use crate::tests_file::{ResponseFile, ResponseState, TestFile};
 
 /// What became of a message.
 pub(super) struct Ran {
-    pub(super) outcome: Outcome,
+    /// The name of its outcome, or `held`.
+    pub(super) fared: &'static str,
     /// Why it is not accepted.
     pub(super) why: Option<String>,
     /// What the sender hears; `none` where nothing.
@@ -63,7 +64,7 @@ fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, By
             let reply = Reply::because(Outcome::Unreadable, unreadable.why.clone());
             let code = code::code(trial.speech, &trial.words, &reply, body.bytes());
             let why = Some(unreadable.why);
-            return Ok(Ran { outcome: Outcome::Unreadable, why, code, left: Vec::new() });
+            return Ok(Ran { fared: Outcome::Unreadable.name(), why, code, left: Vec::new() });
         }
     };
     let message = Message {
@@ -102,21 +103,25 @@ impl Way<'_> {
                     self.send(part, &mut left)?;
                 }
                 let reply = self.reply(outcome, &left)?;
-                Ok(self.ran(outcome, why, &reply, left))
+                Ok(self.ran(outcome.name(), why, &reply, left))
             }
             Err(halt) => {
                 let outcome = halt.outcome();
+                let fared = if matches!(halt, Halt::Held(_)) { "held" } else { outcome.name() };
                 let said = match &halt {
+                    Halt::Held(_) => {
+                        return Ok(self.ran(fared, Some(halt.to_string()), &Reply::of(outcome), Vec::new()));
+                    }
                     Halt::Filtered { why } | Halt::Refused { why, .. } => why.clone(),
                     Halt::Failed { step, .. } => step.clone(),
                 };
                 let reply = Reply::because(outcome, said);
-                Ok(self.ran(outcome, Some(halt.to_string()), &reply, Vec::new()))
+                Ok(self.ran(fared, Some(halt.to_string()), &reply, Vec::new()))
             }
         }
     }
 
-    fn ran(&self, outcome: Outcome, why: Option<String>, reply: &Reply, left: Vec<Left>) -> Ran {
+    fn ran(&self, fared: &'static str, why: Option<String>, reply: &Reply, left: Vec<Left>) -> Ran {
         let code = match self.trial.reply.when {
             ReplyWhen::Never => "none".to_owned(),
             ReplyWhen::Stored => {
@@ -125,7 +130,7 @@ impl Way<'_> {
             }
             _ => code::code(self.trial.speech, &self.trial.words, reply, self.message.body.bytes()),
         };
-        Ran { outcome, why, code, left }
+        Ran { fared, why, code, left }
     }
 
     /// With `at` everything a step may ask is pinned.

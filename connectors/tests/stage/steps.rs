@@ -68,6 +68,10 @@ impl Script for Steps {
         Ok(Route::Left)
     }
 
+    fn keys(&self, _piece: &Piece, _outlet: usize, _context: &Context) -> Result<Vec<String>, Halt> {
+        Ok(Vec::new())
+    }
+
     fn complete(&self, _piece: &Piece, _outlet: usize, _context: &Context) -> Result<Route, Halt> {
         Ok(Route::Left)
     }

@@ -11,6 +11,7 @@ use super::Surroundings;
 use crate::{
     Opening, Plan, Trouble,
     arrivals::Arrivals,
+    held::Holding,
     line::Line,
     outlet::{Conduct, Outlet, Shared},
     pace::Pace,
@@ -23,6 +24,7 @@ pub(super) struct Standing {
     pub(super) around: Surroundings,
     pub(super) arrivals: Arc<Arrivals>,
     pub(super) recovery: Arc<Recovery>,
+    pub(super) holding: Arc<Holding>,
     pub(super) tasks: TaskTracker,
     pub(super) connections: Arc<AtomicI64>,
     pub(super) trouble: Trouble,
@@ -104,6 +106,7 @@ impl Standing {
             silence: plan.words.silent,
             arrivals: Arc::clone(&self.arrivals),
             recovery: Arc::clone(&self.recovery),
+            holding: Arc::clone(&self.holding),
             observer: Arc::clone(&self.around.observer),
             pace: Pace::new(self.around.spots.clone()),
             tasks: self.tasks.clone(),

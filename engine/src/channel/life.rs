@@ -9,7 +9,9 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{Channel, ChannelState, Past, Running, Surroundings, build::Standing, hold_switch, life_switch};
-use crate::{Inlet, Plan, Stop, StoreError, Trouble, arrivals::Arrivals, line::tend, recovery::Recovery};
+use crate::{
+    Inlet, Plan, Stop, StoreError, Trouble, arrivals::Arrivals, held::Holding, line::tend, recovery::Recovery,
+};
 
 /// How long to wait before opening again what could not be opened.
 const REOPEN: Duration = Duration::from_secs(1);
@@ -24,6 +26,7 @@ impl Channel {
             around: around.clone(),
             arrivals: Arc::new(Arrivals::default()),
             recovery: Arc::new(Recovery::default()),
+            holding: Arc::new(Holding::new(plan.version)),
             tasks: TaskTracker::new(),
             connections: Arc::new(AtomicI64::new(0)),
             trouble: Trouble::default(),
@@ -44,6 +47,7 @@ impl Channel {
             around,
             arrivals: standing.arrivals,
             recovery: standing.recovery,
+            holding: standing.holding,
             tasks: standing.tasks,
             connections: standing.connections,
             trouble: standing.trouble,
@@ -82,6 +86,8 @@ impl Channel {
         let line = standing.line(&plan, &outlets);
         *self.line.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&line);
         self.inlet.switch(line);
+        self.holding.comes_into_force(plan.version);
+        self.recovery.wake();
         let (runs, sends) = {
             let running = self.running();
             (running.state, running.sends)
@@ -160,7 +166,9 @@ impl Channel {
         // What a stop within this process left open is known already.
         if !self.recovery.has_looked_back() {
             self.line().find_interrupted(&stop).await;
+            self.line().find_held(&self.all_outlets(), &stop).await;
         }
+        self.holding.look_again();
         for outlet in self.all_outlets() {
             self.refill(&outlet).await;
         }
@@ -299,6 +307,7 @@ impl Channel {
             around: self.around.clone(),
             arrivals: Arc::clone(&self.arrivals),
             recovery: Arc::clone(&self.recovery),
+            holding: Arc::clone(&self.holding),
             tasks: self.tasks.clone(),
             connections: Arc::clone(&self.connections),
             trouble: self.trouble.clone(),

@@ -18,8 +18,8 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    Feeds, Inlet, Observer, Plan, Ports, Shares, Spots, Stop, Store, Trouble, arrivals::Arrivals, line::Line,
-    outlet::Outlet, recovery::Recovery,
+    Feeds, Inlet, Observer, Plan, Ports, Shares, Spots, Stop, Store, Trouble, arrivals::Arrivals,
+    held::Holding, line::Line, outlet::Outlet, recovery::Recovery,
 };
 
 /// What a channel stands in.
@@ -52,6 +52,7 @@ pub struct Channel {
     around: Surroundings,
     arrivals: Arc<Arrivals>,
     recovery: Arc<Recovery>,
+    holding: Arc<Holding>,
     tasks: TaskTracker,
     connections: Arc<AtomicI64>,
     trouble: Trouble,

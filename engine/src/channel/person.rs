@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Channel, hold_switch};
 use crate::{
-    Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, MessageId, Position, Route,
-    StoreError,
+    Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, Looked, MessageId, Outcome,
+    Position, Route, StoreError,
     outlet::{Outlet, Withdrawn, position_of},
 };
 
@@ -16,6 +16,8 @@ pub enum Refusal {
     NoDestination(String),
     #[error("there is no such delivery: {0}")]
     NoDelivery(u64),
+    #[error("message {0} does not wait for a code")]
+    NotHeld(MessageId),
     #[error("it is being sent at this moment; hold the destination, then try again")]
     UnderWay,
     #[error(transparent)]
@@ -120,6 +122,28 @@ impl Channel {
         }
         withdrawn.gone();
         Ok(())
+    }
+
+    /// Runs the steps of a message that waits for a code once more. It goes on at its place, or waits as before.
+    pub async fn look_again(&self, message: MessageId) -> Result<Looked, Refusal> {
+        Ok(self.line().look_at(message, &self.all_outlets()).await?)
+    }
+
+    /// Gives up a message that waits for a code: it is never carried any further.
+    pub async fn abandon(&self, message: MessageId, by: &str) -> Result<(), Refusal> {
+        let line = self.line();
+        let _alone = self.holding.looking.lock().await;
+        if !self.around.store.abandon(message, by).await? {
+            return Err(Refusal::NotHeld(message));
+        }
+        line.let_pass(message, &self.all_outlets());
+        self.around.observer.ended(&self.name, Some(message), Outcome::Filtered);
+        Ok(())
+    }
+
+    /// A message that waited for a code was run again as another one: what it held back may go.
+    pub fn let_pass(&self, message: MessageId) {
+        self.line().let_pass(message, &self.all_outlets());
     }
 
     /// Makes the payloads of waiting deliveries again from the raw messages, with the steps now in force.

@@ -27,6 +27,8 @@ pub struct ChannelView {
     /// Why its source does not run, though it should.
     pub trouble: Option<String>,
     pub connections: i64,
+    /// Messages that wait for a code.
+    pub held: u64,
     pub destinations: Vec<OutletView>,
 }
 
@@ -42,6 +44,7 @@ impl Channel {
             state,
             trouble: trouble.or_else(|| self.trouble.said()).filter(|_| state == ChannelState::Running),
             connections: self.connections.load(Ordering::SeqCst),
+            held: self.holding.count(),
             destinations: self.all_outlets().iter().map(|outlet| outlet.view()).collect(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod deliver;
+mod held;
 mod intake;
 mod process;
 mod resume;
@@ -23,6 +24,7 @@ use crate::{
     Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
     arrivals::Arrivals,
     caller::Caller,
+    held::Holding,
     outlet::Outlet,
     pace::{self, Pace},
     recovery::{IsKept, Recovery, Stranded},
@@ -41,6 +43,7 @@ pub(crate) struct Line {
     pub(crate) silence: Silence,
     pub(crate) arrivals: Arc<Arrivals>,
     pub(crate) recovery: Arc<Recovery>,
+    pub(crate) holding: Arc<Holding>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) pace: Pace,
     pub(crate) tasks: TaskTracker,
@@ -100,15 +103,13 @@ impl Line {
     /// Ends a message that a step turned away, and words its answer.
     async fn close(&self, halted: Halted) -> Reply {
         let id = halted.message.id;
-        let outcome = halted.halt.outcome();
         let reply = reply_to(&halted.halt);
         let message = halted.message.clone();
         let closed = halted.closed();
-        if let Err(error) = self.store.close(id, closed).await {
+        if let Err(error) = self.store.close(id, closed.clone()).await {
             return self.strand(Some(message), IsKept::Yes, &error);
         }
-        self.arrivals.leave(id);
-        self.observer.ended(&self.channel, Some(id), outcome);
+        self.has_closed(id, &closed);
         reply
     }
 
@@ -194,6 +195,7 @@ impl Halted {
         let state = match outcome {
             Outcome::Filtered => MessageState::Filtered,
             Outcome::Refused => MessageState::Refused,
+            _ if matches!(self.halt, Halt::Held(_)) => MessageState::Held,
             _ => MessageState::Failed,
         };
         Closed { state, outcome, why: self.halt.to_string(), halt: Some(self.halt), inputs: self.inputs }
@@ -208,5 +210,6 @@ fn reply_to(halt: &Halt) -> Reply {
             Reply { at: at.clone(), ..Reply::because(Outcome::Refused, why.clone()) }
         }
         Halt::Failed { step, .. } => Reply::because(Outcome::Failed, format!("{step} failed")),
+        Halt::Held(_) => Reply::of(Outcome::Accepted),
     }
 }

@@ -6,8 +6,9 @@ use tokio::sync::oneshot;
 
 use super::{Exit, Halted, Line};
 use crate::{
-    Context, DeliveryId, DeliveryState, Goes, Halt, Inputs, Leaving, Message, MessageState, NewDelivery,
-    Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, RoutedPiece, Tally, Waiting,
+    Context, DeliveryId, DeliveryState, Goes, Halt, Held, Inputs, Leaving, Message, MessageState,
+    NewDelivery, Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, RoutedPiece, Tally,
+    Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
     recovery::IsKept,
@@ -76,12 +77,19 @@ impl Line {
     /// Asks each outlet whether it wants each piece, and what would leave.
     pub(super) fn route(&self, transformed: Transformed) -> Result<Routed, Exit> {
         let Transformed { message, pieces, context } = transformed;
+        // Looked at once more where the message is held, to say what it holds back.
+        let standing =
+            if self.outlets.iter().any(|outlet| outlet.is_by_key()) { pieces.clone() } else { Vec::new() };
         let routed = self
             .pace
             .run(|| pieces.into_iter().map(|piece| self.route_piece(&message, piece, &context)).collect())
             .unwrap_or_else(|panicked| Err(broke("the destinations' steps", panicked.0)));
         let parts: Vec<RoutedPiece> = match routed {
             Ok(parts) => parts,
+            Err(Halt::Held(held)) => {
+                let halt = Halt::Held(Held { keys: self.keys_of(&standing, &context), ..held });
+                return Err(halted(message, halt, &context));
+            }
             Err(halt) => return Err(halted(message, halt, &context)),
         };
         Ok(self.gather(message, parts, &context))

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 
 use super::{Exit, Line};
 use crate::{
-    Closed, MessageState, Outcome, Stop, StoreError,
+    Closed, MessageId, MessageState, Outcome, Stop, StoreError,
     caller::Caller,
     outlet::Outlet,
     pace,
@@ -17,7 +17,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A message found open at so many starts is suspected of ending the process itself.
-const SUSPECT_AFTER: u32 = 2;
+pub(super) const SUSPECT_AFTER: u32 = 2;
 
 impl Line {
     /// Learns what an earlier run left open. Nothing newer is sent or transformed before.
@@ -74,10 +74,17 @@ impl Line {
         // The write that failed may have taken effect all the same.
         match self.store.standing(id).await? {
             Some(standing) if standing.state == MessageState::Kept => {}
+            Some(standing) if standing.state == MessageState::Held => {
+                // It waited for a code before this run, or the write that was to hold it has taken effect.
+                self.stands_held(id, outlets).await?;
+                self.arrivals.leave(id);
+                return Ok(());
+            }
             Some(_) => {
                 for outlet in outlets {
                     outlet.take_up(id).await?;
                 }
+                self.let_pass(id, outlets);
                 self.arrivals.leave(id);
                 return Ok(());
             }
@@ -91,7 +98,9 @@ impl Line {
             }
         }
         if stranded.marks >= SUSPECT_AFTER {
-            return self.close_suspect(stranded).await;
+            self.close_suspect(id).await?;
+            self.arrivals.leave(id);
+            return Ok(());
         }
         self.process_again(stranded).await
     }
@@ -114,24 +123,21 @@ impl Line {
             Err(Exit::Broken(_, _, error)) => Err(error),
             Err(Exit::Halted(halted)) => {
                 let id = halted.message.id;
-                let outcome = halted.halt.outcome();
                 let closed = halted.closed();
-                self.store.close(id, closed).await?;
-                self.arrivals.leave(id);
-                self.observer.ended(&self.channel, Some(id), outcome);
+                self.store.close(id, closed.clone()).await?;
+                self.has_closed(id, &closed);
                 Ok(())
             }
             Ok(()) | Err(Exit::Again(_) | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(()),
         }
     }
 
-    async fn close_suspect(&self, stranded: &Stranded) -> Result<(), StoreError> {
+    pub(super) async fn close_suspect(&self, id: MessageId) -> Result<(), StoreError> {
         let why = "the engine ended twice while this message was in its steps".to_owned();
         let closed =
             Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None };
-        self.store.close(stranded.message.id, closed).await?;
-        self.arrivals.leave(stranded.message.id);
-        self.observer.ended(&self.channel, Some(stranded.message.id), Outcome::Failed);
+        self.store.close(id, closed).await?;
+        self.observer.ended(&self.channel, Some(id), Outcome::Failed);
         Ok(())
     }
 }
@@ -150,6 +156,13 @@ pub(crate) async fn tend(
             }
         }
         recovery.open_gate();
+        let (line, outlets) = in_force();
+        if line.look_at_held(&outlets).await.is_err() && rest(stop).await {
+            return;
+        }
+        if line.holding.round().is_some() {
+            continue;
+        }
         tokio::select! {
             () = recovery.more() => {}
             () = stop.requested() => {}

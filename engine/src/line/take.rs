@@ -82,11 +82,10 @@ impl Line {
         (reply, closed): (Reply, Closed),
         caller: &mut Caller,
     ) -> Result<Way, Exit> {
-        let (id, outcome) = (arrival.message.id, closed.outcome);
-        match self.taken(arrival, Done::Close(closed), caller).await? {
+        let id = arrival.message.id;
+        match self.taken(arrival, Done::Close(closed.clone()), caller).await? {
             Ok(_) => {
-                self.arrivals.leave(id);
-                self.observer.ended(&self.channel, Some(id), outcome);
+                self.has_closed(id, &closed);
                 Err(Exit::Closed(Box::new(reply)))
             }
             Err(kept) => Ok(Way::Kept(kept)),

@@ -1,13 +1,14 @@
 //! The message's axis: kept, then queued or closed.
 
 use super::{
-    rows::{StoredDelivery, StoredMessage, StoredPart},
+    rows::{Audited, StoredDelivery, StoredMessage, StoredPart},
     state::State,
 };
 use crate::{
-    Arrival, Closed, DeliveryId, DeliveryState, Done, Interrupted, Kept, Message, MessageId, MessageState,
-    NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, StoreError, StoredReply, Taken, Told,
-    store::left_to,
+    Arrival, Closed, DeliveryId, DeliveryState, Done, Halt, Interrupted, Kept, Message, MessageId,
+    MessageState, NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, Standstill, StoreError,
+    StoredReply, Taken, Told,
+    store::{abandoned, left_to},
 };
 
 impl State {
@@ -73,10 +74,10 @@ impl State {
         }
     }
 
-    /// A message that has left `kept` already: whoever holds it here comes too late.
+    /// A message that has left `kept` already, and is not held: whoever has it here comes too late.
     fn open(&mut self, id: MessageId) -> Result<&mut StoredMessage, StoreError> {
         let stored = self.message(id)?;
-        if stored.state == MessageState::Kept {
+        if matches!(stored.state, MessageState::Kept | MessageState::Held) {
             Ok(stored)
         } else {
             Err(StoreError(format!("message {id} is not open any more")))
@@ -94,6 +95,8 @@ impl State {
         stored.state = state;
         stored.outcome = Some(outcome);
         stored.inputs = inputs;
+        stored.why = None;
+        stored.halt = None;
         stored.marks = 0;
         stored.parts = parts.iter().map(StoredPart::new).collect();
         let mut done = Vec::new();
@@ -155,6 +158,29 @@ impl State {
                 }
             })
             .collect()
+    }
+
+    pub(super) fn held(&self, channel: &str, after: Option<MessageId>, limit: usize) -> Vec<Standstill> {
+        let standstill = |stored: &StoredMessage| {
+            let Some(Halt::Held(held)) = &stored.halt else { return None };
+            Some(Standstill { message: stored.message.id, held: held.clone(), marks: stored.marks })
+        };
+        let of_channel = |stored: &&StoredMessage| {
+            stored.state == MessageState::Held
+                && &*stored.channel == channel
+                && after.is_none_or(|after| stored.message.id > after)
+        };
+        self.messages.values().filter(of_channel).filter_map(standstill).take(limit).collect()
+    }
+
+    pub(super) fn abandon(&mut self, id: MessageId, by: &str) -> bool {
+        let held = self.messages.get_mut(&id).filter(|stored| stored.state == MessageState::Held);
+        let Some(stored) = held else { return false };
+        stored.state = MessageState::Filtered;
+        stored.outcome = Some(Outcome::Filtered);
+        stored.why = Some(abandoned(by));
+        self.audit.push(Audited { by: by.to_owned(), what: format!("drop message {id}") });
+        true
     }
 
     /// Counts those that the run before left in their steps.

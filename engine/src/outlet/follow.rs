@@ -88,6 +88,12 @@ impl Outlet {
                 self.end_with(position, &delivery, (end, Tried::Dropped), stop).await;
                 None
             }
+            // Its message has gone on elsewhere: this delivery alone waits for a person.
+            Err(halt @ Halt::Held(_)) => {
+                let end = AttemptEnd::SetAside { why: halt.to_string() };
+                self.end_with(position, &delivery, (end, Tried::Queued), stop).await;
+                None
+            }
             Err(halt) => {
                 let end = AttemptEnd::GivenUp { why: halt.to_string(), response: None };
                 let tried = Tried::GivenUp { code: None, response: None };

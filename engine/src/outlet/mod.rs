@@ -30,8 +30,8 @@ pub(crate) use person::{Withdrawn, position_of};
 pub use view::{HeadView, OutletView};
 
 use crate::{
-    Content, Hash, Message, Observer, Order, Piece, Position, QueueMode, Response, Stop, Store, Texts,
-    Waiting,
+    Content, Hash, Message, MessageId, Observer, Order, Piece, Position, QueueMode, Response, Stop, Store,
+    Texts, Waiting,
     arrivals::Arrivals,
     outlet::lanes::{Lanes, Until, Watcher},
     pace,
@@ -295,6 +295,20 @@ impl Outlet {
     fn may_send(&self) -> bool {
         let open = self.conduct().is_some_and(|conduct| conduct.closed_for(SystemTime::now()).is_zero());
         open && !self.is_held()
+    }
+
+    pub(crate) fn is_by_key(&self) -> bool {
+        self.conduct().is_some_and(|conduct| conduct.plan.order == Order::Key)
+    }
+
+    /// Holds back what must not overtake a message that waits for a code; `None`: everything younger.
+    pub(crate) fn bar(&self, message: MessageId, keys: Option<&[String]>) {
+        self.lanes().bar(message, keys);
+    }
+
+    pub(crate) fn unbar(&self, message: MessageId) {
+        self.lanes().unbar(message);
+        self.wake.notify_one();
     }
 
     pub(crate) fn is_held(&self) -> bool {

@@ -94,6 +94,11 @@ impl Outlet {
         }
     }
 
+    /// Returns when no page is being read that began before this call: those that begin later see what is open now.
+    pub(crate) async fn has_read(&self) {
+        drop(self.still.lock().await);
+    }
+
     /// Has more read, where there is more and room for it.
     pub(super) fn read_if_wanted(&self) {
         if self.lanes().wants_more() {

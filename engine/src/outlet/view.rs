@@ -62,7 +62,10 @@ impl Outlet {
                 delivery: entry.waiting.position.delivery,
                 message: entry.waiting.position.message,
                 attempts: entry.waiting.tally.attempts,
-                why: entry.waiting.tally.why.clone(),
+                why: entry.waiting.tally.why.clone().or_else(|| {
+                    let before = lanes.barred_by(&entry.waiting.position)?;
+                    Some(format!("stands behind message {before} of its key, which waits for a code"))
+                }),
                 next_try_seconds: entry.waiting.tally.not_before.and_then(|when| {
                     when.duration_since(SystemTime::now()).ok().map(|ahead| ahead.as_secs_f64())
                 }),

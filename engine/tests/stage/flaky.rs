@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use engine::{
     Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, Memory, MessageId, Note, Position, Processed, ReadAhead, Settlement,
-    Sibling, Standing, Store, StoreError, Taken, Told, Waiting,
+    Intervention, Kept, LateAnswer, Memory, Message, MessageId, Note, Position, Processed, ReadAhead,
+    Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
 };
 use tokio::sync::watch;
 
@@ -289,6 +289,23 @@ impl Store for Flaky {
 
     async fn interrupted(&self, channel: &str) -> Result<Vec<Interrupted>, StoreError> {
         self.write("interrupted", self.memory.interrupted(channel)).await
+    }
+
+    async fn held(
+        &self,
+        channel: &str,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Standstill>, StoreError> {
+        self.read(self.memory.held(channel, after, limit)).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
+        self.read(self.memory.message(id)).await
+    }
+
+    async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError> {
+        self.write("abandon", self.memory.abandon(id, by)).await
     }
 
     async fn waiting(

@@ -3,12 +3,15 @@
 //! `ID WORD…`: the first word is the control id (`-`: none), the others are
 //! `unreadable`, `filter`, `refuse`, `break`, `panic`, `die`, `key:K` (several: several keys), `to:NAME` (several; none: all),
 //! `filter-at:NAME`, `break-at:NAME`, `left-later` (an `after:` destination filters it),
+//! `hold:CODE` (a table lacks it, unless these steps know it), `hold-at:NAME=CODE` (the same at a destination),
+//! `then:refuse`, `then:filter`, `then:break` (once nothing is lacking),
+//! `keyless` (no key can be worked out where it is held),
 //! `split:N` with `bad:N` (a part that fails), `skip:N` (a part that is filtered) and `each`.
 
 use bytes::Bytes;
 use engine::{
-    Bond, CameBack, Content, Context, Ended, Halt, Inbound, Judged, Leaving, Message, OutletPlan, Piece,
-    Reading, Route, Script, Unreadable,
+    Bond, CameBack, Content, Context, Ended, Halt, Held, Inbound, Judged, Leaving, Message, Missing,
+    OutletPlan, Piece, Reading, Route, Script, Unreadable,
 };
 
 use super::{News, peer::text};
@@ -18,6 +21,8 @@ pub struct Steps {
     outlets: Vec<(String, bool)>,
     /// Put behind each body, so that a test sees which version made it.
     mark: &'static str,
+    /// Codes that tables have.
+    known: Vec<&'static str>,
     /// The process that a message with the word `die` ends.
     dying: Option<News>,
 }
@@ -25,12 +30,29 @@ pub struct Steps {
 impl Steps {
     pub fn new(outlets: &[OutletPlan]) -> Self {
         let outlets = outlets.iter().map(|outlet| (outlet.name.clone(), outlet.after.is_some())).collect();
-        Self { outlets, mark: "", dying: None }
+        Self { outlets, mark: "", known: Vec::new(), dying: None }
     }
 
     /// The same, with a mark behind each body.
     pub fn marked(self, mark: &'static str) -> Self {
         Self { mark, ..self }
+    }
+
+    /// The same, with these codes in its tables.
+    pub fn knowing(self, known: &[&'static str]) -> Self {
+        Self { known: known.to_vec(), ..self }
+    }
+
+    /// What the tables lack of these codes.
+    fn lacks(&self, codes: &[String]) -> Option<Held> {
+        let missing = codes.iter().filter(|code| !self.known.contains(&code.as_str())).map(|code| Missing {
+            table: "tests".to_owned(),
+            asked: vec![("code".to_owned(), code.clone())],
+            sender: None,
+            wanted: "name".to_owned(),
+        });
+        let missing: Vec<Missing> = missing.collect();
+        (!missing.is_empty()).then(|| Held { missing, ..Held::default() })
     }
 
     /// The same; now a message can end the process.
@@ -74,6 +96,17 @@ impl Script for Steps {
         if has(&piece, "break") {
             return Err(broken());
         }
+        if let Some(held) = self.lacks(&values(&piece, "hold:")) {
+            let known = (!has(&piece, "keyless")).then(|| values(&piece, "key:"));
+            let keys = self.outlets.iter().map(|(name, _)| (name.clone(), known.clone())).collect();
+            return Err(Halt::Held(Held { keys, ..held }));
+        }
+        match values(&piece, "then:").first().map(String::as_str) {
+            Some("refuse") => return Err(Halt::Refused { why: "no patient".to_owned(), at: None }),
+            Some("filter") => return Err(Halt::Filtered { why: "not wanted".to_owned() }),
+            Some(_) => return Err(broken()),
+            None => {}
+        }
         match values(&piece, "split:").first() {
             Some(parts) => split(&piece, parts.parse().unwrap()),
             None => Ok(vec![piece]),
@@ -92,8 +125,17 @@ impl Script for Steps {
         if values(piece, "break-at:").contains(name) {
             return Err(broken());
         }
+        let mine = |code: &String| code.strip_prefix(&format!("{name}=")).map(str::to_owned);
+        let codes: Vec<String> = values(piece, "hold-at:").iter().filter_map(mine).collect();
+        if let Some(held) = self.lacks(&codes) {
+            return Err(Halt::Held(held));
+        }
         let leaving = self.leaving(piece);
         Ok(if *waits { Route::Later(leaving.keys) } else { Route::Goes(leaving) })
+    }
+
+    fn keys(&self, piece: &Piece, _outlet: usize, _context: &Context) -> Result<Vec<String>, Halt> {
+        if has(piece, "keyless") { Err(broken()) } else { Ok(values(piece, "key:")) }
     }
 
     fn complete(&self, piece: &Piece, _outlet: usize, context: &Context) -> Result<Route, Halt> {

@@ -7,7 +7,8 @@ use crate::lookup::Lookup;
 
 #[export_module]
 pub(crate) mod functions {
-    /// What a table (`tables/wards.csv`) has in one column where another holds a key; `()` where no row has it.
+    /// What a table (`tables/wards.csv`) has in one column where another holds a key. Where no row has it: `()`, or what
+    /// the table says above its columns (`# on_missing: hold`, or `refuse`).
     ///
     /// ```rhai
     /// table("wards", "code", "CAR", "name") == "Cardiologie" && table("wards", "code", "?", "name") == ()
@@ -17,7 +18,7 @@ pub(crate) mod functions {
         Lookup::by_one(column, &key)?.find(name, wanted)
     }
 
-    /// As `table` with four arguments, with a value for keys that no row has.
+    /// As `table` with four arguments, with a value for keys that no row has, whatever the table says of them.
     ///
     /// ```rhai
     /// table("wards", "code", "?", "name", "unknown") == "unknown"
@@ -30,7 +31,7 @@ pub(crate) mod functions {
         wanted: &str,
         otherwise: Dynamic,
     ) -> Outcome<Dynamic> {
-        let found = table(name, column, key, wanted)?;
+        let found = Lookup::by_one(column, &key)?.find_if_any(name, wanted)?;
         Ok(if found.is_unit() { otherwise } else { found })
     }
 
@@ -46,7 +47,7 @@ pub(crate) mod functions {
         Lookup::by_all(&keys)?.find(name, wanted)
     }
 
-    /// As `table` with a map, with a value for keys that no row has.
+    /// As `table` with a map, with a value for keys that no row has, whatever the table says of them.
     ///
     /// ```rhai
     /// table("wards", #{ code: "CAR", name: "Urgences" }, "code", "unknown") == "unknown"
@@ -58,7 +59,7 @@ pub(crate) mod functions {
         wanted: ImmutableString,
         otherwise: Dynamic,
     ) -> Outcome<Dynamic> {
-        let found = table_by(name, keys, &wanted)?;
+        let found = Lookup::by_all(&keys)?.find_if_any(name, &wanted)?;
         Ok(if found.is_unit() { otherwise } else { found })
     }
 }

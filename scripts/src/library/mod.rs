@@ -45,6 +45,8 @@ pub struct Uses {
     pub scripts: BTreeSet<String>,
     /// `wards`.
     pub tables: BTreeSet<String>,
+    /// Those of which a lookup gives no value for a code that no row has: the table says what that means.
+    pub strict_tables: BTreeSet<String>,
 }
 
 impl Library {

@@ -13,7 +13,9 @@ impl Look<'_, '_> {
     pub(super) fn table(&mut self, arguments: &[Expr]) {
         let Some(first) = arguments.first() else { return };
         let Expr::StringConstant(name, position) = first else {
-            self.seen.tables.extend(self.around.tables.names().map(str::to_owned));
+            let all: Vec<String> = self.around.tables.names().map(str::to_owned).collect();
+            self.seen.tables.extend(all.clone());
+            self.seen.strict_tables.extend(all);
             return;
         };
         if self.around.tables.is_broken(name) {
@@ -27,6 +29,9 @@ impl Look<'_, '_> {
             return self.complain_with("unknown-table", *position, message, help);
         };
         self.seen.tables.insert(name.to_string());
+        if is_strict(arguments) {
+            self.seen.strict_tables.insert(name.to_string());
+        }
         self.asked((name, table), &arguments[1..]);
     }
 
@@ -109,6 +114,16 @@ impl Look<'_, '_> {
         let help = nearest(column, table.columns());
         let message = format!("the table `{name}` has no column `{column}`");
         self.complain_with("unknown-column", position, message, help);
+    }
+}
+
+/// Whether a call of `table(…)` leaves it to the table what a code means that no row has.
+fn is_strict(arguments: &[Expr]) -> bool {
+    match arguments {
+        // A map, the wanted column, and a value for such codes.
+        [_, Expr::Map(..) | Expr::DynamicConstant(..), _, _] => false,
+        [_, _, _] | [_, _, _, _] => true,
+        _ => false,
     }
 }
 

@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(wrong(b"a,b\n1,\xff\n"), ["table-broken 2:3"]);
         assert_eq!(wrong(b"# key: a, d\na,b\n"), ["table-broken 1:1"]);
         assert_eq!(wrong(b"valid_from,sender\n"), ["table-broken 1:1"]);
+        assert_eq!(wrong(b"# source: x\n# on_missing: wait\na,b\n"), ["table-broken 2:1"]);
+        assert_eq!(wrong(b"# on_missing: hold\na,b\n"), [""; 0]);
         assert_eq!(wrong(b"a,b\n"), [""; 0]);
     }
 

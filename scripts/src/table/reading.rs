@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{DAY, FROM, RESERVED, SENDER, TO, Table, place::Places, rows};
+use super::{DAY, FROM, OnMissing, RESERVED, SENDER, TO, Table, place::Places, rows};
 
 /// One thing that is wrong with a table, and where. Lines and columns count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ struct Preface<'a> {
     version: Option<&'a str>,
     /// The columns whose values name a row, and where they are said.
     key: Option<(&'a str, usize)>,
+    /// What a lookup of a code that no row has means, and where it is said.
+    on_missing: Option<(&'a str, usize)>,
     /// How many bytes these lines have.
     length: usize,
 }
@@ -46,6 +48,7 @@ impl Table {
         let mut wrong = Vec::new();
         let rows = read_rows(&mut reader, (&columns, preface.length), &places, &mut wrong);
         let key = read_key(&preface, &columns, &places).map_err(|found| vec![found])?;
+        let on_missing = read_on_missing(&preface, &places).map_err(|found| vec![found])?;
         let column = |name: &str| columns.iter().position(|column| column == name);
         let (sender, days) = (column(SENDER), [column(FROM), column(TO)]);
         let days = rows::read_days(&rows, days, &places, &mut wrong);
@@ -60,6 +63,7 @@ impl Table {
             text: text.to_owned(),
             source: preface.source.map(str::to_owned),
             version: preface.version.map(str::to_owned),
+            on_missing,
             ordered: columns.iter().map(|_| OnceLock::new()).collect(),
             columns,
             rows: rows.values,
@@ -93,6 +97,7 @@ impl<'a> Preface<'a> {
                 "source" => preface.source = value,
                 "version" => preface.version = value,
                 "key" => preface.key = value.map(|value| (value, preface.length)),
+                "on_missing" => preface.on_missing = Some((value.unwrap_or_default(), preface.length)),
                 _ => {}
             }
             preface.length += line.len();
@@ -147,6 +152,15 @@ fn read_rows(
         rows.starts.push(at);
     }
     rows
+}
+
+/// What becomes of a message whose code no row has: as `# on_missing: …` says, else nothing.
+fn read_on_missing(preface: &Preface<'_>, places: &Places<'_>) -> Result<OnMissing, Wrong> {
+    let Some((word, at)) = preface.on_missing else { return Ok(OnMissing::Pass) };
+    OnMissing::named(word).ok_or_else(|| {
+        let why = format!("`# on_missing:` is `hold`, `pass` or `refuse`, and not `{word}`");
+        places.wrong(at, "table-broken", why)
+    })
 }
 
 /// The columns whose values name a row: as `# key: …` says, else the first one.

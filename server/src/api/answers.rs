@@ -52,6 +52,9 @@ pub(crate) struct ChannelStatus {
     /// Messages whose steps broke within the last day.
     #[serde(default)]
     pub(crate) failed: u64,
+    /// Messages that wait for a code that a table lacks.
+    #[serde(default)]
+    pub(crate) held: u64,
     pub(crate) destinations: Vec<DestinationStatus>,
     /// Why it is broken, or why its edited file is not in force.
     pub(crate) faults: Vec<Value>,
@@ -149,6 +152,12 @@ pub(crate) struct Picked {
     pub(crate) what: String,
 }
 
+impl Picked {
+    pub(crate) const RUN_AGAIN: &str = "run again whole, as a new message";
+    pub(crate) const LOOK_AGAIN: &str = "look for its code again, and go on";
+    pub(crate) const ABANDON: &str = "drop it whole: it is carried nowhere";
+}
+
 impl ChannelStatus {
     /// `counted`: messages received, and all that is unsettled.
     pub(crate) fn of(
@@ -176,7 +185,8 @@ impl ChannelStatus {
             trouble: view.as_ref().and_then(|view| view.trouble.clone()),
             connections: view.as_ref().map_or(0, |view| view.connections),
             received,
-            failed: ours_unsettled.iter().filter(|one| one.destination.is_none()).map(|one| one.number).sum(),
+            failed: of_messages(&ours_unsettled, "failed"),
+            held: of_messages(&ours_unsettled, "held"),
             destinations: view
                 .iter()
                 .flat_map(|view| &view.destinations)
@@ -189,10 +199,14 @@ impl ChannelStatus {
 
     /// What a person needs to know beside the state, in one line.
     pub(crate) fn words(&self) -> String {
-        let words = self.standing();
-        match self.failed {
+        let mut words = self.standing();
+        if self.failed > 0 {
+            words = format!("{words}  {} failed within a day", terminal::counted(self.failed, "message"));
+        }
+        match self.held {
             0 => words,
-            failed => format!("{words}  {} failed within a day", terminal::counted(failed, "message")),
+            1 => format!("{words}  1 message waits for a code"),
+            held => format!("{words}  {held} messages wait for a code"),
         }
     }
 
@@ -332,6 +346,12 @@ impl DeliveryStatus {
             stopped: row.tally.stopped,
         }
     }
+}
+
+/// How many messages stand so.
+fn of_messages(unsettled: &[&Unsettled], state: &str) -> u64 {
+    let ours = unsettled.iter().filter(|one| one.destination.is_none() && one.state == state);
+    ours.map(|one| one.number).sum()
 }
 
 /// The word by which the engine calls a state.

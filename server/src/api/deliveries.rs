@@ -9,7 +9,7 @@ use axum::{
     http::HeaderMap,
 };
 use engine::{
-    Act, Again, Content, DeliveryId, DeliveryRow, DeliveryState, Inbound, Intervention, MessageId,
+    Act, Again, Content, DeliveryId, DeliveryRow, DeliveryState, Inbound, Intervention, Looked, MessageId,
     MessageState, Shown, Store as _,
 };
 use serde::Deserialize;
@@ -78,6 +78,9 @@ pub(super) async fn resend_message(
                     let to = moved_to(&shown, delivery, wish.to.as_deref());
                     channel.resend(DeliveryId(delivery), to, wish.content(), &who(&headers)).await?;
                 }
+                None if shown.row.state == MessageState::Held && wish.body.is_none() => {
+                    one.what = look_again(&context, &shown).await?;
+                }
                 None => one.what = run_again(&context, &shown, (wish.content(), who(&headers))).await?,
             }
         }
@@ -95,8 +98,13 @@ pub(super) async fn drop_message(
     let shown = shown(&context, &id).await?;
     let picked = to_drop(&shown, wish.to.as_deref())?;
     if !wish.plan {
-        for delivery in picked.iter().filter_map(|one| one.delivery) {
-            drop_one(&context, &shown.row.channel, DeliveryId(delivery), &who(&headers)).await?;
+        for one in &picked {
+            match one.delivery {
+                Some(delivery) => {
+                    drop_one(&context, &shown.row.channel, DeliveryId(delivery), &who(&headers)).await?;
+                }
+                None => abandon(&context, &shown, &who(&headers)).await?,
+            }
         }
     }
     Ok(Json(picked))
@@ -141,6 +149,28 @@ async fn drop_one(context: &Context, channel: &str, delivery: DeliveryId, by: &s
     Ok(())
 }
 
+/// Gives up a message that waits for a code.
+async fn abandon(context: &Context, shown: &Shown, by: &str) -> Result<(), Problem> {
+    let id = shown.row.id;
+    match running(context, &shown.row.channel) {
+        Ok(channel) => channel.abandon(id, by).await?,
+        Err(_) if context.fleet.store.abandon(id, by).await? => {}
+        Err(_) => return Err(Problem::conflict(format!("message {id} does not wait for a code"))),
+    }
+    Ok(())
+}
+
+/// Looks whether the tables that are in force have the code of a message by now.
+async fn look_again(context: &Context, shown: &Shown) -> Result<String, Problem> {
+    let (channel, id) = (running(context, &shown.row.channel)?, shown.row.id);
+    match channel.look_again(id).await? {
+        Looked::Went => Ok("it went on".to_owned()),
+        Looked::Held(held) => Err(Problem::conflict(format!(
+            "message {id} still waits: {held}; `relais unmapped` lists the codes"
+        ))),
+    }
+}
+
 /// Carries the bytes as they came, or as they were edited, through the channel's steps as they are now. The new
 /// message stands for the old one from here on; says under which number.
 async fn run_again(
@@ -156,6 +186,7 @@ async fn run_again(
     let answer = channel.inlet().receive(inbound).await;
     let reply = answer.reply.clone();
     answer.told();
+    channel.let_pass(shown.row.id);
     let now = context.fleet.store.show(shown.row.id).await?;
     let number = now.and_then(|now| now.superseded_by).map(|id| format!(" as message {id}"));
     let number = number.unwrap_or_default();
@@ -208,14 +239,14 @@ fn whole(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
             Err(Problem::conflict(format!("message {id} has no delivery that could go to {to}")))
         }
         (MessageState::Kept, None) => Err(Problem::conflict(format!("message {id} is under way"))),
-        (state, None) => Ok(vec![Picked {
-            message: id.0,
-            delivery: None,
-            destination: None,
-            state: word(state),
-            what: "run again whole, as a new message".to_owned(),
-        }]),
+        (MessageState::Held, None) => Ok(vec![picked_whole(id, state, Picked::LOOK_AGAIN)]),
+        (state, None) => Ok(vec![picked_whole(id, state, Picked::RUN_AGAIN)]),
     }
+}
+
+fn picked_whole(id: MessageId, state: MessageState, what: &str) -> Picked {
+    let what = what.to_owned();
+    Picked { message: id.0, delivery: None, destination: None, state: word(state), what }
 }
 
 /// None went to `to`: those that wait or were given up elsewhere do, or the only one there is.
@@ -238,6 +269,9 @@ fn moved(id: MessageId, deliveries: &[DeliveryRow], to: &str) -> Result<Vec<Pick
 
 /// What `drop` means for one message.
 fn to_drop(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
+    if shown.row.state == MessageState::Held && to.is_none() {
+        return Ok(vec![picked_whole(shown.row.id, shown.row.state, Picked::ABANDON)]);
+    }
     let latest = latest(&shown.row.deliveries, to);
     let open = latest.iter().filter(|one| !matches!(one.state, DeliveryState::Sent | DeliveryState::Dropped));
     let picked: Vec<_> = open.map(|one| pick(one, "drop")).collect();
@@ -364,6 +398,14 @@ mod tests {
         let picked = to_resend(&message(MessageState::Failed, Vec::new()), None).unwrap();
         assert_eq!(ids(&picked), [None]);
         assert!(to_resend(&message(MessageState::Kept, Vec::new()), None).is_err());
+    }
+
+    #[test]
+    fn a_message_that_waits_for_a_code_is_looked_at_again_or_dropped_whole() {
+        let held = message(MessageState::Held, Vec::new());
+        assert_eq!(to_resend(&held, None).unwrap()[0].what, Picked::LOOK_AGAIN);
+        assert_eq!(to_drop(&held, None).unwrap()[0].what, Picked::ABANDON);
+        assert!(to_drop(&held, Some("record")).is_err());
     }
 
     #[test]

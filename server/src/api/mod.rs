@@ -11,6 +11,7 @@ mod problem;
 mod report;
 mod server;
 mod stream;
+mod unmapped;
 
 use std::{sync::Arc, time::Instant};
 
@@ -29,6 +30,7 @@ pub(crate) use guard::Reach;
 #[cfg(test)]
 pub(crate) use report::Day;
 pub(crate) use report::{Counted, Figures, Report};
+pub(crate) use unmapped::UnmappedCode;
 
 use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
 
@@ -69,6 +71,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/messages/{id}/body", get(messages::body))
         .route("/messages/{id}/resend", post(deliveries::resend_message))
         .route("/messages/{id}/drop", post(deliveries::drop_message))
+        .route("/unmapped", get(unmapped::list))
         .route("/deliveries", get(deliveries::find))
         .route("/deliveries/{id}/resend", post(deliveries::resend))
         .route("/deliveries/{id}/drop", post(deliveries::drop))

@@ -59,7 +59,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NoDestination(_) | Refusal::NoDelivery(_) => Self::missing(words),
             Refusal::Store(error) => error.into(),
-            Refusal::UnderWay => Self::conflict(words),
+            Refusal::UnderWay | Refusal::NotHeld(_) => Self::conflict(words),
         }
     }
 }

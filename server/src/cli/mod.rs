@@ -29,6 +29,7 @@ mod start;
 mod status;
 mod stop;
 mod test;
+mod unmapped;
 mod verify;
 
 use std::{fmt, io::Write, path::PathBuf, process::ExitCode};
@@ -85,6 +86,7 @@ enum Verb {
     Find(find::Arguments),
     Show(show::Arguments),
     Report(report::Arguments),
+    Unmapped(unmapped::Arguments),
     Resend(resend::Arguments),
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
@@ -179,9 +181,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 16] = [
+const REMOTE: [&str; 17] = [
     "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "report", "rerun",
-    "resend", "show", "start", "status", "stop",
+    "resend", "show", "start", "status", "stop", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -225,6 +227,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Find(arguments) => find::run(&arguments, &place).await,
         Verb::Show(arguments) => show::run(&arguments, &place).await,
         Verb::Report(arguments) => report::run(&arguments, &place).await,
+        Verb::Unmapped(arguments) => unmapped::run(&arguments, &place).await,
         Verb::Resend(arguments) => resend::run(&arguments, &place).await,
         Verb::Drop(arguments) => drop::run(&arguments, &place).await,
         Verb::Rerun(arguments) => rerun::run(&arguments, &place).await,

@@ -23,7 +23,7 @@ pub(super) struct Selection {
     /// One destination alone
     #[arg(long, value_name = "NAME")]
     to: Option<String>,
-    /// All that stand so: `given_up`, `set_aside`, waiting, unsure; failed or refused for whole messages
+    /// All that stand so: `given_up`, `set_aside`, waiting, unsure; failed, refused or held for whole messages
     #[arg(long)]
     state: Option<String>,
     #[arg(long, value_name = "NAME", requires = "state")]
@@ -112,24 +112,29 @@ async fn pick_state(
         ("limit", Some(MOST.to_owned())),
     ];
     let query: Vec<_> = wanted.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    if matches!((deed, state), (Deed::Resend, "failed" | "refused")) {
+    if matches!((deed, state), (Deed::Resend, "failed" | "refused") | (_, "held")) {
         let mut messages: Vec<MessageStatus> = client.get(&["messages"], &query).await?;
         messages.retain(|message| message.deliveries.is_empty());
         // In the order they came.
         messages.reverse();
-        return Ok(messages.into_iter().map(whole).collect());
+        return Ok(messages.into_iter().map(|message| whole(deed, message)).collect());
     }
     let deliveries: Vec<DeliveryStatus> = client.get(&["deliveries"], &query).await?;
     Ok(deliveries.into_iter().map(|delivery| single(deed, delivery)).collect())
 }
 
-fn whole(message: MessageStatus) -> Picked {
+fn whole(deed: Deed, message: MessageStatus) -> Picked {
+    let what = match deed {
+        Deed::Drop => Picked::ABANDON,
+        Deed::Resend if message.state == "held" => Picked::LOOK_AGAIN,
+        Deed::Resend => Picked::RUN_AGAIN,
+    };
     Picked {
         message: message.id,
         delivery: None,
         destination: None,
         state: message.state,
-        what: "run again whole, as a new message".to_owned(),
+        what: what.to_owned(),
     }
 }
 

@@ -107,7 +107,11 @@ fn table(channels: &[ChannelStatus]) -> String {
     let destinations = || channels.iter().flat_map(|channel| &channel.destinations);
     let unsettled = |state: &str| destinations().any(|one| one.unsettled.contains_key(state));
     for (state, advice) in ADVICE {
-        if unsettled(state) || (state == "failed" && channels.iter().any(|channel| channel.failed > 0)) {
+        let is_held = state == "held" && channels.iter().any(|channel| channel.held > 0);
+        if is_held
+            || unsettled(state)
+            || (state == "failed" && channels.iter().any(|channel| channel.failed > 0))
+        {
             let _ = writeln!(text, "{advice}");
         }
     }
@@ -115,7 +119,11 @@ fn table(channels: &[ChannelStatus]) -> String {
 }
 
 /// What to do about each state that needs a person.
-const ADVICE: [(&str, &str); 4] = [
+const ADVICE: [(&str, &str); 5] = [
+    (
+        "held",
+        "wait for a code: `relais unmapped` lists what the tables lack; with the rows in force the messages go on by themselves",
+    ),
     (
         "given_up",
         "given up: `relais find --state given_up` lists them, `relais resend --state given_up` sends them again",

@@ -129,9 +129,12 @@ pub(super) fn unsettled(connection: &Connection, since: SystemTime) -> rusqlite:
         "SELECT c.name, NULL, count(*) FROM messages m JOIN channels c ON c.id = m.channel
          WHERE m.state = ?1 AND m.state > 3 AND m.received >= ?2 GROUP BY m.channel",
     )?;
-    let failed = (MessageState::Failed.code(), nanoseconds(since));
-    let counted = statement.query_map(failed, |row| counted(row, "failed"))?;
-    found.extend(counted.collect::<rusqlite::Result<Vec<_>>>()?);
+    for (state, since, name) in
+        [(MessageState::Held, i64::MIN, "held"), (MessageState::Failed, nanoseconds(since), "failed")]
+    {
+        let counted = statement.query_map((state.code(), since), |row| counted(row, name))?;
+        found.extend(counted.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
     Ok(found)
 }
 

@@ -6,13 +6,14 @@ mod find;
 mod forget;
 mod report;
 mod show;
+mod unmapped;
 mod whole_spans;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use engine::{
-    Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Tallied, Unsettled,
+    Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Tallied, Unmapped, Unsettled,
 };
 
 use crate::{
@@ -108,6 +109,18 @@ impl History for Sqlite {
                 number,
             });
             Ok(unsettled.collect())
+        })
+        .await
+    }
+
+    async fn unmapped(&self) -> Result<Vec<Unmapped>, StoreError> {
+        self.writer.filed().await;
+        look(&self.spans, |spans| {
+            let mut grouped = unmapped::Grouped::default();
+            for span in spans.all() {
+                spans.read(&span, |reader| Ok(grouped.span(&reader.connection)?))?;
+            }
+            Ok(grouped.done())
         })
         .await
     }

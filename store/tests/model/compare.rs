@@ -19,6 +19,7 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
     }
     compare_searches(pair, &snapshot, after).await;
     for channel in CHANNELS {
+        compare_held(pair, channel, after).await;
         for destination in DESTINATIONS {
             let memory = pair.memory.waiting(channel, destination, None, 100).await.unwrap();
             let disk = pair.disk.waiting(channel, destination, None, 100).await.unwrap();
@@ -32,6 +33,31 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
     }
     assert_eq!(pair.memory.switches().await.unwrap(), pair.disk.switches().await.unwrap());
     assert_eq!(snapshot.audit.len(), pair.disk.audit(1000).await.unwrap().len(), "after {after:?}");
+}
+
+/// What waits for a code, in pages, and that each can be read again.
+async fn compare_held(pair: &Pair, channel: &str, after: &Operation) {
+    let memory = pair.memory.held(channel, None, 100).await.unwrap();
+    assert_eq!(memory, pair.disk.held(channel, None, 100).await.unwrap(), "after {after:?}");
+    let Some(first) = memory.first().map(|first| first.message) else { return };
+    assert_eq!(
+        memory.get(1..2).unwrap_or_default(),
+        pair.disk.held(channel, Some(first), 1).await.unwrap(),
+        "after {after:?}"
+    );
+    let of_both = (pair.memory.message(first).await.unwrap(), pair.disk.message(first).await.unwrap());
+    let (memory, disk) = (of_both.0.unwrap(), of_both.1.unwrap());
+    assert_eq!(
+        (memory.body, memory.facts, memory.identity, memory.received),
+        (disk.body, disk.facts, disk.identity, disk.received),
+        "after {after:?}"
+    );
+    let listed: u64 = pair.disk.unmapped().await.unwrap().iter().map(|one| one.messages).sum();
+    let mut held = 0;
+    for channel in CHANNELS {
+        held += pair.memory.held(channel, None, 100).await.unwrap().len() as u64;
+    }
+    assert_eq!(listed, held, "after {after:?}");
 }
 
 /// How much waits, and what waits by key.

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash,
-    Intervention, LateAnswer, Memory, MessageId, MessageState, NewDelivery, Outcome, Part, Processed,
-    RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
+    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash, Held,
+    Intervention, LateAnswer, Memory, MessageId, MessageState, Missing, NewDelivery, Outcome, Part,
+    Processed, RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -26,6 +26,8 @@ pub(crate) enum Operation {
     Keep(Vec<Coming>),
     Queue { message: u64, shape: u8 },
     Close { message: u64 },
+    Hold { message: u64, code: u8 },
+    Abandon { message: u64 },
     Begin { delivery: u64, noted: bool },
     Settle { delivery: u64, end: u8 },
     AnsweredLate { delivery: u64 },
@@ -64,6 +66,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => prop::collection::vec(coming(), 1..3).prop_map(Operation::Keep),
         6 => (message(), 0..6_u8).prop_map(|(message, shape)| Operation::Queue { message, shape }),
         2 => message().prop_map(|message| Operation::Close { message }),
+        2 => (message(), 0..3_u8).prop_map(|(message, code)| Operation::Hold { message, code }),
+        1 => message().prop_map(|message| Operation::Abandon { message }),
         4 => (delivery(), any::<bool>()).prop_map(|(delivery, noted)| Operation::Begin { delivery, noted }),
         7 => (delivery(), 0..9_u8).prop_map(|(delivery, end)| Operation::Settle { delivery, end }),
         2 => delivery().prop_map(|delivery| Operation::AnsweredLate { delivery }),
@@ -181,6 +185,8 @@ impl Pair {
         match operation {
             Operation::Queue { message, .. }
             | Operation::Close { message }
+            | Operation::Hold { message, .. }
+            | Operation::Abandon { message }
             | Operation::Told { message, .. }
             | Operation::Mark { message } => pick(message, &messages),
             Operation::Begin { delivery, .. }
@@ -240,6 +246,8 @@ async fn ask(store: &dyn Store, operation: &Operation) -> Answer {
             unreachable!("these are asked elsewhere")
         }
         Operation::Close { message } => told(store.close(MessageId(*message), closed(Outcome::Failed)).await),
+        Operation::Hold { message, code } => told(store.close(MessageId(*message), held(*code)).await),
+        Operation::Abandon { message } => told(store.abandon(MessageId(*message), "ada").await),
         Operation::Begin { delivery, noted } => told(
             store
                 .begin(
@@ -389,6 +397,24 @@ fn closed(outcome: Outcome) -> Closed {
         outcome,
         why: "a step broke".to_owned(),
         halt: Some(Halt::Failed { step: "steps[0]".to_owned(), why: "broke".to_owned(), place: None }),
+        inputs: None,
+    }
+}
+
+fn held(code: u8) -> Closed {
+    let missing = Missing {
+        table: "tests".to_owned(),
+        asked: vec![("code".to_owned(), format!("K{code}"))],
+        sender: (code == 1).then(|| "LAB".to_owned()),
+        wanted: "loinc".to_owned(),
+    };
+    let keys = [(DESTINATIONS[0].to_owned(), (code > 0).then(|| vec!["shared".to_owned()]))];
+    let held = Held { missing: vec![missing], keys: keys.into() };
+    Closed {
+        state: MessageState::Held,
+        outcome: Outcome::Accepted,
+        why: held.to_string(),
+        halt: Some(Halt::Held(held)),
         inputs: None,
     }
 }

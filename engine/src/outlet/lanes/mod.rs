@@ -3,6 +3,7 @@
 //! A delivery stands in one lane for each of its keys, and may go when it is at the front of all of
 //! them. In order of arrival there is one lane; without order there is none.
 
+mod bars;
 mod entry;
 mod gaps;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub(super) use reading::Wish;
 
 use super::{Fresh, Tried};
 use crate::{MessageId, Order, Position, ReadAhead, Waiting};
+use bars::Bars;
 use entry::State;
 use gaps::Gaps;
 
@@ -40,6 +42,7 @@ pub(super) struct Lanes {
     /// Those that somebody waits for.
     watched: BTreeSet<Position>,
     gaps: Gaps,
+    bars: Bars,
     /// How many entries stand behind the part of the queue that was read.
     islands: usize,
     /// The last place of all that were ever here.
@@ -60,6 +63,7 @@ impl Lanes {
             under_way: BTreeSet::new(),
             watched: BTreeSet::new(),
             gaps: Gaps::unknown(),
+            bars: Bars::default(),
             islands: 0,
             newest: gaps::before_message(MessageId(0)),
             is_counted: false,
@@ -173,7 +177,9 @@ impl Lanes {
         let entry = self.entries.get(&behind)?;
         let overtakes = first_open.is_some_and(|open| open < behind.message);
         let may_go = entry.is_untouched() && entry.state == State::Waits && entry.lanes.len() == 1;
-        if first != Some(&position) || overtakes || !may_go || self.gaps.hide(behind, &entry.lanes) {
+        let is_hidden =
+            self.gaps.hide(behind, &entry.lanes) || self.bar_before(behind, &entry.lanes).is_some();
+        if first != Some(&position) || overtakes || !may_go || is_hidden {
             return None;
         }
         self.turn(behind, State::Busy { nudged: false }).then_some(behind)

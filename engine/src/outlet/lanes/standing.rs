@@ -43,11 +43,12 @@ impl Lanes {
     }
 
     pub(super) fn stands_behind_one_that_waits(&self, position: &Position, lanes: &[u64]) -> bool {
-        lanes
+        let in_front = lanes
             .iter()
             .filter_map(|lane| self.by_key.get(lane))
             .filter_map(|lane| lane.first())
-            .any(|first| first < position && self.entries.get(first).is_some_and(super::Entry::holds_up))
+            .any(|first| first < position && self.entries.get(first).is_some_and(super::Entry::holds_up));
+        in_front || self.bar_before(*position, lanes).is_some()
     }
 
     /// Looks again at an entry and at whoever is first in its lanes.
@@ -71,6 +72,7 @@ impl Lanes {
         let Some(entry) = self.entries.get(&position) else { return };
         let goes = entry.state == State::Waits
             && !self.gaps.hide(position, &entry.lanes)
+            && self.bar_before(position, &entry.lanes).is_none()
             && entry.lanes.iter().all(|lane| self.is_free(*lane, position));
         if goes {
             self.ready.insert(position);

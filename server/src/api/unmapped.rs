@@ -1,0 +1,69 @@
+//! What tables lack, and how many messages wait for it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use engine::{History as _, Unmapped};
+use serde::{Deserialize, Serialize};
+
+use super::{Context, problem::Problem};
+
+/// A row that a table lacks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct UnmappedCode {
+    pub(crate) table: String,
+    /// What the row is to hold; of several columns, with ` / ` between.
+    pub(crate) code: String,
+    /// The same by columns, in the order in which they were asked.
+    pub(crate) asked: Vec<(String, String)>,
+    /// Whose messages wait, where the table has rows per sender.
+    pub(crate) sender: Option<String>,
+    /// The columns that were wanted of it.
+    pub(crate) wanted: Vec<String>,
+    pub(crate) channels: Vec<String>,
+    /// How many messages wait for it.
+    pub(crate) messages: u64,
+    /// Some of them, the oldest first.
+    pub(crate) examples: Vec<u64>,
+    /// When the oldest was received.
+    pub(crate) oldest: String,
+}
+
+impl UnmappedCode {
+    pub(super) fn of(found: Unmapped) -> Self {
+        let values: Vec<&str> = found.asked.iter().map(|(_, value)| value.as_str()).collect();
+        Self {
+            code: values.join(" / "),
+            table: found.table,
+            asked: found.asked,
+            sender: found.sender,
+            wanted: found.wanted,
+            channels: found.channels,
+            messages: found.messages,
+            examples: found.examples.into_iter().map(|id| id.0).collect(),
+            oldest: found.oldest,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    table: Option<String>,
+    channel: Option<String>,
+}
+
+pub(super) async fn list(
+    State(context): State<Arc<Context>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Vec<UnmappedCode>>, Problem> {
+    let found = context.fleet.store.unmapped().await?;
+    let fits = |one: &Unmapped| {
+        wanted.table.as_ref().is_none_or(|table| one.table == *table)
+            && wanted.channel.as_ref().is_none_or(|channel| one.channels.contains(channel))
+    };
+    Ok(Json(found.into_iter().filter(fits).map(UnmappedCode::of).collect()))
+}
