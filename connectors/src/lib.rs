@@ -3,6 +3,9 @@
 mod channel;
 mod connector;
 mod crowd;
+pub mod dicom;
+mod dicomweb;
+mod dimse;
 mod door;
 mod exec;
 mod fhir;
@@ -10,6 +13,7 @@ mod file;
 mod flow;
 pub mod http;
 pub mod mllp;
+mod part10;
 mod secret;
 pub mod setting;
 mod sftp;
@@ -24,6 +28,8 @@ pub const CONNECTORS: &[Connector] = &[
     mllp::CONNECTOR,
     http::CONNECTOR,
     fhir::CONNECTOR,
+    dicom::CONNECTOR,
+    dicomweb::CONNECTOR,
     file::CONNECTOR,
     sftp::CONNECTOR,
     exec::CONNECTOR,

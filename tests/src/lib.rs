@@ -4,6 +4,8 @@
 
 mod disk;
 mod fhir;
+mod instance;
+mod orthanc;
 mod outside;
 mod peer;
 mod places;
@@ -14,9 +16,11 @@ mod web;
 
 pub use disk::{SmallDisk, Strace, is_root};
 pub use fhir::{Cutting, FhirServer};
+pub use instance::{CLASS, Instance, element};
+pub use orthanc::Orthanc;
 pub use outside::{Receiving, node, python};
 pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
-pub use places::{corpus, installed};
+pub use places::{corpus, installed, pydicom_files};
 pub use project::Project;
 pub use relais::{Relais, binary, comes_true, free_port, wait_until};
 pub use sshd::Sshd;

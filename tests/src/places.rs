@@ -31,6 +31,18 @@ pub fn installed(path: &str) -> PathBuf {
     found
 }
 
+/// The folder of the files that `pydicom` is tested with.
+pub fn pydicom_files() -> PathBuf {
+    let libraries = installed("python/lib");
+    let versions = std::fs::read_dir(&libraries).expect("a folder can be listed");
+    let found = versions
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/pydicom/data/test_files")))
+        .find(|folder| folder.is_dir());
+    found.unwrap_or_else(|| {
+        panic!("there is no pydicom beneath {}: `tests/run` installs it", libraries.display())
+    })
+}
+
 /// `tests/run` installs them beside the profiles of cargo's target folder.
 fn usual_peers() -> PathBuf {
     let binary = binary();

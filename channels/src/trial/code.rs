@@ -8,6 +8,7 @@ use super::Speech;
 pub(super) fn code(speech: Speech, words: &ReplyWords, reply: &Reply, message: &[u8]) -> String {
     match speech {
         Speech::Hl7 => acknowledgement_code(words, reply, message),
+        Speech::Dicom => connectors::dicom::status(words, reply),
         Speech::Http => connectors::http::status(words, reply).to_string(),
     }
 }

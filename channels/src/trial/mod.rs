@@ -89,6 +89,8 @@ enum Speech {
     Hl7,
     /// By the status of HTTP.
     Http,
+    /// By the status of DICOM.
+    Dicom,
 }
 
 struct TrialOutlet {
@@ -110,7 +112,11 @@ impl Trial {
             reply: read.reply.policy.clone(),
             words: read.reply.words.clone(),
             batches: if protocol == Some("mllp") { Batches::Split } else { Batches::Whole },
-            speech: if protocol == Some("http") { Speech::Http } else { Speech::Hl7 },
+            speech: match protocol {
+                Some("http") => Speech::Http,
+                Some("dicom") => Speech::Dicom,
+                _ => Speech::Hl7,
+            },
             outlets: outlets.collect(),
             tests: read.tests.clone(),
         }

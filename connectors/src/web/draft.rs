@@ -1,14 +1,12 @@
 //! A request, ready to be sent as often as its attempt takes.
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Uri,
     header::{self, HeaderValue},
     http::uri::{Authority, PathAndQuery},
 };
 
-use super::place::Origin;
+use super::{payload::Payload, place::Origin};
 
 /// A request without its server.
 #[derive(Clone)]
@@ -17,13 +15,13 @@ pub(crate) struct Draft {
     /// Path and query.
     pub(crate) target: PathAndQuery,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
 }
 
 impl Draft {
     /// The request as its server gets it.
-    pub(crate) fn request(&self, origin: &Origin) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
+    pub(crate) fn request(&self, origin: &Origin) -> Request<Payload> {
+        let mut request = Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone().into();
         *request.headers_mut() = self.headers.clone();
@@ -33,7 +31,7 @@ impl Draft {
     }
 
     /// The request as a proxy gets it, which is told the server too.
-    pub(crate) fn request_by_proxy(&self, origin: &Origin) -> Request<Full<Bytes>> {
+    pub(crate) fn request_by_proxy(&self, origin: &Origin) -> Request<Payload> {
         let mut request = self.request(origin);
         let authority: Authority = origin.authority().parse().expect("a host of a URL is an authority");
         let uri = Uri::builder().scheme("http").authority(authority).path_and_query(self.target.clone());

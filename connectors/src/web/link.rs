@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::Incoming,
@@ -31,7 +31,7 @@ use tokio::{
 
 use crate::{
     tls,
-    web::content,
+    web::{content, payload::Payload},
     wire::{self, Peer, Wire},
 };
 
@@ -43,7 +43,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 
 /// An open connection.
 pub(crate) struct Link {
-    asking: SendRequest<Full<Bytes>>,
+    asking: SendRequest<Payload>,
     /// What reads and writes; `None` once the connection has ended.
     driver: Option<Driver>,
     /// What the connection ended by.
@@ -54,7 +54,7 @@ pub(crate) struct Link {
     used: Instant,
 }
 
-type Driver = Pin<Box<http1::Connection<TokioIo<Counted>, Full<Bytes>>>>;
+type Driver = Pin<Box<http1::Connection<TokioIo<Counted>, Payload>>>;
 
 /// What a server said.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Link {
     /// Asks, and waits for the whole answer, of whose body `most` bytes are taken.
     pub(crate) async fn ask(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<Payload>,
         most: usize,
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {

@@ -8,6 +8,7 @@ mod draft;
 pub(crate) mod headers;
 mod link;
 pub(crate) mod meaning;
+mod payload;
 pub(crate) mod place;
 mod proxy;
 mod server;
@@ -19,6 +20,7 @@ pub(crate) use auth::Auth;
 pub(crate) use client::{Access, Client};
 pub(crate) use draft::Draft;
 pub(crate) use link::{Answer, AnswerBody};
+pub(crate) use payload::Payload;
 pub(crate) use proxy::Proxy;
 
 /// How long a server that is only tried may take to pick up.

@@ -18,6 +18,7 @@ use super::{
     auth::basic,
     draft::Draft,
     link::{Answer, Link, Unanswered},
+    payload::Payload,
     proxy::Proxy,
 };
 use crate::{
@@ -90,7 +91,7 @@ impl Server {
         if self.tls.is_some() { wire::is_let_in(&mut wire).await } else { Ok(()) }
     }
 
-    fn request(&self, draft: &Draft) -> hyper::Request<http_body_util::Full<bytes::Bytes>> {
+    fn request(&self, draft: &Draft) -> hyper::Request<Payload> {
         match (&self.proxy, &self.tls) {
             // A proxy is asked itself for what is not encrypted, and sees it.
             (Some(proxy), None) => {

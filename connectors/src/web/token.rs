@@ -168,7 +168,12 @@ impl Settings {
         });
         let (_, target) = self.place()?;
         let target = target.parse().map_err(|_| "`token_url` is no URL".to_owned())?;
-        Ok(Draft { method: Method::POST, target, headers, body: self.form(signed.transpose()?.as_deref()) })
+        Ok(Draft {
+            method: Method::POST,
+            target,
+            headers,
+            body: self.form(signed.transpose()?.as_deref()).into(),
+        })
     }
 }
 

@@ -130,7 +130,7 @@ impl Sender {
     fn draft(&self, request: &Request, outbound: &Outbound) -> Result<Draft, SendError> {
         let target = self.server.target(&request.path, &request.query).map_err(SendError::refused)?;
         let headers = self.headers(request, outbound)?;
-        Ok(Draft { method: request.method.clone(), target, headers, body: request.body.clone() })
+        Ok(Draft { method: request.method.clone(), target, headers, body: request.body.clone().into() })
     }
 
     fn headers(&self, request: &Request, outbound: &Outbound) -> Result<HeaderMap, SendError> {

@@ -17,7 +17,7 @@ use crate::{
         outcome::Outcome as Said,
         server::{FHIR, Server},
     },
-    web::{AnswerBody, Client, Draft, meaning, meaning::Statuses},
+    web::{AnswerBody, Client, Draft, Payload, meaning, meaning::Statuses},
 };
 
 /// So many resources are kept in one write.
@@ -109,7 +109,7 @@ impl<'s> Poll<'s> {
         let target = target.map_err(Lost::Other)?;
         let client = &self.server.client;
         let headers = Client::headers(FHIR);
-        let draft = Draft { method: Method::GET, target, headers, body: bytes::Bytes::new() };
+        let draft = Draft { method: Method::GET, target, headers, body: Payload::default() };
         let asked = client.ask(draft, &[Statuses::SUCCESS], client.deadline()).await;
         let answer = asked.map_err(|error| Lost::Other(meaning::plain(&error)))?;
         let body = match &answer.body {

@@ -6,7 +6,7 @@ use hyper::{HeaderMap, Method, header::CONTENT_TYPE, http::uri::PathAndQuery};
 
 use super::Settings;
 use crate::web::{
-    Client, Draft,
+    Client, Draft, Payload,
     content::usual_type,
     headers::{self, named, value},
     meaning::{Asked, judge},
@@ -42,7 +42,8 @@ impl Sender {
             .filter(|method: &Method| Draft::has_body(method) || Draft::is_idempotent(method));
         let method =
             method.ok_or_else(|| SendError::refused("`method` became no method that is known here"))?;
-        let body = if Draft::has_body(&method) { outbound.body.bytes().clone() } else { bytes::Bytes::new() };
+        let body =
+            if Draft::has_body(&method) { outbound.body.bytes().clone().into() } else { Payload::default() };
         Ok(Draft { target: self.target(outbound)?, headers: self.headers(outbound, &method)?, method, body })
     }
 

@@ -11,7 +11,7 @@ use hyper::Method;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::web::{Access, Answer, AnswerBody, Client, Draft, meaning, meaning::Statuses, place};
+use crate::web::{Access, Answer, AnswerBody, Client, Draft, Payload, meaning, meaning::Statuses, place};
 
 /// The longest key set.
 const LONGEST: usize = 1_000_000;
@@ -160,7 +160,7 @@ impl Keys {
         let target = place::target(&self.url, self.client.parameter().into_iter())?;
         let target = target.parse().map_err(|_| "`jwks` is no URL".to_owned())?;
         let headers = Client::headers("application/json");
-        let draft = Draft { method: Method::GET, target, headers, body: bytes::Bytes::new() };
+        let draft = Draft { method: Method::GET, target, headers, body: Payload::default() };
         let asked = self.client.ask(draft, &[Statuses::SUCCESS], self.client.deadline()).await;
         let Answer { status, body, .. } = asked.map_err(|error| meaning::plain(&error))?;
         let AnswerBody::Whole(body) = body else {

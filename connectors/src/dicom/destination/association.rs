@@ -1,0 +1,279 @@
+//! An association that we ask for: what it may carry, and what is asked over it.
+
+use std::time::Duration;
+
+use dicom_ul::pdu::{
+    AssociationRJ, AssociationRJResult, AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ,
+    Pdu, PresentationContextProposed, PresentationContextResultReason,
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    dicom::{
+        ae::Title,
+        command::{self, Command, ECHO, STORE, VERIFICATION},
+        pdu::{self, Broken, Came, Kind, Line},
+    },
+    dimse,
+    part10::Meta,
+    setting::Address,
+    tls,
+    wire::{self, Peer, Wire},
+};
+
+const APPLICATION: &str = "1.2.840.10008.3.1.1.1";
+const IMPLICIT: &str = "1.2.840.10008.1.2";
+
+/// The longest data unit that we take: answers are short.
+const MOST: usize = 64 * 1024;
+
+/// Asks for the end of an association, as it is written.
+const RELEASE: [u8; 10] = [5, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+
+/// A class of instances in one transfer syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sort {
+    pub(super) class: String,
+    pub(super) syntax: String,
+}
+
+impl Sort {
+    pub(super) fn of(meta: &Meta) -> Self {
+        Self { class: meta.sop_class.clone(), syntax: meta.transfer_syntax.clone() }
+    }
+}
+
+/// Whom to call, and as whom.
+pub(super) struct Calling {
+    pub(super) address: Address,
+    pub(super) tls: Option<tls::Connector>,
+    pub(super) ours: Title,
+    pub(super) theirs: Title,
+    pub(super) within: Duration,
+    pub(super) keep_alive: Duration,
+}
+
+/// An association that was agreed on.
+pub(super) struct Association {
+    line: Line,
+    agreed: Vec<(u8, Sort)>,
+    /// What was proposed and not agreed on.
+    declined: Vec<(Sort, PresentationContextResultReason)>,
+    /// The longest data unit that the other side takes.
+    most: usize,
+    /// Whether its end can be asked for without waiting: not where it would have to be encrypted.
+    is_plain: bool,
+    asked: u16,
+    used: Instant,
+}
+
+/// How asking failed, by what the other side may have got.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    Untouched(String),
+    Touched(String),
+}
+
+impl Calling {
+    /// Agrees on an association for these sorts.
+    pub(super) async fn open(&self, sorts: &[Sort], deadline: Instant) -> Result<Association, String> {
+        let deadline = deadline.min(Instant::now() + self.within);
+        let wire = timeout_at(deadline, self.call()).await;
+        let wire = wire.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        let wire = wire.map_err(|why| format!("cannot connect to {}: {why}", self.address))?;
+        let mut line = Line::new(wire, MOST);
+        let asked = Pdu::AssociationRQ(self.proposal(sorts));
+        let words = |broken: Broken| format!("{} agreed on no association: {}", self.theirs, broken.words());
+        line.send(&asked, deadline).await.map_err(words)?;
+        let agreed = match line.next(deadline).await.map_err(words)? {
+            Came::Agreed(agreed) => agreed,
+            Came::Declined(declined) => return Err(self.turned_away(&declined)),
+            Came::Abort => return Err(words(Broken::Lost("it hung up on our greeting".to_owned()))),
+            _ => {
+                return Err(words(Broken::Garbled(
+                    "it answered our greeting with something else".to_owned(),
+                )));
+            }
+        };
+        let mut association = Association {
+            line,
+            agreed: Vec::new(),
+            declined: Vec::new(),
+            most: pdu::allowed(&agreed.user_variables),
+            is_plain: self.tls.is_none(),
+            asked: 0,
+            used: Instant::now(),
+        };
+        for result in agreed.presentation_contexts {
+            let place = usize::from(result.id / 2);
+            let Some(sort) = sorts.get(place).filter(|_| result.id % 2 == 1) else { continue };
+            match result.reason {
+                PresentationContextResultReason::Acceptance => {
+                    association.agreed.push((result.id, sort.clone()));
+                }
+                reason => association.declined.push((sort.clone(), reason)),
+            }
+        }
+        Ok(association)
+    }
+
+    async fn call(&self) -> Result<Wire, String> {
+        let stream =
+            wire::connect(&self.address, self.keep_alive).await.map_err(|error| error.to_string())?;
+        match &self.tls {
+            Some(tls) => Ok(Box::new(tls.connect(stream, &self.address.host).await?)),
+            None => Ok(Box::new(stream)),
+        }
+    }
+
+    fn proposal(&self, sorts: &[Sort]) -> AssociationRQ {
+        let contexts = sorts.iter().enumerate().map(|(place, sort)| PresentationContextProposed {
+            id: 2 * place as u8 + 1,
+            abstract_syntax: sort.class.clone(),
+            transfer_syntaxes: vec![sort.syntax.clone()],
+        });
+        AssociationRQ {
+            protocol_version: 1,
+            calling_ae_title: self.ours.to_string(),
+            called_ae_title: self.theirs.to_string(),
+            application_context_name: APPLICATION.to_owned(),
+            presentation_contexts: contexts.collect(),
+            user_variables: pdu::about_us(MOST),
+        }
+    }
+
+    fn turned_away(&self, declined: &AssociationRJ) -> String {
+        use AssociationRJServiceUserReason as Reason;
+        let why = match &declined.source {
+            AssociationRJSource::ServiceUser(Reason::CallingAETitleNotRecognized) => {
+                format!("it does not know `{}`, our AE title", self.ours)
+            }
+            AssociationRJSource::ServiceUser(Reason::CalledAETitleNotRecognized) => {
+                format!("it is not `{}`: see `called_ae`", self.theirs)
+            }
+            other => other.to_string(),
+        };
+        let lasting = match declined.result {
+            AssociationRJResult::Permanent => "for good",
+            AssociationRJResult::Transient => "for now",
+        };
+        format!("{} declined the association {lasting}: {why}", self.theirs)
+    }
+
+    /// Asks whether the other side is there, over an association of its own.
+    pub(super) async fn echo(&self, deadline: Instant) -> Result<(), String> {
+        let sort = Sort { class: VERIFICATION.to_owned(), syntax: IMPLICIT.to_owned() };
+        let mut association = self.open(&[sort], deadline).await?;
+        let Some((context, _)) = association.agreed.first() else {
+            return Err(format!("{} does not answer C-ECHO", self.theirs));
+        };
+        let context = *context;
+        let number = association.number();
+        let command = Command::echo(number).written();
+        let most = association.most;
+        let sent = association.line.send_values((context, Kind::Command), &command, most, deadline).await;
+        sent.map_err(|broken| broken.words())?;
+        let answered = association.answer((ECHO, number), deadline).await;
+        let status = answered.map_err(|broken| broken.words())?.status();
+        association.release(deadline).await;
+        match status {
+            Some(dimse::SUCCESS) => Ok(()),
+            other => {
+                Err(format!("{} answered C-ECHO with {}", self.theirs, dimse::words(other.unwrap_or(0x0110))))
+            }
+        }
+    }
+}
+
+impl Association {
+    /// Whether it may be used again: the other side has said nothing since, and it was used lately.
+    pub(super) fn is_usable(&self, idle: Duration) -> bool {
+        self.used.elapsed() <= idle && wire::look(self.line.wire().as_ref()) == Peer::Silent
+    }
+
+    /// Whether instances of this sort were proposed when it was agreed on.
+    pub(super) fn knows(&self, sort: &Sort) -> bool {
+        self.agreed.iter().any(|(_, agreed)| agreed == sort)
+            || self.declined.iter().any(|(declined, _)| declined == sort)
+    }
+
+    /// Under which number instances of this sort go, or why they do not.
+    pub(super) fn context(&self, sort: &Sort) -> Result<u8, PresentationContextResultReason> {
+        if let Some((number, _)) = self.agreed.iter().find(|(_, agreed)| agreed == sort) {
+            return Ok(*number);
+        }
+        let declined = self.declined.iter().find(|(declined, _)| declined == sort);
+        Err(declined.map_or(PresentationContextResultReason::NoReason, |(_, reason)| reason.clone()))
+    }
+
+    /// Sends an instance, and waits for its status.
+    pub(super) async fn store(
+        &mut self,
+        context: u8,
+        meta: &Meta,
+        data_set: &[u8],
+        deadline: Instant,
+    ) -> Result<Command, Unanswered> {
+        let number = self.number();
+        let command = Command::store(number, &meta.sop_class, &meta.sop_instance).written();
+        let asked = self.line.send_values((context, Kind::Command), &command, self.most, deadline).await;
+        // What was asked without its data set was asked of nobody: nothing can be stored of it.
+        asked.map_err(|broken| Unanswered::Untouched(broken.words()))?;
+        let sent = self.line.send_values((context, Kind::DataSet), data_set, self.most, deadline).await;
+        sent.map_err(|broken| Unanswered::Touched(broken.words()))?;
+        let answered = self.answer((STORE, number), deadline).await;
+        self.used = Instant::now();
+        answered.map_err(|broken| match broken {
+            Broken::Deaf(why) => Unanswered::Untouched(why),
+            other => Unanswered::Touched(other.words()),
+        })
+    }
+
+    async fn answer(&mut self, (field, number): (u16, u16), deadline: Instant) -> Result<Command, Broken> {
+        let mut bytes = Vec::new();
+        loop {
+            let values = match self.line.next(deadline).await? {
+                Came::Values(values) => values,
+                Came::Abort => return Err(Broken::Lost("the other side aborted the association".to_owned())),
+                _ => return Err(Broken::Garbled("something else came than an answer".to_owned())),
+            };
+            for value in values {
+                if value.kind != Kind::Command || bytes.len() + value.bytes.len() > command::LONGEST {
+                    return Err(Broken::Garbled("something else came than an answer".to_owned()));
+                }
+                bytes.extend_from_slice(&value.bytes);
+                if !value.is_last {
+                    continue;
+                }
+                let answer = Command::read(&bytes).map_err(Broken::Garbled)?;
+                if !answer.answers(field, number) {
+                    return Err(Broken::Garbled("an answer came to what was not asked".to_owned()));
+                }
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Ends it in order: the other side has heard all.
+    pub(super) async fn release(mut self, deadline: Instant) {
+        // Who has gone needs no word of it.
+        if self.line.send(&Pdu::ReleaseRQ, deadline).await.is_ok() {
+            let _ = self.line.next(deadline).await;
+        }
+        self.is_plain = false;
+    }
+
+    fn number(&mut self) -> u16 {
+        self.asked = self.asked.wrapping_add(1).max(1);
+        self.asked
+    }
+}
+
+impl Drop for Association {
+    /// Asks for its end where that takes no time: an archive notes an association that is only cut.
+    fn drop(&mut self) {
+        if self.is_plain {
+            let _ = self.line.wire().socket().try_write(&RELEASE);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! DICOM over associations: instances that modalities send, and an archive that takes them.
+
+mod ae;
+mod command;
+mod destination;
+mod pdu;
+mod source;
+
+use engine::{Reply, ReplyWords};
+
+use crate::{Connector, DestinationKind, SourceKind, dimse};
+
+pub(crate) const CONNECTOR: Connector = Connector {
+    name: "dicom",
+    summary: "DICOM associations: instances by C-STORE",
+    source: Some(SourceKind::of::<source::Settings>()),
+    destination: Some(DestinationKind::of::<destination::Settings>()),
+};
+
+/// The status in the answer that the sender of an instance hears, in four hexadecimal digits.
+pub fn status(words: &ReplyWords, reply: &Reply) -> String {
+    format!("{:04X}", dimse::status(words, reply))
+}
