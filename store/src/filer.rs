@@ -321,6 +321,15 @@ impl SpanFile {
     }
 }
 
+impl Drop for SpanFile {
+    /// What its log holds goes into the file: beside readers, who are still there, nobody else would do it.
+    fn drop(&mut self) {
+        if let Err(error) = self.tables.end_log() {
+            tracing::debug!(%error, "the log of a file stays beside it until it is opened again");
+        }
+    }
+}
+
 fn highest(tables: &Tables, table: &str) -> rusqlite::Result<u64> {
     let sql = format!("SELECT coalesce(max(id), 0) FROM {table}");
     Ok(first(&tables.connection, &sql, [], |row| row.get::<_, i64>(0))?.unwrap_or(0) as u64)

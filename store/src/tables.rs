@@ -99,6 +99,12 @@ impl Tables {
         self.connection.prepare_cached(sql)?.execute(params)
     }
 
+    /// Puts what the write-ahead log holds into the file and empties the log, unless somebody reads from it just now.
+    pub(crate) fn end_log(&self) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
     pub(crate) fn channel(&self, name: &str) -> rusqlite::Result<i64> {
         if let Some(id) = self.names.borrow().channels.get(name) {
             return Ok(*id);

@@ -56,6 +56,21 @@ async fn a_repeat_is_known_whatever_file_its_first_copy_lies_in_also_after_a_res
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_leaves_no_logs_beside_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    queue_many(&store, 0..30).await;
+    // Readers have the files open, too.
+    assert_eq!(store.find(&Query { limit: 100, ..Query::default() }).await.unwrap().len(), 30);
+    drop(store);
+    let logs = |entry: &std::fs::DirEntry| {
+        entry.file_name().to_string_lossy().ends_with("-wal") && entry.metadata().unwrap().len() > 0
+    };
+    let left = std::fs::read_dir(folder.path().join("spans")).unwrap().flatten().filter(logs).count();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
 async fn a_file_of_which_everything_may_go_goes_at_once_and_no_number_is_given_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
