@@ -81,7 +81,7 @@ async fn a_message_that_waits_for_a_code_is_accepted_and_goes_on_at_its_place_wh
                 |plan| replying(when.clone(), plan),
                 |store| {
                     if together {
-                        store.keep_in_one_write()
+                        store.keep_in_one_write();
                     }
                 },
             )
