@@ -1,6 +1,9 @@
 //! What is wrong between the channels of a project: names, ports and folders, channels that feed one another.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+};
 
 use engine::{Claim, Diagnostic, Path};
 
@@ -19,8 +22,9 @@ pub(crate) fn check(drafts: &[Draft], listen: SocketAddr) -> Vec<About> {
 }
 
 fn names(drafts: &[Draft], found: &mut Vec<About>) {
+    let mut taken = HashSet::new();
     for (place, draft) in drafts.iter().enumerate() {
-        if drafts[..place].iter().any(|earlier| earlier.name == draft.name) {
+        if !taken.insert(&draft.name) {
             let message = format!("another channel is called `{}` too", draft.name);
             found.push((place, Diagnostic::error("name-taken", Path::parse("name"), message)));
         }

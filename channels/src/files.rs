@@ -1,6 +1,7 @@
 //! The files of a project as they were read, so that a fault can show its line.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Read},
     ops::Range,
@@ -27,7 +28,12 @@ impl Span {
 
 /// Every file that was read, by its number.
 #[derive(Default)]
-pub(crate) struct Files(Vec<Arc<SourceFile>>);
+pub(crate) struct Files {
+    /// The number of the first.
+    first: usize,
+    read: Vec<Arc<SourceFile>>,
+    numbers: HashMap<PathBuf, usize>,
+}
 
 /// One file: its path from the project's folder, and its text without a byte order mark.
 pub(crate) struct SourceFile {
@@ -52,22 +58,24 @@ pub(crate) enum Unfit {
 impl Files {
     /// Keeps a file's text and gives its number.
     pub(crate) fn add(&mut self, path: PathBuf, text: &str) -> usize {
-        self.0.push(Arc::new(SourceFile::new(path, text)));
-        self.0.len() - 1
+        let number = self.first + self.read.len();
+        self.numbers.entry(path.clone()).or_insert(number);
+        self.read.push(Arc::new(SourceFile::new(path, text)));
+        number
     }
 
     pub(crate) fn get(&self, number: usize) -> &Arc<SourceFile> {
-        &self.0[number]
+        &self.read[number - self.first]
     }
 
-    /// As if only this file had been read, under its number.
+    /// This file alone, under its number.
     pub(crate) fn only(number: usize, file: &Arc<SourceFile>) -> Self {
-        Self(vec![file.clone(); number + 1])
+        Self { first: number, read: vec![file.clone()], numbers: HashMap::new() }
     }
 
     /// The number of the file at this path, if it was read.
     pub(crate) fn find(&self, path: &Path) -> Option<usize> {
-        self.0.iter().position(|file| file.path == path)
+        self.numbers.get(path).copied()
     }
 }
 

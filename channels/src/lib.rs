@@ -30,7 +30,7 @@ mod yaml;
 pub use channel::Channel;
 pub use explain::{codes, explain};
 pub use fault::{Colour, Fault, render_text, to_json};
-pub use load::load;
+pub use load::{load, load_settings};
 pub use losses::losses;
 pub use project::{Options, Project, Secrets};
 pub use promises::{InForce, Promises};

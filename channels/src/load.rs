@@ -48,6 +48,13 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
     Project { root: root.to_owned(), settings, channels, faults, report }
 }
 
+/// What `relais.yaml` alone says, as [`load`] would find it, without reading the channels.
+pub fn load_settings(root: &FilePath, options: &Options) -> ServerSettings {
+    let mut report = Report::new(root, Variables::new(root, options));
+    environments(&mut report, root, options.environment.as_deref());
+    settings(&mut report, root)
+}
+
 fn nowhere(report: &mut Report, root: &FilePath) {
     let number = report.files.add(PathBuf::from("."), "");
     let message = format!("there is no folder `{}`", root.display());

@@ -141,7 +141,9 @@ impl<'s> Shape<'s> {
     /// The form that a node is meant to have: of its kind, and among maps the one that knows most of its keys.
     pub(crate) fn meant(self, node: &Node) -> Option<Shape<'s>> {
         let mut forms: Vec<_> = self.forms().into_iter().filter(|form| form.takes(node)).collect();
-        if let Kind::Map(entries) = &node.kind {
+        if let Kind::Map(entries) = &node.kind
+            && forms.len() > 1
+        {
             let known = |form: &Shape<'_>| {
                 let named = entries.iter().filter(|entry| {
                     form.properties().is_some_and(|properties| properties.contains_key(&entry.key))

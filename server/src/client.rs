@@ -162,7 +162,7 @@ fn beside(root: &Path) -> Result<(String, String), Complaint> {
         return Err(Complaint::misused(format!("there is no folder {}", root.display())));
     }
     let options = Options { secrets: Secrets::TakenAsPresent, ..Options::default() };
-    let folder = root.join(channels::load(root, &options).settings.store.path);
+    let folder = root.join(channels::load_settings(root, &options).store.path);
     let address = key::read_address(&folder).map_err(|_| {
         let shown = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let shown = shown.display();

@@ -1,6 +1,10 @@
 //! The texts of all scripts, and the names of all functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use rhai::Engine;
 use serde_json::Value;
@@ -48,35 +52,42 @@ const BUILT_IN: &[(&str, usize)] = &[
 /// Functions of Rhai's that no step may call.
 pub(crate) const WITHHELD: &[&str] = &["sleep"];
 
+/// Functions by name and number of parameters.
+type Functions = BTreeMap<String, BTreeSet<usize>>;
+
 /// Scripts by full name (`scripts/clean.rhai`, `relais/hl7`), and Rhai's own functions.
 pub(crate) struct Shelf {
     scripts: BTreeMap<String, Script>,
-    natives: BTreeMap<String, BTreeSet<usize>>,
+    natives: &'static Functions,
     /// What can be read off a value: `name` of a segment.
     counts_any: BTreeSet<&'static str>,
 }
 
+#[derive(Clone)]
 struct Script {
-    text: String,
+    text: Cow<'static, str>,
     functions: BTreeSet<(String, usize)>,
+}
+
+/// What is the same for every project, and takes a while to find out.
+struct Known {
+    shipped: BTreeMap<String, Script>,
+    natives: Functions,
 }
 
 impl Shelf {
     pub(crate) fn new(engine: &Engine) -> Self {
-        let mut shelf = Self {
-            scripts: BTreeMap::new(),
-            natives: natives(engine),
+        static KNOWN: OnceLock<Known> = OnceLock::new();
+        let known = KNOWN.get_or_init(|| Known::with(engine));
+        Self {
+            scripts: known.shipped.clone(),
+            natives: &known.natives,
             counts_any: BUILT_IN.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect(),
-        };
-        for (name, text) in SHIPPED {
-            shelf.put(engine, (*name).to_owned(), (*text).to_owned());
         }
-        shelf
     }
 
     pub(crate) fn put(&mut self, engine: &Engine, name: String, text: String) {
-        let functions = functions_of(engine, &text);
-        self.scripts.insert(name, Script { text, functions });
+        self.scripts.insert(name, Script::of(engine, text.into()));
     }
 
     /// The full name of a script as it was written: `clean`, `clean.rhai`, `scripts/clean.rhai`, `relais/hl7`.
@@ -91,8 +102,13 @@ impl Shelf {
         self.scripts.keys()
     }
 
+    /// The scripts of the project itself.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &String> {
+        self.scripts.keys().filter(|name| !SHIPPED.iter().any(|(shipped, _)| shipped == name))
+    }
+
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.scripts.get(name).map(|script| script.text.as_str())
+        self.scripts.get(name).map(|script| &*script.text)
     }
 
     /// Whether a script has a function of so many parameters.
@@ -113,6 +129,21 @@ impl Shelf {
     }
 }
 
+impl Known {
+    fn with(engine: &Engine) -> Self {
+        let script = |(name, text): &(&str, &'static str)| {
+            ((*name).to_owned(), Script::of(engine, Cow::Borrowed(*text)))
+        };
+        Self { shipped: SHIPPED.iter().map(script).collect(), natives: natives(engine) }
+    }
+}
+
+impl Script {
+    fn of(engine: &Engine, text: Cow<'static, str>) -> Self {
+        Self { functions: functions_of(engine, &text), text }
+    }
+}
+
 /// The functions a script defines for others; none where it does not compile, which is told elsewhere.
 fn functions_of(engine: &Engine, text: &str) -> BTreeSet<(String, usize)> {
     let Ok(ast) = engine.compile_with_scope(&Names::ALL.scope(), text) else { return BTreeSet::new() };
@@ -122,8 +153,8 @@ fn functions_of(engine: &Engine, text: &str) -> BTreeSet<(String, usize)> {
         .collect()
 }
 
-fn natives(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
-    let mut natives: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+fn natives(engine: &Engine) -> Functions {
+    let mut natives = Functions::new();
     let listed = engine.gen_fn_metadata_to_json(true).unwrap_or_default();
     let listed: Value = serde_json::from_str(&listed).unwrap_or_default();
     for function in listed["functions"].as_array().into_iter().flatten() {
