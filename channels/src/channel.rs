@@ -18,6 +18,8 @@ pub struct Channel {
     /// Ready to run. `None` where the channel has faults, or where a secret was only taken as present.
     pub plan: Option<Plan>,
     pub ages: Ages,
+    /// Where the story of its files is written, from the process's folder on.
+    pub log_file: Option<PathBuf>,
     /// Names its file and every script, table and source it uses.
     pub version: Hash,
     /// What it promises; `None` where a part could not be read.
@@ -49,6 +51,7 @@ impl Channel {
             description: None,
             tags: Vec::new(),
             plan: None,
+            log_file: None,
             ages: Ages { content: days(30), errors: days(90), metadata: days(365) },
             version: Hash::of(&[]),
             promises: None,

@@ -35,6 +35,7 @@ const PAGES: &[(&str, &str)] = &[
     ("kept-function", include_str!("../../docs/errors/kept-function.md")),
     ("listen-or-connect", include_str!("../../docs/errors/listen-or-connect.md")),
     ("listen-remote", include_str!("../../docs/errors/listen-remote.md")),
+    ("log-file", include_str!("../../docs/errors/log-file.md")),
     ("missing-field", include_str!("../../docs/errors/missing-field.md")),
     ("name-taken", include_str!("../../docs/errors/name-taken.md")),
     ("no-connector", include_str!("../../docs/errors/no-connector.md")),

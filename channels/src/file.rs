@@ -47,6 +47,11 @@ pub(crate) struct ChannelFile {
     /// For times without an offset; else the zone of `relais.yaml`, else the machine's.
     #[serde(default)]
     zone: Option<Zone>,
+    /// A file for the story of each file that the source takes: seen, taken, stored, delivered, answered, archived, a line
+    /// each. From the project's folder on; `${ctx.channel}` stands for the channel's name.
+    #[serde(default)]
+    #[schemars(extend("x-template" = true))]
+    log_file: Option<String>,
     /// When the sender is answered, and with what.
     #[serde(default)]
     reply: Option<ReplyFile>,

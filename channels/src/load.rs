@@ -209,6 +209,7 @@ fn taken(file: PathBuf, draft: Draft, (faults, warnings): (usize, usize)) -> Cha
         tags: draft.tags,
         plan: draft.plan.filter(|_| faults == 0),
         ages: draft.ages,
+        log_file: draft.log_file,
         version: draft.version,
         promises: draft.promises.filter(|_| faults == 0),
         faults,

@@ -42,7 +42,18 @@ pub(crate) struct Waiting {
 
 /// How far a message has come, seen from its sender.
 #[derive(Default)]
-struct Progress(Mutex<(Option<MessageId>, Stage)>);
+struct Progress(Mutex<Place>);
+
+/// The message, the one that stands for it where it was kept before, and how far it has come.
+#[derive(Default)]
+struct Place {
+    id: Option<MessageId>,
+    first: Option<MessageId>,
+    stage: Stage,
+}
+
+/// A message, and the one that stands for it.
+pub(crate) type Named = (Option<MessageId>, Option<MessageId>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Stage {
@@ -92,11 +103,16 @@ impl Caller {
 
     /// The message has its place in the order, though it may not be kept yet.
     pub(crate) fn named(&self, id: MessageId) {
-        self.progress.lock().0 = Some(id);
+        self.progress.lock().id = Some(id);
+    }
+
+    /// It was kept before: this one stands for it.
+    pub(crate) fn stands_for_it(&self, first: MessageId) {
+        self.progress.lock().first = Some(first);
     }
 
     pub(crate) fn message(&self) -> Option<MessageId> {
-        self.progress.lock().0
+        self.progress.lock().id
     }
 
     /// What the sender was answered: what a second copy hears too.
@@ -106,7 +122,7 @@ impl Caller {
 
     /// Whether its sender was told meanwhile that we cannot take it now.
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.progress.lock().1 == Stage::Abandoned
+        self.progress.lock().stage == Stage::Abandoned
     }
 
     pub(crate) fn kept(&mut self) {
@@ -119,8 +135,8 @@ impl Caller {
     /// From here on the answer keeps the deadline by itself.
     pub(crate) fn processed(&self) {
         let mut progress = self.progress.lock();
-        if progress.1 == Stage::Running {
-            progress.1 = Stage::Processed;
+        if progress.stage == Stage::Running {
+            progress.stage = Stage::Processed;
         }
     }
 
@@ -145,7 +161,7 @@ impl Drop for Caller {
 
 impl Waiting {
     /// Waits until the message is durable, or until it is answered because it is not.
-    pub(crate) async fn kept(mut self) -> Result<Self, (Reply, Option<MessageId>)> {
+    pub(crate) async fn kept(mut self) -> Result<Self, (Reply, Named)> {
         let deadline = self.deadline;
         tokio::select! {
             biased;
@@ -157,7 +173,7 @@ impl Waiting {
     }
 
     /// Waits for the answer, at most until the deadline.
-    pub(crate) async fn answer(mut self) -> (Reply, Option<MessageId>) {
+    pub(crate) async fn answer(mut self) -> (Reply, Named) {
         let deadline = self.deadline;
         tokio::select! {
             biased;
@@ -173,21 +189,22 @@ impl Waiting {
     }
 
     fn is_processed(&self) -> bool {
-        self.progress.lock().1 == Stage::Processed
+        self.progress.lock().stage == Stage::Processed
     }
 
     fn abandon(&self) -> Reply {
-        self.progress.lock().1 = Stage::Abandoned;
+        self.progress.lock().stage = Stage::Abandoned;
         Reply::because(Outcome::Unavailable, "the message was not processed in time; it goes on")
     }
 
-    fn message(&self) -> Option<MessageId> {
-        self.progress.lock().0
+    fn message(&self) -> Named {
+        let progress = self.progress.lock();
+        (progress.id, progress.first)
     }
 }
 
 impl Progress {
-    fn lock(&self) -> std::sync::MutexGuard<'_, (Option<MessageId>, Stage)> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Place> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

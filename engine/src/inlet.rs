@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    AnswerState, Inbound, MessageId, Outcome, Reply, Told,
+    AnswerState, Content, Cut, Inbound, MessageId, Outcome, Reply, Told,
     caller::{Caller, Waiting, Wants},
     line::{Line, Seat},
 };
@@ -35,6 +35,8 @@ pub struct Answer {
 struct Receipt {
     line: Arc<Line>,
     id: Option<MessageId>,
+    /// The message that stands for it, where it was kept before.
+    first: Option<MessageId>,
     since: Instant,
 }
 
@@ -81,7 +83,7 @@ impl Inlet {
         let Pending { waiting, line, since } = self.enter(inbound, Wants::Kept).await?;
         match waiting.kept().await {
             Ok(waiting) => Ok(Pending { waiting, line, since }),
-            Err((reply, id)) => Err(Answer::new(reply, Receipt { line, id, since })),
+            Err((reply, (id, first))) => Err(Answer::new(reply, Receipt { line, id, first, since })),
         }
     }
 
@@ -93,6 +95,11 @@ impl Inlet {
     /// Says what became of a file that the source takes, for whoever follows the files of this channel.
     pub fn story(&self, file: &str, words: &str, message: Option<MessageId>) {
         self.line().story(file, words, message);
+    }
+
+    /// Cuts a file into messages, as the channel's format has them.
+    pub fn cut(&self, whole: &Content, by: &Cut) -> Result<Vec<Content>, String> {
+        self.line().cut(whole, by)
     }
 
     /// The name of the channel.
@@ -145,8 +152,8 @@ impl Inlet {
 
 impl Pending {
     pub async fn answer(self) -> Answer {
-        let (reply, id) = self.waiting.answer().await;
-        Answer::new(reply, Receipt { line: self.line, id, since: self.since })
+        let (reply, (id, first)) = self.waiting.answer().await;
+        Answer::new(reply, Receipt { line: self.line, id, first, since: self.since })
     }
 }
 
@@ -156,9 +163,9 @@ impl Answer {
         Self { reply, receipt: Some(receipt) }
     }
 
-    /// The message, where it was kept.
+    /// The message, where it was kept, or the one that stands for it.
     pub fn message(&self) -> Option<MessageId> {
-        self.receipt.as_ref().and_then(|receipt| receipt.id)
+        self.receipt.as_ref().and_then(|receipt| receipt.first.or(receipt.id))
     }
 
     /// The sender has its answer.
@@ -167,7 +174,18 @@ impl Answer {
             Outcome::Unavailable => AnswerState::Unavailable,
             _ => AnswerState::Told,
         };
+        if let Some(receipt) = &mut self.receipt
+            && self.reply.why.as_deref() != Some(Reply::AWAITED)
+        {
+            // What stands for it has been answered with it.
+            receipt.id = receipt.first.or(receipt.id);
+        }
         self.record(state);
+    }
+
+    /// The sender is answered later, when there is more to say: it is asked for again.
+    pub fn later(mut self) {
+        self.receipt = None;
     }
 
     /// The sender went away first.

@@ -13,6 +13,7 @@
 //! through [`Source`], [`Destination`], [`Script`] and [`Store`].
 
 mod arrivals;
+mod backlog;
 mod caller;
 mod channel;
 mod content;
@@ -40,6 +41,7 @@ mod source;
 mod stop;
 mod store;
 
+pub use backlog::{Backlog, FileGroup, Origin, TakeUp, UnprocessedFile, WaitingFile};
 pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
 pub use content::{Content, Hash};
 pub use context::{Answered, Context, Input, Inputs, Row};
@@ -67,7 +69,7 @@ pub use reply::{
     Outcome, Promise, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
 };
 pub use routing::{Goes, RoutedPiece};
-pub use script::{CameBack, Ended, Halt, Judged, Leaving, Route, Script, Texts};
+pub use script::{CameBack, Cut, Ended, Halt, Judged, Leaving, Route, Script, Texts};
 pub use shares::Shares;
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings, Trouble};
 pub use stop::Stop;

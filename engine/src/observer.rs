@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use crate::{MessageId, Outcome};
+use crate::{Facts, MessageId, Outcome};
 
 /// Hears of everything that is counted. Must return at once: it is called on the way of each message.
 pub trait Observer: Send + Sync {
     fn received(&self, _channel: &str) {}
+
+    /// A message is durable; `facts` are those of its source.
+    fn kept(&self, _channel: &str, _message: MessageId, _facts: &Facts) {}
 
     /// So many bytes of a sender belonged to no message.
     fn skipped(&self, _channel: &str, _bytes: u64) {}

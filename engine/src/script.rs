@@ -17,6 +17,11 @@ pub trait Script: Send + Sync {
     /// Reads what must be known before a message is kept, as cheaply as it can.
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable>;
 
+    /// Cuts what a source took into messages, as the channel's format has them; or says why it cannot be.
+    fn cut(&self, _whole: &Content, _by: &Cut) -> Result<Vec<Content>, String> {
+        Err("this format has no parts".to_owned())
+    }
+
     /// Runs the channel's steps: one piece, or the parts of a split. Where they hold the message, tells the keys of each
     /// destination ([`Self::keys`]) on what it was by then.
     fn transform(&self, message: &Message, context: &Context) -> Result<Vec<Piece>, Halt>;
@@ -40,6 +45,17 @@ pub trait Script: Send + Sync {
 
     /// Words the answer to the sender (`reply: { script: … }`).
     fn reply(&self, message: &Message, ended: &[Ended], context: &Context) -> Result<Bytes, Halt>;
+}
+
+/// By what a source's files are cut into messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// Each row of a CSV or of fixed width, with what stands before the rows.
+    Records,
+    /// The rows that have the same value in this column.
+    Group(String),
+    /// Each message of HPRIM.
+    Messages,
 }
 
 /// A step that says no.

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Checks, Feeds, Inlet, Ports, ReplyWords, Shares, Stop};
+use crate::{Backlog, Checks, Feeds, Inlet, Ports, ReplyWords, Shares, Stop};
 
 /// Takes messages from a protocol and writes back what [`Inlet`] says.
 #[async_trait]
@@ -44,6 +44,11 @@ pub trait SourceSettings: Send + Sync {
     /// It ends by itself after a few seconds. A side that only waits to be asked is always there.
     async fn reach(&self, _opening: &Opening) -> Result<(), OpenError> {
         Ok(())
+    }
+
+    /// What lies on its side, where it takes files: for whoever asks what waits.
+    fn backlog(&self, _opening: &Opening) -> Option<Arc<dyn Backlog>> {
+        None
     }
 
     /// What is spoken with the other side, where that is chosen when they meet: for whoever asked whether it is there.

@@ -8,6 +8,7 @@ mod assemble;
 mod callbacks;
 mod code;
 mod compile;
+mod cut;
 mod document;
 mod elements;
 mod ending;

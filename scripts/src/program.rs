@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use engine::{
-    Bond, CameBack, Content, Context, Ended, Halt, Held, Inbound, Judged, Leaving, Message, Piece, Reading,
-    Route, Script, Texts, Unreadable,
+    Bond, CameBack, Content, Context, Cut, Ended, Halt, Held, Inbound, Judged, Leaving, Message, Piece,
+    Reading, Route, Script, Texts, Unreadable,
 };
 use formats::charset::Charset;
 use jiff::tz::TimeZone;
@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use crate::{
     Format, Library, Limits, Uses, answers,
     code::Code,
+    cut,
     form::Body,
     given::Given,
     keys::Key,
@@ -261,6 +262,10 @@ impl Program {
 impl Script for Program {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
         read::read(&inbound.body, &self.format, self.charset.as_ref(), &self.index)
+    }
+
+    fn cut(&self, whole: &Content, by: &Cut) -> Result<Vec<Content>, String> {
+        cut::cut(whole, (&self.format, self.charset.as_ref()), by)
     }
 
     fn transform(&self, message: &Message, context: &Context) -> Result<Vec<Piece>, Halt> {

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{DeliveryOutcome, MessageId, Observer, Outcome};
+use engine::{DeliveryOutcome, Facts, MessageId, Observer, Outcome};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::metrics::Metrics;
+use crate::{flow_log::FlowLogs, metrics::Metrics};
 
 /// How far a listener may fall behind before it misses events.
 const BEHIND: usize = 4096;
@@ -42,12 +42,13 @@ impl Event {
 /// Hears the engine: counts, and passes on to listeners.
 pub(crate) struct Events {
     metrics: Arc<Metrics>,
+    logs: Arc<FlowLogs>,
     sender: broadcast::Sender<Event>,
 }
 
 impl Events {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, sender: broadcast::Sender::new(BEHIND) }
+    pub(crate) fn new(metrics: Arc<Metrics>, logs: Arc<FlowLogs>) -> Self {
+        Self { metrics, logs, sender: broadcast::Sender::new(BEHIND) }
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
@@ -65,6 +66,10 @@ impl Events {
 impl Observer for Events {
     fn received(&self, channel: &str) {
         self.metrics.received(channel);
+    }
+
+    fn kept(&self, channel: &str, message: MessageId, facts: &Facts) {
+        self.logs.kept(channel, message, facts);
     }
 
     fn skipped(&self, channel: &str, bytes: u64) {
@@ -86,6 +91,7 @@ impl Observer for Events {
 
     fn attempted(&self, channel: &str, destination: &str, message: MessageId, came: DeliveryOutcome) {
         self.metrics.attempted(channel, destination, came);
+        self.logs.attempted(channel, destination, message, came);
         self.tell(|| Event::Delivery {
             channel: channel.to_owned(),
             destination: destination.to_owned(),
@@ -99,6 +105,7 @@ impl Observer for Events {
     }
 
     fn story(&self, channel: &str, file: &str, words: &str, message: Option<MessageId>) {
+        self.logs.story(channel, file, words);
         self.tell(|| Event::File {
             channel: channel.to_owned(),
             file: file.to_owned(),

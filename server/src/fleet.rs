@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use store::Sqlite;
 use tokio::net::TcpListener;
 
-use crate::{in_force, metrics::Metrics};
+use crate::{flow_log::FlowLogs, in_force, metrics::Metrics};
 
 /// How long a start waits for a source to open; it goes on opening behind that.
 const OPENING: Duration = Duration::from_millis(500);
@@ -29,6 +29,7 @@ pub(crate) struct Fleet {
     pub(crate) store: Arc<Sqlite>,
     around: Surroundings,
     metrics: Arc<Metrics>,
+    pub(crate) logs: Arc<FlowLogs>,
     members: RwLock<BTreeMap<String, Member>>,
     /// What is wrong with the files as they are now, where they are not in force.
     edit: RwLock<Vec<Fault>>,
@@ -94,7 +95,7 @@ impl Fleet {
         (options, settings): (Options, ServerSettings),
         store: Arc<Sqlite>,
         around: Surroundings,
-        metrics: Arc<Metrics>,
+        (metrics, logs): (Arc<Metrics>, Arc<FlowLogs>),
     ) -> Self {
         Self {
             root: around.root.clone(),
@@ -103,6 +104,7 @@ impl Fleet {
             store,
             around,
             metrics,
+            logs,
             members: RwLock::default(),
             edit: RwLock::default(),
             in_force: RwLock::default(),
@@ -115,6 +117,7 @@ impl Fleet {
         let _changing = self.changing.lock().await;
         let pasts = self.pasts().await?;
         self.compare_with_last_run(&project, &pasts);
+        self.logs.follow(&project, None);
         let mut members = BTreeMap::new();
         let mut starting = Vec::new();
         for read in &project.channels {
@@ -229,6 +232,7 @@ impl Fleet {
     /// Channels that go let go of their ports before others take them.
     async fn apply(&self, project: &Project, only: Option<&str>) -> Result<Vec<String>, StoreError> {
         let pasts = self.pasts().await?;
+        self.logs.follow(project, only);
         let meant = |name: &str| only.is_none_or(|only| only == name);
         let before = self.members();
         let mut changes = Vec::new();

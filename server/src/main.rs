@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod events;
 mod fleet;
+mod flow_log;
 mod in_force;
 mod key;
 mod log;

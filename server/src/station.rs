@@ -15,6 +15,7 @@ use crate::{
     api::{self, ChannelStatus, Reach},
     events::Events,
     fleet::Fleet,
+    flow_log::FlowLogs,
     key::Key,
     metrics::Metrics,
     threads::Sends,
@@ -50,10 +51,12 @@ impl Station {
         let key = Key::of(&folder)
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
-        let events = Arc::new(Events::new(Arc::clone(&metrics)));
+        let logs = Arc::new(FlowLogs::default());
+        logs.begin(Arc::clone(&store), settings.zone.clone());
+        let events = Arc::new(Events::new(Arc::clone(&metrics), Arc::clone(&logs)));
         let sends = Sends::start().map_err(|error| format!("cannot start threads: {error}"))?;
         let around = surroundings((root, &folder, &sends), Arc::clone(&store), Arc::clone(&events));
-        let fleet = Arc::new(Fleet::new((options, settings), store, around, Arc::clone(&metrics)));
+        let fleet = Arc::new(Fleet::new((options, settings), store, around, (Arc::clone(&metrics), logs)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
             fleet,
@@ -62,6 +65,7 @@ impl Station {
             key,
             reach,
             started: Instant::now(),
+            retrying: tokio::sync::Mutex::default(),
             stop: Stop::default(),
         };
         Ok(Arc::new(Self { context: Arc::new(context), folder, _sends: sends }))

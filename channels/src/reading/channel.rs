@@ -1,5 +1,7 @@
 //! Everything that stands in a channel file, read part by part.
 
+use std::path::PathBuf;
+
 use engine::{Ages, Claim, Hash, Path, Plan, Repeats};
 use jiff::tz::TimeZone;
 use scripts::{At, OutletFile, ProgramFile, Whereabouts};
@@ -7,6 +9,7 @@ use scripts::{At, OutletFile, ProgramFile, Whereabouts};
 use super::{
     Around,
     destination::{DestinationRead, destination},
+    files::{log_file, parts_fit},
     names,
     reader::Reader,
     reply::{ReplyRead, repeats, reply},
@@ -27,6 +30,7 @@ pub(crate) struct ChannelRead {
     pub(crate) tags: Vec<String>,
     pub(crate) enabled: bool,
     pub(crate) ages: Ages,
+    pub(crate) log_file: Option<PathBuf>,
     pub(crate) tests: Vec<TestFile>,
     pub(crate) reply: ReplyRead,
     pub(crate) destinations: Vec<DestinationRead>,
@@ -49,11 +53,11 @@ impl ChannelRead {
         let destinations: Vec<_> =
             places.into_iter().map(|at| destination(reader, at, (around.root, &zone))).collect();
         names::check(reader, &destinations);
+        let name = reader.read(&top("name")).filter(|name: &String| !name.is_empty());
+        let name = name.unwrap_or_else(|| stem.to_owned());
         Self {
-            name: reader
-                .read(&top("name"))
-                .filter(|name: &String| !name.is_empty())
-                .unwrap_or_else(|| stem.to_owned()),
+            log_file: log_file(reader, &name, around.root),
+            name,
             description: reader.read(&top("description")),
             tags: reader.read_or_default(&top("tags")),
             enabled: reader.read(&top("enabled")).unwrap_or(true),
@@ -138,12 +142,13 @@ fn parts(reader: &Reader<'_>) -> Parts {
 fn format(reader: &mut Reader<'_>, source: Option<&SourceRead>) -> scripts::Format {
     let at = Path::parse("format");
     let Some(file) = reader.read::<FormatFile>(&at) else {
-        return match source.map(|source| source.settings.usual_format()) {
+        let usual = match source.map(|source| source.settings.usual_format()) {
             Some("json") => scripts::Format::Json,
             Some("text") => scripts::Format::Text,
             Some("binary") => scripts::Format::Binary,
             _ => scripts::Format::Hl7,
         };
+        return parts_fit(reader, usual);
     };
     if let FormatFile::Fixed(FixedFormat { fixed }) = &file {
         let columns = &fixed.columns;
@@ -154,7 +159,7 @@ fn format(reader: &mut Reader<'_>, source: Option<&SourceRead>) -> scripts::Form
             }
         }
     }
-    file.format()
+    parts_fit(reader, file.format())
 }
 
 fn ages(keep: KeepFile) -> Ages {

@@ -2,6 +2,7 @@
 
 mod channel;
 mod destination;
+mod files;
 mod hours;
 mod names;
 mod reader;
@@ -9,7 +10,10 @@ mod reply;
 mod source;
 mod steps;
 
-use std::{path::Path as FilePath, sync::Arc};
+use std::{
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
 
 use engine::{Ages, Claim, Diagnostic, Hash, Order, Path, Place, Plan, Severity};
 use jiff::tz::TimeZone;
@@ -46,6 +50,7 @@ pub(crate) struct Draft {
     pub(crate) description: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) ages: Ages,
+    pub(crate) log_file: Option<PathBuf>,
     pub(crate) version: Hash,
     pub(crate) plan: Option<Plan>,
     pub(crate) trial: Option<Trial>,
@@ -109,6 +114,7 @@ pub(crate) fn channel(
         description: read.description,
         tags: read.tags,
         ages: read.ages,
+        log_file: read.log_file,
         tree,
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, openat, statat, unlinkat},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, openat, stat, statat, unlinkat},
     io::Errno,
 };
 use tokio::sync::mpsc;
@@ -67,6 +67,10 @@ impl Here {
     }
 
     fn look_now(&self, at: &Location) -> Done<(Kind, Stat)> {
+        if at.trail.is_empty() {
+            let found = stat(self.root.join(&*at.base)).map_err(|error| fault("look into", at, error))?;
+            return Ok((kind(&found), read(&found)));
+        }
         let folder = self.open(&at.folder())?;
         let stat = statat(&folder, name(at), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|error| fault("look into", &at.folder(), error))?;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use engine::{Checks, Claim, Facts, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
+use engine::{Backlog, Checks, Claim, Facts, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode, ModifyKind, RenameMode},
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::{folder::Folder, here::Here};
 use crate::{
     Examine,
-    flow::{Flow, Folders, Parts, Taking, place::Location},
+    flow::{Desk, Flow, Folders, Parts, Taking, place::Location},
 };
 
 /// Takes the files of a folder, each once: whole, in order, and put away by what became of it.
@@ -36,6 +36,23 @@ impl Examine for Settings {}
 impl Settings {
     fn folders(&self) -> Folders {
         self.taking.folders(&self.dir, Location::new)
+    }
+
+    fn parts(&self, opening: &Opening) -> Parts {
+        let mut facts = Facts::new();
+        facts.insert("connector".to_owned(), "file".into());
+        facts.insert("dir".to_owned(), self.dir.as_str().into());
+        Parts {
+            place: Arc::new(Here { root: opening.root.clone() }),
+            taking: self.taking.clone(),
+            folders: self.folders(),
+            shown: self.dir.clone(),
+            filtered: opening.words.filtered,
+            facts,
+            notes: opening.notes.clone(),
+            trouble: opening.trouble.clone(),
+            desk: Desk::of(opening),
+        }
     }
 }
 
@@ -64,24 +81,15 @@ impl SourceSettings for Settings {
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        let mut facts = Facts::new();
-        facts.insert("connector".to_owned(), "file".into());
-        facts.insert("dir".to_owned(), self.dir.as_str().into());
-        let parts = Parts {
-            place: Arc::new(Here { root: opening.root.clone() }),
-            taking: self.taking.clone(),
-            folders: self.folders(),
-            filtered: opening.words.filtered,
-            facts,
-            notes: opening.notes.clone(),
-            trouble: opening.trouble.clone(),
-            bell: Arc::default(),
-        };
         Ok(Box::new(Watched {
-            parts,
+            parts: self.parts(opening),
             folder: Folder::new(&opening.root, &self.dir),
             path: opening.root.join(&self.dir),
         }))
+    }
+
+    fn backlog(&self, opening: &Opening) -> Option<Arc<dyn Backlog>> {
+        Some(Arc::new(self.parts(opening).shelf(&opening.channel)))
     }
 
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
@@ -111,7 +119,7 @@ struct Watched {
 impl Source for Watched {
     async fn run(self: Box<Self>, inlet: Inlet, stop: Stop) -> Result<(), OpenError> {
         let Self { parts, folder, path } = *self;
-        let (bell, mode) = (Arc::clone(&parts.bell), depth(&parts.taking));
+        let (bell, mode) = (Arc::clone(&parts.desk.bell), depth(&parts.taking));
         let watching = tokio::task::spawn_blocking(move || {
             // Looking finds a missing folder again, and says so.
             let _ = folder.opened();

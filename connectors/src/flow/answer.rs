@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     claims::{ANSWERED, Claimed},
-    finish::Finish,
+    finish::{Finish, rename_freely},
     place::{Done, Fault, Location},
     settings::AnswerFile,
 };
@@ -42,6 +42,6 @@ impl Answering<'_> {
         let beside = claimed.from.folder();
         let folder = self.finish.folders.answers.as_ref().unwrap_or(&beside);
         let name = self.settings.name_for(claimed.from.name());
-        self.finish.rename_freely(&written, folder, &name).await.map(Some)
+        rename_freely(place, &written, (folder, &name)).await.map(Some)
     }
 }

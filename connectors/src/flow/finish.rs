@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Zoned;
 
 use super::{
+    away::{Away, Lies, Note, Written},
     claims::Claimed,
     hand_over::Verdict,
     ledger::{Ledger, random},
-    place::{Done, Fault, Location, Place, Stat},
+    place::{Done, Fault, Location, Place, Stat, shown},
     settings::{Dated, Folders, Taking},
 };
 
@@ -22,6 +23,17 @@ pub(super) struct Finish<'a> {
     pub(super) place: &'a dyn Place,
     pub(super) taking: &'a Taking,
     pub(super) folders: &'a Folders,
+    pub(super) away: &'a Away,
+}
+
+/// What became of a file.
+pub(super) struct Became<'a> {
+    pub(super) verdict: Verdict,
+    /// How it stood when it was read.
+    pub(super) read: Option<Stat>,
+    pub(super) why: Option<&'a str>,
+    /// Those of its messages that did not get through.
+    pub(super) messages: Vec<u64>,
 }
 
 impl Finish<'_> {
@@ -29,7 +41,7 @@ impl Finish<'_> {
     pub(super) async fn put_away(
         &self,
         claimed: &Claimed,
-        (verdict, read): (Verdict, Option<Stat>),
+        became: &Became<'_>,
         ledger: &Mutex<Ledger>,
     ) -> Done<String> {
         let now = match self.place.look(&claimed.at).await {
@@ -38,7 +50,8 @@ impl Finish<'_> {
             Err(Fault::Missing) => return Ok("gone".to_owned()),
             Err(fault) => return Err(fault),
         };
-        let words = if read.is_some_and(|read| read != now) {
+        let verdict = became.verdict;
+        let words = if became.read.is_some_and(|read| read != now) {
             self.give_back(claimed).await?;
             "changed after it was read, to be taken again".to_owned()
         } else {
@@ -48,46 +61,72 @@ impl Finish<'_> {
                 Verdict::Failed | Verdict::NotNow => &self.folders.failed,
             };
             match folder {
-                Some(folder) => self.move_to(folder, claimed).await?,
+                Some(folder) => self.move_to(folder, claimed, (became, now)).await?,
                 None if verdict == Verdict::Done && self.taking.deletes() => self.delete(claimed).await?,
-                None => self.leave(claimed, now, ledger).await?,
+                None => self.leave(claimed, (became, now), ledger).await?,
             }
         };
         self.tidy(claimed).await?;
         Ok(words)
     }
 
-    async fn move_to(&self, folder: &Location, claimed: &Claimed) -> Done<String> {
+    async fn move_to(
+        &self,
+        folder: &Location,
+        claimed: &Claimed,
+        (became, stat): (&Became<'_>, Stat),
+    ) -> Done<String> {
         let folder = match self.taking.dated {
             Dated::None => folder.clone(),
             Dated::Day => folder.join(Zoned::now().strftime("%Y-%m-%d").to_string().as_bytes()),
             Dated::Month => folder.join(Zoned::now().strftime("%Y-%m").to_string().as_bytes()),
         };
         let folder = folder.join(&claimed.from.folder().trail);
-        let to = self.rename_freely(&claimed.at, &folder, claimed.from.name()).await?;
+        let name = claimed.from.name();
+        if became.verdict == Verdict::Done {
+            let to = rename_freely(self.place, &claimed.at, (&folder, name)).await?;
+            return Ok(format!("archived, moved to {to}"));
+        }
+        let state = if became.verdict == Verdict::Refused { Lies::Refused } else { Lies::Failed };
+        // The note goes first: a file that lies there without one is nobody's.
+        let to = rename_telling(
+            self.place,
+            &claimed.at,
+            (&folder, name),
+            Some(&|to: &Location| {
+                self.remember(claimed, (became, state), (to, stat));
+            }),
+        )
+        .await?;
+        // On another disk it has another time.
+        if let Ok((_, now)) = self.place.look(&to).await
+            && now != stat
+        {
+            self.remember(claimed, (became, state), (&to, now));
+        }
         Ok(format!("moved to {to}"))
     }
 
-    /// Moves a file into a folder under its name, or with a number where that is taken.
-    pub(super) async fn rename_freely(
+    /// Notes why a file lies where it does. Without the note a person must name the file to have it taken up again.
+    fn remember(
         &self,
-        from: &Location,
-        folder: &Location,
-        name: &[u8],
-    ) -> Done<Location> {
-        let mut number = 0;
-        let mut is_made = false;
-        loop {
-            let to = folder.join(&numbered(name, number));
-            match self.place.rename(from, &to).await {
-                Ok(()) => return Ok(to),
-                Err(Fault::Taken) => number += 1,
-                Err(Fault::Missing) if !is_made => {
-                    self.place.make_folder(folder).await?;
-                    is_made = true;
-                }
-                Err(fault) => return Err(fault),
-            }
+        claimed: &Claimed,
+        (became, state): (&Became<'_>, Lies),
+        (at, stat): (&Location, Stat),
+    ) {
+        let sweep = claimed.mark.map(|_| shown(claimed.sweep().name()));
+        let note = Note {
+            at: Written::of(at),
+            from: Written::of(&claimed.from),
+            sweep,
+            state,
+            size: stat.size,
+            modified: stat.modified,
+            messages: became.messages.clone(),
+            why: became.why.map(str::to_owned),
+        };
+        if let Err(error) = self.away.note(&note) {
+            tracing::warn!(%error, "cannot note why a file was put away; `relais retry` takes it up by its name alone");
         }
     }
 
@@ -99,17 +138,28 @@ impl Finish<'_> {
     }
 
     /// The note goes first: a file that lies there again without it would be taken for a new one.
-    async fn leave(&self, claimed: &Claimed, stat: Stat, ledger: &Mutex<Ledger>) -> Done<String> {
-        let noted = |error| Fault::Away(format!("cannot write the notes of what was taken: {error}"));
-        note(ledger, &claimed.from, stat).map_err(noted)?;
+    async fn leave(
+        &self,
+        claimed: &Claimed,
+        (became, stat): (&Became<'_>, Stat),
+        ledger: &Mutex<Ledger>,
+    ) -> Done<String> {
+        let is_wrong = became.verdict != Verdict::Done;
+        note(ledger, &claimed.from, stat).map_err(not_noted)?;
         if claimed.mark.is_none() {
+            if is_wrong {
+                self.remember(claimed, (became, Lies::Left), (&claimed.from, stat));
+            }
             return Ok("left where it is".to_owned());
         }
         let mut number = 0;
         loop {
             let to = claimed.from.folder().join(&numbered(claimed.from.name(), number));
             if number > 0 {
-                note(ledger, &to, stat).map_err(noted)?;
+                note(ledger, &to, stat).map_err(not_noted)?;
+            }
+            if is_wrong {
+                self.remember(claimed, (became, Lies::Left), (&to, stat));
             }
             match self.place.rename(&claimed.at, &to).await {
                 Ok(()) => return Ok(format!("left as {to}")),
@@ -122,12 +172,12 @@ impl Finish<'_> {
     /// Puts a file back where it lay; beside the one that has come under its name meanwhile.
     pub(super) async fn give_back(&self, claimed: &Claimed) -> Done {
         if claimed.mark.is_some() {
-            self.rename_freely(&claimed.at, &claimed.from.folder(), claimed.from.name()).await?;
+            rename_freely(self.place, &claimed.at, (&claimed.from.folder(), claimed.from.name())).await?;
         }
         if let Some(companion) = &claimed.companion
             && claimed.mark.is_some()
         {
-            self.rename_freely(companion, &claimed.from.folder(), companion.name()).await?;
+            rename_freely(self.place, companion, (&claimed.from.folder(), companion.name())).await?;
         }
         self.clear(claimed).await
     }
@@ -153,6 +203,50 @@ impl Finish<'_> {
         }
         self.clear(claimed).await
     }
+}
+
+/// Moves a file into a folder under its name, or with a number where that is taken.
+pub(super) async fn rename_freely(
+    place: &dyn Place,
+    from: &Location,
+    to: (&Location, &[u8]),
+) -> Done<Location> {
+    rename_telling(place, from, to, None).await
+}
+
+/// The same; `tells` hears a name that is free before it is tried.
+async fn rename_telling(
+    place: &dyn Place,
+    from: &Location,
+    (folder, name): (&Location, &[u8]),
+    tells: Option<&(dyn Fn(&Location) + Sync)>,
+) -> Done<Location> {
+    let mut number = 0;
+    let mut is_made = false;
+    loop {
+        let to = folder.join(&numbered(name, number));
+        if let Some(tells) = tells {
+            if place.look(&to).await.is_ok() {
+                number += 1;
+                continue;
+            }
+            tells(&to);
+        }
+        match place.rename(from, &to).await {
+            Ok(()) => return Ok(to),
+            Err(Fault::Taken) => number += 1,
+            Err(Fault::Missing) if !is_made => {
+                place.make_folder(folder).await?;
+                is_made = true;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+pub(super) fn not_noted(error: std::io::Error) -> Fault {
+    Fault::Away(format!("cannot write the notes of what was taken: {error}"))
 }
 
 fn note(ledger: &Mutex<Ledger>, at: &Location, stat: Stat) -> std::io::Result<()> {

@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use engine::{Answer, Facts, Hash, Inbound, Inlet, Outcome, Pending, Reply, ReplyBody, WhenFiltered};
+use engine::{
+    Answer, Content, Cut, Facts, Hash, Inbound, Inlet, Outcome, Pending, Reply, ReplyBody, WhenFiltered,
+};
 use formats::hl7::batch;
 
 use super::{
     claims::Claimed,
     place::{Stat, shown},
-    settings::Split,
+    settings::{Split, SplitWord},
 };
 
 /// So many messages of one file are kept in one write.
@@ -31,9 +33,16 @@ pub(super) struct Handed {
     /// Why it is not done, in words without content.
     pub(super) why: Option<String>,
     pub(super) answers: Vec<Answer>,
+    /// Those of its messages that did not get through.
+    pub(super) bad: Vec<u64>,
 }
 
 impl Handed {
+    /// A file that cannot be had, and so has no message.
+    pub(super) fn unfit(why: String) -> Self {
+        Self { verdict: Verdict::Refused, why: Some(why), answers: Vec::new(), bad: Vec::new() }
+    }
+
     /// The words that a destination or a script chose for its sender.
     pub(super) fn words(&self) -> Option<Bytes> {
         let words = self.answers.iter().filter_map(|answer| match &answer.reply.body {
@@ -59,7 +68,7 @@ pub(super) enum Waiting {
 /// How files of one channel are handed over.
 pub(super) struct HandOver<'a> {
     pub(super) inlet: &'a Inlet,
-    pub(super) split: Split,
+    pub(super) split: &'a Split,
     pub(super) filtered: WhenFiltered,
     /// What every file of this source has in common.
     pub(super) facts: &'a Facts,
@@ -78,7 +87,7 @@ impl HandOver<'_> {
             }
         };
         if let [_] = messages[..] {
-            return self.begin_one(inbound(bytes.slice(messages[0].clone()), facts, mark, 0)).await;
+            return self.begin_one(inbound(messages[0].clone(), facts, mark, 0)).await;
         }
         let mut answers = Vec::with_capacity(messages.len());
         let of = messages.len();
@@ -87,7 +96,7 @@ impl HandOver<'_> {
                 let place = group * TOGETHER + place;
                 let mut facts = facts.clone();
                 facts.insert("batch".to_owned(), serde_json::json!({ "place": place + 1, "of": of }));
-                inbound(bytes.slice(message.clone()), facts, mark, place)
+                inbound(message.clone(), facts, mark, place)
             });
             answers.extend(self.inlet.receive_batch(inbounds.collect()).await);
         }
@@ -117,7 +126,9 @@ impl HandOver<'_> {
             .reduce(|worst, one| if one.0 > worst.0 { one } else { worst });
         let (verdict, why) =
             worst.map_or((Verdict::Done, None), |(verdict, reply)| (verdict, Some(reason(reply))));
-        Handed { verdict, why: why.filter(|_| verdict != Verdict::Done), answers }
+        let is_bad = |answer: &&Answer| self.verdict(&answer.reply) != Verdict::Done;
+        let bad = answers.iter().filter(is_bad).filter_map(Answer::message).map(|id| id.0).collect();
+        Handed { verdict, why: why.filter(|_| verdict != Verdict::Done), answers, bad }
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
@@ -132,17 +143,17 @@ impl HandOver<'_> {
         }
     }
 
-    /// Where the messages of a file stand in it.
-    fn parts(&self, bytes: &Bytes) -> Result<Vec<Range<usize>>, String> {
-        if self.split == Split::None {
-            return Ok(whole(bytes));
-        }
-        match batch::split(bytes) {
-            Ok(Some(batch)) if batch.messages.is_empty() => Err("the batch holds no message".to_owned()),
-            Ok(Some(batch)) => Ok(batch.messages),
-            Ok(None) => Ok(row(bytes)),
-            Err(error) => Err(format!("the batch cannot be read: {error}")),
-        }
+    /// The messages of a file, as its `split` says.
+    fn parts(&self, bytes: &Bytes) -> Result<Vec<Content>, String> {
+        let by = match self.split {
+            Split::Word(SplitWord::None) => return Ok(vec![bytes.clone().into()]),
+            Split::Word(SplitWord::Hl7) => return batch_parts(bytes),
+            Split::Word(SplitWord::Records) => Cut::Records,
+            Split::Word(SplitWord::Hprim) => Cut::Messages,
+            Split::Group(group) => Cut::Group(group.group.clone()),
+        };
+        let parts = self.inlet.cut(&bytes.clone().into(), &by)?;
+        if parts.is_empty() { Err("the file holds no record".to_owned()) } else { Ok(parts) }
     }
 
     fn facts_of(&self, claimed: &Claimed, stat: Stat) -> Facts {
@@ -155,6 +166,16 @@ impl HandOver<'_> {
         }
         facts
     }
+}
+
+fn batch_parts(bytes: &Bytes) -> Result<Vec<Content>, String> {
+    let places = match batch::split(bytes) {
+        Ok(Some(batch)) if batch.messages.is_empty() => return Err("the batch holds no message".to_owned()),
+        Ok(Some(batch)) => batch.messages,
+        Ok(None) => row(bytes),
+        Err(error) => return Err(format!("the batch cannot be read: {error}")),
+    };
+    Ok(places.into_iter().map(|place| bytes.slice(place).into()).collect())
 }
 
 fn whole(bytes: &[u8]) -> Vec<Range<usize>> {
@@ -183,7 +204,7 @@ fn mark(claimed: &Claimed, bytes: &Bytes, stat: Stat) -> Hash {
     })
 }
 
-fn inbound(bytes: Bytes, facts: Facts, mark: Hash, place: usize) -> Inbound {
+fn inbound(bytes: impl Into<Content>, facts: Facts, mark: Hash, place: usize) -> Inbound {
     let effect = Hash::of(&[b"file", &mark.0, &(place as u64).to_be_bytes()]);
     Inbound { facts: facts.into(), effect: Some(effect), ..Inbound::new(bytes) }
 }

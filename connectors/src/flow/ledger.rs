@@ -29,6 +29,20 @@ pub(super) struct Ledger {
     round: u32,
 }
 
+/// The notes as somebody else reads them.
+#[derive(Default)]
+pub(super) struct Noted {
+    pub(super) owner: String,
+    notes: HashMap<u64, u64>,
+}
+
+impl Noted {
+    /// Whether this file was taken as it stands.
+    pub(super) fn knows(&self, at: &Location, stat: Stat) -> bool {
+        !self.notes.is_empty() && self.notes.get(&key(at)) == Some(&mark(stat))
+    }
+}
+
 /// How a file stood when it was taken, and in which look it was last there.
 #[derive(Clone, Copy)]
 struct Note {
@@ -39,8 +53,7 @@ struct Note {
 impl Ledger {
     /// Opens the notes of a channel; waits until the source that had them before is gone.
     pub(super) async fn open(folder: &Path, channel: &str) -> io::Result<Self> {
-        let name = format!("{:.32}.files", Hash::of(&[channel.as_bytes()]).to_string());
-        let (folder, path) = (folder.to_owned(), folder.join(name));
+        let (folder, path) = (folder.to_owned(), path(folder, channel));
         loop {
             let (folder, path) = (folder.clone(), path.clone());
             let opened = tokio::task::spawn_blocking(move || {
@@ -52,6 +65,27 @@ impl Ledger {
             }
             tokio::time::sleep(LOOKS).await;
         }
+    }
+
+    /// Reads the notes of a channel whoever has them; there are none where they cannot be read.
+    pub(super) fn peek(folder: &Path, channel: &str) -> Noted {
+        let mut noted = Noted::default();
+        let Ok(file) = File::open(path(folder, channel)) else { return noted };
+        for line in BufReader::new(file).lines().map_while(Result::ok) {
+            match read(&line) {
+                Some(Line::Owner(owner)) => owner.clone_into(&mut noted.owner),
+                Some(Line::Taken(at, stat)) => drop(noted.notes.insert(at, stat)),
+                Some(Line::Again(at)) => drop(noted.notes.remove(&at)),
+                None => {}
+            }
+        }
+        noted
+    }
+
+    /// Forgets a file in the notes of a channel that nobody has open.
+    pub(super) fn forget_closed(folder: &Path, channel: &str, at: &Location) -> io::Result<()> {
+        let busy = || io::Error::other("the flow is just starting; try again");
+        Self::try_open(&path(folder, channel))?.ok_or_else(busy)?.forget(at)
     }
 
     /// `None` while somebody else has it.
@@ -80,14 +114,11 @@ impl Ledger {
             self.lines += 1;
             // A line that a crash has torn says nothing; its file is known by its message.
             let Ok(line) = line else { continue };
-            match line.split(' ').collect::<Vec<_>>()[..] {
-                ["owner", owner] if owner.len() == 16 => owner.clone_into(&mut self.owner),
-                ["taken", at, stat] => {
-                    if let (Ok(at), Ok(stat)) = (u64::from_str_radix(at, 16), u64::from_str_radix(stat, 16)) {
-                        self.notes.insert(at, Note { stat, seen: 0 });
-                    }
-                }
-                _ => {}
+            match read(&line) {
+                Some(Line::Owner(owner)) => owner.clone_into(&mut self.owner),
+                Some(Line::Taken(at, stat)) => drop(self.notes.insert(at, Note { stat, seen: 0 })),
+                Some(Line::Again(at)) => drop(self.notes.remove(&at)),
+                None => {}
             }
         }
         if self.owner.is_empty() {
@@ -123,6 +154,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Lets this file be taken as if it had not been.
+    pub(super) fn forget(&mut self, at: &Location) -> io::Result<()> {
+        writeln!(self.file, "again {:016x}", key(at))?;
+        self.notes.remove(&key(at));
+        self.lines += 1;
+        Ok(())
+    }
+
     pub(super) fn begin_look(&mut self) {
         self.round = self.round.wrapping_add(1);
     }
@@ -149,6 +188,27 @@ impl Ledger {
         self.lines = self.notes.len() + 1;
         Ok(())
     }
+}
+
+/// What a line says.
+enum Line<'a> {
+    Owner(&'a str),
+    Taken(u64, u64),
+    Again(u64),
+}
+
+fn read(line: &str) -> Option<Line<'_>> {
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["owner", owner] if owner.len() == 16 => Some(Line::Owner(owner)),
+        ["taken", at, stat] => Some(Line::Taken(number(at)?, number(stat)?)),
+        ["again", at] => Some(Line::Again(number(at)?)),
+        _ => None,
+    }
+}
+
+fn path(folder: &Path, channel: &str) -> PathBuf {
+    folder.join(format!("{:.32}.files", Hash::of(&[channel.as_bytes()]).to_string()))
 }
 
 fn key(at: &Location) -> u64 {

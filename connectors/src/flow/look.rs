@@ -8,6 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    finish::not_noted,
     ledger::Ledger,
     place::{Done, Entry, Fault, Kind, Location, Place, Stat},
     settings::{Complete, Folders, Sort, Taking, is_unfinished},
@@ -60,6 +61,8 @@ pub(super) struct Sight {
 pub(super) struct Lookout {
     seen: HashMap<Location, (Stat, Instant)>,
     stuck: HashMap<Location, Instant>,
+    /// Files seen for the first time, with their sizes.
+    news: Vec<(Location, u64)>,
 }
 
 /// One walk through the folders.
@@ -78,6 +81,11 @@ impl Lookout {
     /// Leaves a file alone for a while.
     pub(super) fn let_rest(&mut self, at: Location) {
         self.stuck.insert(at, Instant::now());
+    }
+
+    /// The files that were seen for the first time, once.
+    pub(super) fn take_news(&mut self) -> Vec<(Location, u64)> {
+        std::mem::take(&mut self.news)
     }
 
     /// How many files are left alone since they could not be read.
@@ -110,9 +118,7 @@ impl Lookout {
         walk.each_folder(place, Walk::consider).await?;
         let Walk { window, mut sight, ledger, .. } = walk;
         if sight.trouble.is_none() {
-            ledger
-                .end_look()
-                .map_err(|error| Fault::Away(format!("cannot write the notes of what was taken: {error}")))?;
+            ledger.end_look().map_err(not_noted)?;
         }
         sight.ready = window.into_sorted_vec();
         if taking.complete == Complete::Stable {
@@ -125,13 +131,13 @@ impl Lookout {
     fn keep_settled(&mut self, sight: &mut Sight) {
         let now = Instant::now();
         let before = std::mem::take(&mut self.seen);
-        let unsettled = &mut sight.unsettled;
-        let seen = &mut self.seen;
+        let (unsettled, seen, news) = (&mut sight.unsettled, &mut self.seen, &mut self.news);
         sight.ready.retain(|candidate| {
-            let since = before
-                .get(&candidate.at)
-                .filter(|(stat, _)| *stat == candidate.stat())
-                .map(|(_, since)| *since);
+            let known = before.get(&candidate.at);
+            if known.is_none() {
+                news.push((candidate.at.clone(), candidate.size));
+            }
+            let since = known.filter(|(stat, _)| *stat == candidate.stat()).map(|(_, since)| *since);
             let is_settled = since.is_some_and(|since| now - since >= STILL);
             if !is_settled {
                 seen.insert(candidate.at.clone(), (candidate.stat(), since.unwrap_or(now)));

@@ -7,23 +7,22 @@ use std::{
     time::Duration,
 };
 
-use engine::{Facts, Inlet, OpenError, Stop, Trouble, WhenFiltered};
+use engine::{Backlog as _, Facts, Inlet, OpenError, Stop, Trouble, WhenFiltered};
 use futures_util::{StreamExt, future::join_all, stream};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::{
     answer::Answering,
+    backlog::Shelf,
     claims::{Claimed, Claims, Way},
-    finish::Finish,
+    desk::{Desk, Seen, Wishes},
+    finish::{Became, Finish, not_noted},
     hand_over::{HandOver, Handed, Verdict},
     ledger::Ledger,
     look::{Candidate, Lookout, STILL},
     place::{Done, Fault, Place, Stat, shown},
-    settings::{Folders, Taking},
+    settings::{Complete, Folders, Taking},
 };
 use crate::door::GRACE;
 
@@ -46,13 +45,29 @@ pub(crate) struct Parts {
     pub(crate) place: Arc<dyn Place>,
     pub(crate) taking: Taking,
     pub(crate) folders: Folders,
+    /// Where the files lie, for people.
+    pub(crate) shown: String,
     pub(crate) filtered: WhenFiltered,
     /// What every file of this source has in common.
     pub(crate) facts: Facts,
     pub(crate) notes: PathBuf,
     pub(crate) trouble: Trouble,
-    /// Rings when something came.
-    pub(crate) bell: Arc<Notify>,
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl Parts {
+    /// The same files as a person sees them.
+    pub(crate) fn shelf(&self, channel: &str) -> Shelf {
+        Shelf {
+            place: Arc::clone(&self.place),
+            taking: self.taking.clone(),
+            folders: self.folders.clone(),
+            notes: self.notes.clone(),
+            channel: channel.into(),
+            desk: Arc::clone(&self.desk),
+            shown: self.shown.clone(),
+        }
+    }
 }
 
 /// A flow that runs.
@@ -101,7 +116,7 @@ impl Flow {
             ledger = opening => ledger
                 .map_err(|error| OpenError::io(format!("cannot open the notes in {}", parts.notes.display()), error))?,
         };
-        let trouble = parts.trouble.clone();
+        let (trouble, _running) = (parts.trouble.clone(), parts.desk.begin());
         let mut flow = Self {
             parts,
             inlet,
@@ -129,6 +144,7 @@ impl Flow {
 
     async fn rounds(&mut self) {
         let mut pause = FIRST_PAUSE;
+        self.shorten_notes().await;
         while !self.stop.is_requested() {
             let wait = match self.round().await {
                 Ok(next) => {
@@ -146,7 +162,7 @@ impl Flow {
                 tokio::select! {
                     () = self.stop.requested() => {}
                     () = sleep(wait) => {}
-                    () = self.parts.bell.notified() => self.rest(GATHER).await,
+                    () = self.parts.desk.bell.notified() => self.rest(GATHER).await,
                 }
             }
         }
@@ -162,8 +178,25 @@ impl Flow {
         }
     }
 
+    /// Forgets what was put away and lies there no more, where nobody has asked for long.
+    async fn shorten_notes(&self) {
+        if self.parts.desk.away.is_long() {
+            // What cannot be looked into now is forgotten at another start.
+            let _ = self.parts.shelf(self.inlet.channel()).unprocessed().await;
+        }
+    }
+
+    /// Does what a person asked of the flow.
+    fn grant(&mut self) -> Done {
+        let Wishes { recover, forget } = self.parts.desk.take_wishes();
+        self.has_recovered &= !recover;
+        let ledger = self.ledger.get_mut().unwrap_or_else(PoisonError::into_inner);
+        forget.iter().try_for_each(|at| ledger.forget(at)).map_err(not_noted)
+    }
+
     /// Looks once, and takes what is whole.
     async fn round(&mut self) -> Done<Next> {
+        self.grant()?;
         self.carry_open().await?;
         self.ask_again().await?;
         let began = Instant::now();
@@ -172,6 +205,14 @@ impl Flow {
         let ledger = self.ledger.get_mut().unwrap_or_else(PoisonError::into_inner);
         let sight = self.lookout.look(place.as_ref(), (taking, folders), ledger).await?;
         let took = began.elapsed();
+        self.parts.desk.looked(Seen {
+            there: sight.ready.len() + sight.unsettled,
+            awaited: self.awaited.len(),
+            has_more: sight.has_more,
+        });
+        self.lookout.take_news().into_iter().for_each(|(at, size)| {
+            self.inlet.story(&shown(at.name()), &format!("seen, {size} bytes"), None);
+        });
         if !self.has_recovered {
             let recovered = self.claims().recover(&sight.claims).await?;
             let known = |one: &Claimed| self.awaited.iter().any(|(_, awaited)| awaited.at == one.at);
@@ -187,7 +228,7 @@ impl Flow {
             }
             let (claimed, trouble) = self.claims().claim(several).await?;
             for one in &claimed {
-                self.tell(one, &format!("taken, {} bytes", one.stat.size));
+                self.tell_taken(one);
             }
             self.open.extend(claimed.into_iter().map(|claimed| Open { claimed, ended: None }));
             if let Some(fault) = trouble {
@@ -198,6 +239,11 @@ impl Flow {
             self.carry_open().await?;
         }
         self.say(sight.trouble.or_else(|| self.resting()));
+        self.parts.desk.looked(Seen {
+            there: sight.unsettled,
+            awaited: self.awaited.len(),
+            has_more: sight.has_more,
+        });
         let every = self.parts.taking.every.0;
         Ok(match (sight.has_more && has_taken, sight.unsettled + self.awaited.len()) {
             (true, _) => Next::AtOnce,
@@ -279,11 +325,7 @@ impl Flow {
                     under_way.push((claimed, waiting, stat));
                 }
                 Err(Fault::Unfit(why)) => {
-                    handed.push((
-                        claimed,
-                        Handed { verdict: Verdict::Refused, why: Some(why), answers: Vec::new() },
-                        None,
-                    ));
+                    handed.push((claimed, Handed::unfit(why), None));
                 }
                 Err(fault) => self.not_read(claimed, fault, trouble).await,
             }
@@ -328,6 +370,7 @@ impl Flow {
             return End::Open(Box::new(Open { claimed, ended: None }), fault);
         }
         if self.awaits(&claimed, &handed) {
+            handed.answers.into_iter().for_each(engine::Answer::later);
             claimed.way = Way::AskedAgain;
             return End::Awaited(claimed);
         }
@@ -343,12 +386,12 @@ impl Flow {
 
     /// Whether there may be an answer later. One that came while nobody waited is found by asking once more.
     fn awaits(&self, claimed: &Claimed, handed: &Handed) -> bool {
-        let is_asked = claimed.way == Way::AskedAgain;
-        self.parts.taking.answer.is_some()
+        let is_due = self.parts.taking.answer.is_some() && claimed.way != Way::AskedAgain;
+        claimed.mark.is_some()
             && !claimed.is_answered()
             && handed.verdict == Verdict::Done
             && handed.words().is_none()
-            && (handed.is_awaited() || !is_asked)
+            && (handed.is_awaited() || is_due)
     }
 
     async fn finish_with(&self, claimed: &mut Claimed, handed: &Handed, stat: Option<Stat>) -> Done {
@@ -358,7 +401,13 @@ impl Flow {
                 self.tell(claimed, &format!("answered in {at}"));
             }
         }
-        let words = self.finish().put_away(claimed, (handed.verdict, stat), &self.ledger).await?;
+        let became = Became {
+            verdict: handed.verdict,
+            read: stat,
+            why: handed.why.as_deref(),
+            messages: handed.bad.clone(),
+        };
+        let words = self.finish().put_away(claimed, &became, &self.ledger).await?;
         self.tell(claimed, &words);
         Ok(())
     }
@@ -375,7 +424,7 @@ impl Flow {
 
     fn tell_verdict(&self, claimed: &Claimed, handed: &Handed) {
         let words = match (&handed.verdict, &handed.why) {
-            (Verdict::Done, _) => "stored".to_owned(),
+            (Verdict::Done, _) => "accepted".to_owned(),
             (Verdict::Refused, why) => format!("refused: {}", why.as_deref().unwrap_or("no reason")),
             (_, why) => format!("failed: {}", why.as_deref().unwrap_or("no reason")),
         };
@@ -384,6 +433,14 @@ impl Flow {
             [] => self.inlet.story(&name, &words, None),
             answers => answers.iter().for_each(|answer| self.inlet.story(&name, &words, answer.message())),
         }
+    }
+
+    fn tell_taken(&self, claimed: &Claimed) {
+        // Where one look is enough to know that it is whole, it was seen just now.
+        if self.parts.taking.complete != Complete::Stable {
+            self.tell(claimed, &format!("seen, {} bytes", claimed.stat.size));
+        }
+        self.tell(claimed, &format!("taken, {} bytes", claimed.stat.size));
     }
 
     fn tell(&self, claimed: &Claimed, words: &str) {
@@ -414,13 +471,18 @@ impl Flow {
     }
 
     fn finish(&self) -> Finish<'_> {
-        Finish { place: self.parts.place.as_ref(), taking: &self.parts.taking, folders: &self.parts.folders }
+        Finish {
+            place: self.parts.place.as_ref(),
+            taking: &self.parts.taking,
+            folders: &self.parts.folders,
+            away: &self.parts.desk.away,
+        }
     }
 
     fn handing(&self) -> HandOver<'_> {
         HandOver {
             inlet: &self.inlet,
-            split: self.parts.taking.split,
+            split: &self.parts.taking.split,
             filtered: self.parts.filtered,
             facts: &self.parts.facts,
         }

@@ -53,8 +53,10 @@ pub(crate) struct Taking {
     #[schemars(with = "Period")]
     max_age: Option<Period>,
 
-    /// What a file holds: `none`, one message; `hl7`, one HL7 message or a batch of them (FHS, BHS, or messages in a row),
-    /// each of which goes its own way.
+    /// What a file holds: `none`, one message; `hl7`, one HL7 message or a batch of them (FHS, BHS, or messages in a row);
+    /// `hprim`, several messages of HPRIM; `records`, rows of CSV or of fixed width; `{ group: IPP }`, rows that belong
+    /// together by a column. Each of them is a message that goes its own way, and the file is put away when all have ended,
+    /// by the worst of them. Rows are read as `format` says.
     #[serde(default)]
     pub(crate) split: Split,
 
@@ -161,13 +163,39 @@ pub(crate) enum Sort {
     Name,
 }
 
+/// A word, or the column that the rows are gathered by.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum Split {
+    Word(SplitWord),
+    Group(SplitGroup),
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub(crate) enum Split {
+pub(crate) enum SplitWord {
     #[default]
     None,
     Hl7,
+    Hprim,
+    Records,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(crate) struct SplitGroup {
+    /// The name of a column: rows with the same value there are one message.
+    #[schemars(length(min = 1))]
+    pub(crate) group: String,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self::Word(SplitWord::None)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -348,6 +376,14 @@ impl Taking {
         size >= self.min_size.0 as u64
             && self.min_age.is_none_or(|least| age >= nanoseconds(least))
             && self.max_age.is_none_or(|most| age <= nanoseconds(most))
+    }
+}
+
+impl Taking {
+    /// Whether a file of this size and age may be taken now or later.
+    pub(crate) fn will_want(&self, size: u64, age: i64) -> bool {
+        let least = self.min_age.map_or(0, |least| i64::try_from(least.0.as_nanos()).unwrap_or(i64::MAX));
+        self.wants(size, age.max(least))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use engine::{Checks, Claim, Facts, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
+use engine::{Backlog, Checks, Claim, Facts, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Examine,
     flow::{
-        Flow, Folders, Parts, Taking,
+        Desk, Flow, Folders, Parts, Taking,
         place::{Location, Place as _},
     },
 };
@@ -54,6 +54,29 @@ impl Settings {
     fn folders(&self) -> Folders {
         self.taking.folders(&self.dir, |folder| beneath(&self.dir, folder))
     }
+
+    fn parts(&self, opening: &Opening) -> Parts {
+        let mut facts = Facts::new();
+        for (name, value) in [
+            ("connector", "sftp"),
+            ("host", &self.server.host),
+            ("user", &self.server.user),
+            ("dir", &self.dir),
+        ] {
+            facts.insert(name.to_owned(), value.into());
+        }
+        Parts {
+            place: Arc::new(Remote::new(shared(&self.server, opening))),
+            taking: self.taking.clone(),
+            folders: self.folders(),
+            shown: format!("{} on {}", self.dir, self.server.address()),
+            filtered: opening.words.filtered,
+            facts,
+            notes: opening.notes.clone(),
+            trouble: opening.trouble.clone(),
+            desk: Desk::of(opening),
+        }
+    }
 }
 
 #[async_trait]
@@ -73,25 +96,11 @@ impl SourceSettings for Settings {
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        let mut facts = Facts::new();
-        for (name, value) in [
-            ("connector", "sftp"),
-            ("host", &self.server.host),
-            ("user", &self.server.user),
-            ("dir", &self.dir),
-        ] {
-            facts.insert(name.to_owned(), value.into());
-        }
-        Ok(Box::new(Polled(Parts {
-            place: Arc::new(Remote::new(shared(&self.server, opening))),
-            taking: self.taking.clone(),
-            folders: self.folders(),
-            filtered: opening.words.filtered,
-            facts,
-            notes: opening.notes.clone(),
-            trouble: opening.trouble.clone(),
-            bell: Arc::default(),
-        })))
+        Ok(Box::new(Polled(self.parts(opening))))
+    }
+
+    fn backlog(&self, opening: &Opening) -> Option<Arc<dyn Backlog>> {
+        Some(Arc::new(self.parts(opening).shelf(&opening.channel)))
     }
 
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {

@@ -302,7 +302,7 @@ impl Channel {
         }
     }
 
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         Standing {
             around: self.around.clone(),
             arrivals: Arc::clone(&self.arrivals),

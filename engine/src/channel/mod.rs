@@ -18,8 +18,9 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    Feeds, Inlet, Observer, Plan, Ports, Shares, Spots, Stop, Store, Trouble, arrivals::Arrivals,
-    held::Holding, line::Line, outlet::Outlet, recovery::Recovery,
+    AnswerState, Backlog, Feeds, Inlet, MessageId, Observer, Outcome, Plan, Ports, Reply, Shares, Spots,
+    Stop, Store, Told, Trouble, arrivals::Arrivals, held::Holding, line::Line, outlet::Outlet,
+    recovery::Recovery,
 };
 
 /// What a channel stands in.
@@ -91,6 +92,18 @@ impl Channel {
     /// A way in beside the source: for whoever feeds the channel by hand.
     pub fn inlet(&self) -> Inlet {
         self.inlet.clone()
+    }
+
+    /// What lies on the side of its source, where that takes files.
+    pub fn backlog(&self) -> Option<Arc<dyn Backlog>> {
+        let plan = self.plan();
+        plan.source.backlog(&self.standing().opening(&plan))
+    }
+
+    /// Lets the answer to a message be made anew: of what becomes of its deliveries from here on.
+    pub fn answer_anew(&self, message: MessageId) {
+        let reply = Reply::of(Outcome::Unavailable);
+        self.around.store.told(message, Told { state: AnswerState::Owed, reply });
     }
 
     fn line(&self) -> Arc<Line> {

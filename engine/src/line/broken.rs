@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Line, intake::reply_of};
+use super::{Line, again::reply_of};
 use crate::{Closed, MessageId, MessageState, Outcome, Reply, StoreError, caller::Caller};
 
 /// How long to wait before asking a broken store again.

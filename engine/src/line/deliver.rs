@@ -18,6 +18,13 @@ pub(super) struct Sent {
     tried: Vec<(String, Tried)>,
 }
 
+impl Sent {
+    /// As it stands by what is kept.
+    pub(super) fn again(message: Message, outcome: Outcome, tried: Vec<(String, Tried)>) -> Self {
+        Self { message, outcome, tried }
+    }
+}
+
 impl Line {
     /// Waits for the outlets as long as the sender waits for us. They send whether or not somebody waits.
     pub(super) async fn send(&self, queued: Queued, caller: &Caller) -> Sent {
@@ -51,7 +58,8 @@ impl Line {
         Tried::Queued
     }
 
-    fn choose(&self, sent: &Sent) -> Reply {
+    /// The answer by what the channel promises its senders.
+    pub(super) fn choose(&self, sent: &Sent) -> Reply {
         if !sent.outcome.is_positive() {
             return Reply::of(sent.outcome);
         }

@@ -178,7 +178,7 @@ impl Line {
             Err(exit) => Err(exit),
         };
         match ended {
-            Ok(()) | Err(Exit::Again(_) | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(Looked::Went),
+            Ok(()) | Err(Exit::Again { .. } | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(Looked::Went),
             Err(Exit::Halted(halted)) => self.close_again(standstill, halted.closed(), outlets).await,
             Err(Exit::Broken(_, _, error)) => {
                 // The write may have taken effect all the same: as after a crash.

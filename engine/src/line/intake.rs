@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use tokio::time::Instant;
-
 use super::{Exit, Line, Seat};
 use crate::{
-    Again, Arrival, Closed, Content, DeliveryState, Facts, Hash, Inbound, Kept, Message, MessageId,
-    MessageState, Outcome, Owed, Reading, Reply, ReplyBody, ReplyWhen, Sibling, Silence, Standing,
+    Again, Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome,
+    Owed, Reading, Reply, ReplyWhen, Silence,
     caller::Caller,
     recovery::{IsKept, Stranded},
 };
@@ -82,7 +80,10 @@ impl Line {
             None => self.store.keep(vec![(*arrival).clone()]).await.map(|mut kept| kept.remove(0)),
         };
         match kept {
-            Ok(Kept::New(flags)) => self.is_readable(as_kept(message, &flags), unreadable),
+            Ok(Kept::New(flags)) => {
+                self.says_kept(&message);
+                self.is_readable(as_kept(message, &flags), unreadable)
+            }
             Ok(Kept::Again(first)) => Box::pin(self.stand_for(first, arrival, unreadable)).await,
             Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
@@ -97,7 +98,7 @@ impl Line {
     ) -> Result<Message, Exit> {
         let Some(stranded) = self.recovery.claim(first) else {
             self.arrivals.leave(arrival.message.id);
-            return Err(Exit::Again(first));
+            return Err(again(*arrival, first));
         };
         arrival.supersedes = Some(first);
         let message = self.supersede(arrival, stranded).await?;
@@ -107,8 +108,9 @@ impl Line {
     /// Closes the first copy and keeps the second, in one write.
     async fn supersede(&self, arrival: Box<Arrival>, first: Stranded) -> Result<Message, Exit> {
         let message = arrival.message.clone();
-        match self.store.keep(vec![*arrival]).await.map(|mut kept| kept.remove(0)) {
+        match self.store.keep(vec![(*arrival).clone()]).await.map(|mut kept| kept.remove(0)) {
             Ok(Kept::New(flags)) => {
+                self.says_kept(&message);
                 self.arrivals.leave(first.message.id);
                 self.recovery.forget(first.message.identity);
                 self.recovery.open_gate();
@@ -118,7 +120,7 @@ impl Line {
             Ok(Kept::Again(standing)) => {
                 self.recovery.strand(first);
                 self.arrivals.leave(message.id);
-                Err(Exit::Again(standing))
+                Err(again(*arrival, standing))
             }
             Err(error) => {
                 self.recovery.strand(first);
@@ -131,51 +133,6 @@ impl Line {
         caller.kept();
         if self.reply.when == ReplyWhen::Stored {
             caller.answer(Reply::of(Outcome::Accepted));
-        }
-    }
-
-    /// What a second copy hears: what the first one did.
-    pub(super) async fn answer_of(&self, first: MessageId, deadline: Instant) -> Reply {
-        if let Some(told) = self.recovery.wait_for(first) {
-            if self.reply.when == ReplyWhen::Stored {
-                return self.answer_of_stored(first).await;
-            }
-            match tokio::time::timeout_at(deadline, told).await {
-                Ok(Ok(reply)) => return reply,
-                // It was taken up without a sender of its own: how it stands says how it ended.
-                Ok(Err(_)) => {}
-                Err(_) => {
-                    let why = "the first copy of this message is still under way";
-                    return Reply::because(Outcome::Unavailable, why);
-                }
-            }
-        }
-        match self.store.standing(first).await {
-            Ok(Some(standing)) => self.answer_of_ended(first, standing).await,
-            Ok(None) => Reply::because(Outcome::Unavailable, "the first copy of this message is gone"),
-            Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
-        }
-    }
-
-    /// What was told; where that was lost, a destination's own answer is still kept with its delivery, or awaited.
-    async fn answer_of_ended(&self, first: MessageId, standing: Standing) -> Reply {
-        let ReplyWhen::From(name) = &self.reply.when else { return reply_of(standing) };
-        if standing.reply.is_some() || standing.state != MessageState::Queued {
-            return reply_of(standing);
-        }
-        match self.store.came_back(first, name).await {
-            Ok(Some(delivery)) => came_back(name, delivery, reply_of(standing)),
-            Ok(None) => reply_of(standing),
-            Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
-        }
-    }
-
-    /// That the first copy is under way does not say that it was kept: the write that failed may have had no effect.
-    async fn answer_of_stored(&self, first: MessageId) -> Reply {
-        match self.store.standing(first).await {
-            Ok(Some(_)) => Reply::of(Outcome::Accepted),
-            Ok(None) => Reply::because(Outcome::Unavailable, "the first copy of this message is gone"),
-            Err(_) => Reply::because(Outcome::Unavailable, "the message store cannot be read"),
         }
     }
 
@@ -208,11 +165,21 @@ impl Line {
         }
     }
 
+    pub(super) fn says_kept(&self, message: &Message) {
+        self.observer.kept(&self.channel, message.id, &message.facts);
+    }
+
     fn is_readable(&self, message: Message, unreadable: Option<String>) -> Result<Message, Exit> {
         let Some(why) = unreadable else { return Ok(message) };
         self.arrivals.leave(message.id);
         Err(Exit::Unreadable(message.id, why))
     }
+}
+
+/// What was kept before stands for this one.
+fn again(arrival: Arrival, first: MessageId) -> Exit {
+    let effect = arrival.effect;
+    Exit::Again { message: Box::new(Message { id: first, ..arrival.message }), effect }
 }
 
 /// The message under the identity that the store kept it by.
@@ -229,36 +196,4 @@ fn identity(id: MessageId, reading: &Reading, body: &Content) -> Hash {
         Some(control_id) => Hash::of(&[reading.sender.as_bytes(), control_id.as_bytes(), &body.hash().0]),
         None => Hash::of(&[&body.hash().0, &id.0.to_be_bytes()]),
     }
-}
-
-/// The answer of a destination that has one by now.
-fn came_back(name: &str, delivery: Sibling, otherwise: Reply) -> Reply {
-    let body = delivery.response.and_then(|response| response.body).map(ReplyBody::From);
-    match (delivery.state, body) {
-        (DeliveryState::Sent, body) => Reply { body, ..otherwise },
-        (DeliveryState::GivenUp, body @ Some(_)) => {
-            Reply { body, ..Reply::because(Outcome::Refused, format!("{name} refused it")) }
-        }
-        (DeliveryState::GivenUp, None) => Reply::because(Outcome::Failed, format!("{name} did not take it")),
-        (DeliveryState::Waiting | DeliveryState::Begun | DeliveryState::Unsure, _) => {
-            Reply { why: Some(Reply::AWAITED.to_owned()), ..otherwise }
-        }
-        (DeliveryState::SetAside | DeliveryState::Dropped, _) => otherwise,
-    }
-}
-
-/// The answer that a message which has ended would get.
-pub(super) fn reply_of(standing: Standing) -> Reply {
-    let Some(stored) = standing.reply else {
-        return match standing.outcome {
-            Some(outcome) => Reply::of(outcome),
-            None => Reply::because(Outcome::Unavailable, "the first copy of this message is still under way"),
-        };
-    };
-    let body = match (stored.from, stored.script) {
-        (Some(from), _) => Some(ReplyBody::From(from.into())),
-        (None, Some(script)) => Some(ReplyBody::Script(script.into())),
-        (None, None) => None,
-    };
-    Reply { outcome: stored.outcome, why: stored.why, at: stored.at, code: stored.code, body }
 }

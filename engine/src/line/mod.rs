@@ -1,5 +1,6 @@
 //! The way of one message.
 
+mod again;
 mod broken;
 mod deliver;
 mod held;
@@ -20,8 +21,8 @@ use take::Way;
 pub(crate) use together::Seat;
 
 use crate::{
-    AnswerState, Closed, Halt, Hash, Inbound, Message, MessageId, MessageState, Observer, Outcome, Repeats,
-    Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
+    AnswerState, Closed, Content, Cut, Halt, Hash, Inbound, Message, MessageId, MessageState, Observer,
+    Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
     arrivals::Arrivals,
     caller::Caller,
     held::Holding,
@@ -88,7 +89,12 @@ impl Line {
     /// Answers and records a message that leaves early. No other place does.
     async fn leave(&self, exit: Exit, caller: &mut Caller) {
         let reply = match exit {
-            Exit::Again(first) => self.answer_of(first, caller.deadline).await,
+            Exit::Again { message, effect } => {
+                if effect.is_some() {
+                    caller.stands_for_it(message.id);
+                }
+                self.answer_of(&message, caller.deadline).await
+            }
             Exit::Unreadable(id, why) => {
                 self.observer.ended(&self.channel, Some(id), Outcome::Unreadable);
                 Reply::because(Outcome::Unreadable, why)
@@ -148,6 +154,10 @@ impl Line {
         self.observer.skipped(&self.channel, bytes);
     }
 
+    pub(crate) fn cut(&self, whole: &Content, by: &Cut) -> Result<Vec<Content>, String> {
+        self.pace.run(|| self.script.cut(whole, by)).unwrap_or_else(|panicked| Err(panicked.0))
+    }
+
     pub(crate) fn story(&self, file: &str, words: &str, message: Option<MessageId>) {
         self.observer.story(&self.channel, file, words, message);
     }
@@ -166,8 +176,8 @@ impl Line {
 
 /// Why a message leaves its way before the end, by whose doing it is.
 pub(crate) enum Exit {
-    /// The sender sent it again: it hears what the first one heard.
-    Again(MessageId),
+    /// The sender sent it again: it hears what the first one heard, under whose number it stands here.
+    Again { message: Box<Message>, effect: Option<Hash> },
     /// The bytes are not a message; they are kept.
     Unreadable(MessageId, String),
     /// A step said no: filtered, refused or failed.

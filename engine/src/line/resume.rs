@@ -128,7 +128,7 @@ impl Line {
                 self.has_closed(id, &closed);
                 Ok(())
             }
-            Ok(()) | Err(Exit::Again(_) | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(()),
+            Ok(()) | Err(Exit::Again { .. } | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(()),
         }
     }
 

@@ -109,6 +109,9 @@ impl Line {
             let reply = Reply::of(Outcome::Unavailable);
             self.told(message.id, Told { state: AnswerState::Unavailable, reply });
         }
+        if matches!(taken.kept, Kept::New(_)) {
+            self.says_kept(&message);
+        }
         match taken {
             Taken { kept: Kept::New(_), done: Some(done) } => {
                 caller.kept();

@@ -38,14 +38,30 @@ pub enum HprimError {
 /// Reads a text: as HPRIM Santé where it begins with an `H` segment, else as HPRIM Médecins.
 pub fn read(text: impl Into<Arc<str>>) -> Result<Hprim, HprimError> {
     let text = text.into();
-    let first = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
-    let is_sante = first
-        .strip_prefix('H')
-        .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_punctuation()));
-    if is_sante {
+    if is_header(text.trim_start_matches(BLANKS)) {
         return sante::read(text).map(Hprim::Sante).map_err(HprimError::Sante);
     }
     letter::read(text).map(Hprim::Medecins).map_err(HprimError::Medecins)
+}
+
+/// What may stand before a header.
+const BLANKS: [char; 5] = ['\u{feff}', ' ', '\t', '\r', '\n'];
+
+fn is_header(line: &str) -> bool {
+    line.strip_prefix('H').is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_punctuation()))
+}
+
+/// The messages of a file, each as it stands: those of HPRIM Santé begin with an `H` segment, the others are letters.
+pub fn messages(text: &str) -> Vec<&str> {
+    let first = text.len() - text.trim_start_matches(BLANKS).len();
+    if !is_header(&text[first..]) {
+        return letters(text);
+    }
+    let breaks = text.match_indices(['\r', '\n']).map(|(at, _)| at + 1);
+    let starts: Vec<usize> = breaks.filter(|at| *at > first && is_header(&text[*at..])).collect();
+    let begins = std::iter::once(0).chain(starts.iter().copied());
+    let ends = starts.iter().copied().chain([text.len()]);
+    begins.zip(ends).map(|(begin, end)| &text[begin..end]).collect()
 }
 
 /// The letters of a file of HPRIM Médecins, each as it stands.

@@ -42,7 +42,7 @@ pub(crate) struct ChannelStatus {
     pub(crate) tags: Vec<String>,
     pub(crate) file: String,
     pub(crate) version: String,
-    /// Where its source listens.
+    /// Where its source listens, or takes files, with what its last look found.
     pub(crate) listens: Vec<String>,
     /// Why its source does not run, though it should.
     pub(crate) trouble: Option<String>,
@@ -169,6 +169,8 @@ impl ChannelStatus {
         let ours_unsettled: Vec<_> = unsettled.iter().filter(|one| one.channel == name).collect();
         let view = member.running().map(|channel| channel.view());
         let plan = member.running().map(|channel| channel.plan());
+        let backlog = member.running().and_then(|channel| channel.backlog());
+        let takes_from = backlog.map(|backlog| backlog.standing());
         let ours: Vec<_> = edit.iter().filter(|fault| fault.file == member.file).cloned().collect();
         let faults = match &member.life {
             Life::Broken(faults) => faults,
@@ -181,7 +183,7 @@ impl ChannelStatus {
             tags: member.tags.clone(),
             file: member.file.display().to_string(),
             version: member.version.to_string(),
-            listens: plan.iter().flat_map(listens).collect(),
+            listens: plan.iter().flat_map(listens).chain(takes_from).collect(),
             trouble: view.as_ref().and_then(|view| view.trouble.clone()),
             connections: view.as_ref().map_or(0, |view| view.connections),
             received,
@@ -236,7 +238,7 @@ impl ChannelStatus {
 }
 
 impl DestinationStatus {
-    fn of(view: &OutletView, unsettled: &[&Unsettled]) -> Self {
+    pub(super) fn of(view: &OutletView, unsettled: &[&Unsettled]) -> Self {
         let ours = unsettled.iter().filter(|one| one.destination.as_deref() == Some(&view.name));
         Self {
             name: view.name.clone(),

@@ -173,7 +173,7 @@ async fn look_again(context: &Context, shown: &Shown) -> Result<String, Problem>
 
 /// Carries the bytes as they came, or as they were edited, through the channel's steps as they are now. The new
 /// message stands for the old one from here on; says under which number.
-async fn run_again(
+pub(super) async fn run_again(
     context: &Context,
     shown: &Shown,
     (edited, by): (Option<Content>, String),
@@ -298,7 +298,7 @@ fn pick(delivery: &DeliveryRow, verb: &str) -> Picked {
 }
 
 /// Of each part and destination the latest delivery; `to` picks one destination.
-fn latest<'a>(deliveries: &'a [DeliveryRow], to: Option<&str>) -> Vec<&'a DeliveryRow> {
+pub(super) fn latest<'a>(deliveries: &'a [DeliveryRow], to: Option<&str>) -> Vec<&'a DeliveryRow> {
     let meant = |one: &&DeliveryRow| to.is_none_or(|to| one.destination == to);
     let newer = |one: &DeliveryRow, other: &DeliveryRow| {
         other.id > one.id && other.destination == one.destination && other.part == one.part

@@ -7,8 +7,10 @@ mod guard;
 mod health;
 mod messages;
 mod page;
+mod pending;
 mod problem;
 mod report;
+mod retry;
 mod server;
 mod stream;
 mod unmapped;
@@ -27,9 +29,11 @@ pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
 pub(crate) use guard::Reach;
+pub(crate) use pending::Pending;
 #[cfg(test)]
 pub(crate) use report::Day;
 pub(crate) use report::{Counted, Figures, Report};
+pub(crate) use retry::Retried;
 pub(crate) use unmapped::UnmappedCode;
 
 use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
@@ -45,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) key: Key,
     pub(crate) reach: Reach,
     pub(crate) started: Instant,
+    /// One taking up again at a time.
+    pub(crate) retrying: tokio::sync::Mutex<()>,
     /// Asked for when the process ends: streams end with it.
     pub(crate) stop: Stop,
 }
@@ -59,6 +65,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/channels", get(channels::list))
         .route("/channels/{name}", get(channels::show))
         .route("/channels/{name}/report", get(report::show))
+        .route("/channels/{name}/retry", post(retry::retry))
         .route("/channels/{name}/start", post(channels::start))
         .route("/channels/{name}/stop", post(channels::stop))
         .route("/channels/{name}/pause", post(channels::pause))
@@ -66,6 +73,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/channels/{name}/destinations/{destination}/hold", post(channels::hold))
         .route("/channels/{name}/destinations/{destination}/release", post(channels::release))
         .route("/channels/{name}/destinations/{destination}/park", post(channels::park))
+        .route("/pending", get(pending::list))
         .route("/messages", get(messages::find))
         .route("/messages/{id}", get(messages::show))
         .route("/messages/{id}/body", get(messages::body))

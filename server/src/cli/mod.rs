@@ -14,6 +14,7 @@ mod mock;
 mod new;
 mod park;
 mod pause;
+mod pending;
 mod plan;
 mod promises;
 mod release;
@@ -21,6 +22,7 @@ mod report;
 mod rerun;
 mod resend;
 mod restore;
+mod retry;
 mod run;
 mod schema;
 mod send;
@@ -87,6 +89,8 @@ enum Verb {
     Show(show::Arguments),
     Report(report::Arguments),
     Unmapped(unmapped::Arguments),
+    Pending(pending::Arguments),
+    Retry(retry::Arguments),
     Resend(resend::Arguments),
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
@@ -181,9 +185,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 17] = [
-    "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "release", "report", "rerun",
-    "resend", "show", "start", "status", "stop", "unmapped",
+const REMOTE: [&str; 19] = [
+    "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "pending", "release", "report",
+    "rerun", "resend", "retry", "show", "start", "status", "stop", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -226,6 +230,8 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Park(arguments) => park::run(&arguments, &place).await,
         Verb::Find(arguments) => find::run(&arguments, &place).await,
         Verb::Show(arguments) => show::run(&arguments, &place).await,
+        Verb::Pending(arguments) => pending::run(&arguments, &place).await,
+        Verb::Retry(arguments) => retry::run(&arguments, &place).await,
         Verb::Report(arguments) => report::run(&arguments, &place).await,
         Verb::Unmapped(arguments) => unmapped::run(&arguments, &place).await,
         Verb::Resend(arguments) => resend::run(&arguments, &place).await,

@@ -119,6 +119,7 @@ async fn serve(station: &Station, watch: Option<Watch>, forget_after: Duration, 
 async fn wind_down(station: &Station, serving: Serving) {
     station.context.stop.request();
     station.context.fleet.stop(DEADLINE).await;
+    station.context.fleet.logs.end().await;
     serving.end().await;
 }
 

@@ -1,0 +1,112 @@
+//! What waits: on the far side of each source, here, and in queues.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use engine::{Channel, WaitingFile};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, DestinationStatus, channels::running, problem::Problem};
+
+/// So many files of a group are named, unless asked for fewer or more.
+const USUAL: usize = 20;
+const MOST: usize = 10_000;
+
+/// What is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    channel: Option<String>,
+    limit: Option<usize>,
+}
+
+/// What waits at one place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub(crate) channel: String,
+    /// `there`: where files come in; `here`: taken and not put away; `queue`: deliveries.
+    pub(crate) side: String,
+    /// The folder, or the destination.
+    pub(crate) place: String,
+    /// `waiting`, `taken`, or how the destination stands; `unknown` where nothing can be said now.
+    pub(crate) state: String,
+    pub(crate) number: u64,
+    pub(crate) oldest_seconds: Option<f64>,
+    pub(crate) why: Option<String>,
+    /// The oldest of the files.
+    pub(crate) files: Vec<WaitingFile>,
+}
+
+pub(super) async fn list(
+    State(context): State<Arc<Context>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Vec<Pending>>, Problem> {
+    let most = wanted.limit.unwrap_or(USUAL).min(MOST);
+    let channels = match &wanted.channel {
+        Some(name) => vec![running(&context, name)?],
+        None => context
+            .fleet
+            .members()
+            .values()
+            .filter_map(|member| member.running().cloned())
+            .collect::<Vec<_>>(),
+    };
+    let found = join_all(channels.iter().map(|channel| of_channel(channel, most))).await;
+    Ok(Json(found.into_iter().flatten().collect()))
+}
+
+async fn of_channel(channel: &Channel, most: usize) -> Vec<Pending> {
+    let mut found = of_files(channel, most).await;
+    let view = channel.view();
+    for outlet in view.destinations.iter().filter(|outlet| outlet.depth > 0) {
+        let status = DestinationStatus::of(outlet, &[]);
+        found.push(Pending {
+            channel: channel.name().to_owned(),
+            side: "queue".to_owned(),
+            place: outlet.name.clone(),
+            state: status.state.clone(),
+            number: outlet.depth,
+            oldest_seconds: outlet.oldest_seconds,
+            why: Some(status.head_words()).filter(|words| !words.is_empty()),
+            files: Vec::new(),
+        });
+    }
+    found
+}
+
+async fn of_files(channel: &Channel, most: usize) -> Vec<Pending> {
+    let Some(backlog) = channel.backlog() else { return Vec::new() };
+    let pending = |side: &str, place: String, state: String| Pending {
+        channel: channel.name().to_owned(),
+        side: side.to_owned(),
+        place,
+        state,
+        number: 0,
+        oldest_seconds: None,
+        why: None,
+        files: Vec::new(),
+    };
+    match backlog.waiting(most).await {
+        Ok(groups) => groups
+            .into_iter()
+            .map(|group| {
+                let side = if group.state == "taken" { "here" } else { "there" };
+                Pending {
+                    number: group.number,
+                    oldest_seconds: group.oldest_seconds,
+                    why: group.why,
+                    files: group.files,
+                    ..pending(side, group.place, group.state)
+                }
+            })
+            .collect(),
+        Err(error) => {
+            let unknown = pending("there", backlog.place(), "unknown".to_owned());
+            vec![Pending { why: Some(error.to_string()), ..unknown }]
+        }
+    }
+}
