@@ -240,3 +240,35 @@ fn channels_share_a_port_and_are_told_apart_by_their_paths() {
     assert!(said.contains("path-taken") && said.contains("the path `/results` of port"), "{said}");
     assert!(said.contains("whose `tls` is another"), "{said}");
 }
+
+#[test]
+fn many_messages_at_once_go_over_one_connection_where_the_server_speaks_http_2() {
+    let project = Project::new();
+    let issued = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("it can be issued");
+    project.write("server.pem", issued.cert.pem()).write("server.key", issued.signing_key.serialize_pem());
+    let mut peer = python("http2_receive.py");
+    peer.arg(free_port().to_string()).arg(project.path("server.pem")).arg(project.path("server.key"));
+    let mut peer = Receiving::start(peer);
+    let settings = format!(
+        "        url: https://127.0.0.1:{}/results\n        tls: {{ authorities: server.pem }}\n",
+        peer.port
+    );
+    let port = peer.port;
+    wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let (relais, mut sender) =
+        posting(&project, &settings, "    queue: always\n    order: none\n    workers: 8\n");
+    for number in 0..100 {
+        let answer = sender.send(&noted(&format!("T{number}"), "é")).expect("each is answered");
+        assert_eq!(mshfield(&answer, "MSA", 1), "AA");
+    }
+    let read: Vec<Value> = (0..100).map(|_| peer.next_read()).collect();
+    assert!(read.iter().all(|read| read["version"] == "2"), "{:?}", read[0]);
+    assert!(read.iter().all(|one| one["connection"] == read[0]["connection"]), "one for all");
+    let mut bodies: Vec<&str> = read.iter().filter_map(|read| read["body"].as_str()).collect();
+    bodies.sort_unstable();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 100);
+    wait_until("all are sent", || {
+        relais.metric("relais_queue_depth{channel=\"posting\",destination=\"record\"}") == Some(0.0)
+    });
+}

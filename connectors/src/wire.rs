@@ -26,6 +26,11 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     fn subject(&self) -> Option<String> {
         None
     }
+
+    /// What both ends agreed to speak (ALPN).
+    fn protocol(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 pub(crate) type Wire = Box<dyn Stream>;
@@ -53,6 +58,10 @@ impl Stream for client::TlsStream<TcpStream> {
 
     fn subject(&self) -> Option<String> {
         tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+    }
+
+    fn protocol(&self) -> Option<&[u8]> {
+        self.get_ref().1.alpn_protocol()
     }
 }
 

@@ -41,7 +41,18 @@ impl Acceptor {
 
 impl Connector {
     pub(crate) fn new(tls: &Tls, root: &Path) -> Result<Self, String> {
-        let fresh = Fresh::new(tls.beneath(root), client_config)?;
+        Self::offering(tls, root, &[])
+    }
+
+    /// One that offers to speak these, the first most of all (ALPN).
+    pub(crate) fn offering(tls: &Tls, root: &Path, protocols: &[&[u8]]) -> Result<Self, String> {
+        let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.to_vec()).collect();
+        let build = move |tls: &Tls| {
+            let mut config = client_config(tls)?;
+            config.alpn_protocols.clone_from(&protocols);
+            Ok(config)
+        };
+        let fresh = Fresh::new(tls.beneath(root), build)?;
         Ok(Self { fresh, server_name: tls.server_name.clone() })
     }
 
@@ -96,10 +107,12 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
+type Build<T> = dyn Fn(&Tls) -> Result<T, String> + Send + Sync;
+
 /// A configuration made from files, made anew when one of them changes.
 struct Fresh<T> {
     tls: Tls,
-    build: fn(&Tls) -> Result<T, String>,
+    build: Box<Build<T>>,
     current: Mutex<(Vec<Stamp>, Arc<T>)>,
 }
 
@@ -107,10 +120,13 @@ struct Fresh<T> {
 type Stamp = Option<(SystemTime, u64)>;
 
 impl<T> Fresh<T> {
-    fn new(tls: Tls, build: fn(&Tls) -> Result<T, String>) -> Result<Self, String> {
+    fn new(
+        tls: Tls,
+        build: impl Fn(&Tls) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Result<Self, String> {
         let stamps = stamps(&tls);
         let first = Arc::new(build(&tls)?);
-        Ok(Self { tls, build, current: Mutex::new((stamps, first)) })
+        Ok(Self { tls, build: Box::new(build), current: Mutex::new((stamps, first)) })
     }
 
     /// The configuration of the files as they are. A file that has gone bad leaves the last good one in force.

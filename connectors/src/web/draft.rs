@@ -33,10 +33,22 @@ impl Draft {
     /// The request as a proxy gets it, which is told the server too.
     pub(crate) fn request_by_proxy(&self, origin: &Origin) -> Request<Payload> {
         let mut request = self.request(origin);
-        let authority: Authority = origin.authority().parse().expect("a host of a URL is an authority");
-        let uri = Uri::builder().scheme("http").authority(authority).path_and_query(self.target.clone());
-        *request.uri_mut() = uri.build().expect("a scheme, a host and a path are a URI");
+        *request.uri_mut() = self.whole("http", origin);
         request
+    }
+
+    /// The request as it goes by HTTP/2, which names the server in its URI.
+    pub(crate) fn request_among_many(&self, origin: &Origin) -> Request<Payload> {
+        let mut request = self.request(origin);
+        *request.uri_mut() = self.whole("https", origin);
+        request.headers_mut().remove(header::HOST);
+        request
+    }
+
+    fn whole(&self, scheme: &str, origin: &Origin) -> Uri {
+        let authority: Authority = origin.authority().parse().expect("a host of a URL is an authority");
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(self.target.clone());
+        uri.build().expect("a scheme, a host and a path are a URI")
     }
 
     /// Whether a request by this method says something in its body.

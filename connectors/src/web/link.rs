@@ -3,17 +3,7 @@
 //! Nothing of it runs between two requests, so whether the server has hung up in the meantime is read from the
 //! socket itself, before the first byte of the next one leaves.
 
-use std::{
-    error::Error,
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{error::Error, io, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -24,11 +14,9 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use socket2::{SockRef, Socket};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::tally::{Counted, Tally};
 use crate::{
     tls,
     web::{content, payload::Payload},
@@ -36,10 +24,10 @@ use crate::{
 };
 
 /// The longest head of an answer.
-const LONGEST_HEAD: usize = 256 * 1024;
+pub(super) const LONGEST_HEAD: usize = 256 * 1024;
 
 /// How long a connection may take to be ready for the next request once the answer to one is read.
-const MOMENT: Duration = Duration::from_millis(20);
+pub(super) const MOMENT: Duration = Duration::from_millis(20);
 
 /// An open connection.
 pub(crate) struct Link {
@@ -86,7 +74,7 @@ impl Link {
     pub(crate) async fn open(wire: Wire) -> Result<Self, String> {
         let socket = SockRef::from(wire.socket()).try_clone().map_err(|error| error.to_string())?;
         let tally = Arc::<Tally>::default();
-        let counted = Counted { wire, tally: Arc::clone(&tally) };
+        let counted = Counted::new(wire, Arc::clone(&tally));
         let (asking, connection) = http1::Builder::new()
             .max_buf_size(LONGEST_HEAD)
             .handshake(TokioIo::new(counted))
@@ -110,7 +98,7 @@ impl Link {
         most: usize,
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {
-        let before = self.tally.written.load(Ordering::SeqCst);
+        let before = self.tally.written();
         let Self { asking, driver, fault, tally, .. } = self;
         let answer = driven((driver, fault), async {
             let responding = timeout_at(deadline, async {
@@ -122,11 +110,11 @@ impl Link {
             // A server may answer before it has read all: the rest of the request is then still on its way.
             let is_over = matches!(body, AnswerBody::Whole(_))
                 && timeout(MOMENT, asking.ready()).await.is_ok_and(|ready| ready.is_ok())
-                && tally.flushed.load(Ordering::SeqCst);
+                && tally.is_flushed();
             Ok((head, body, is_over))
         });
         let answer = answer.await.map_err(|lost| {
-            let touched = self.tally.written.load(Ordering::SeqCst) != before;
+            let touched = self.tally.written() != before;
             self.explain(&lost, touched)
         });
         self.used = Instant::now();
@@ -143,7 +131,7 @@ impl Link {
     }
 
     fn explain(&self, lost: &Lost, touched: bool) -> Unanswered {
-        if self.tally.hears_tls.load(Ordering::SeqCst) {
+        if self.tally.hears_tls() {
             return Unanswered::Untouched("the server speaks TLS: `url` begins with `https://`".to_owned());
         }
         let Lost::Broken(error) = lost else {
@@ -198,7 +186,7 @@ async fn driven<T>(
     work.await
 }
 
-async fn gather(mut body: Incoming, most: usize, deadline: Instant) -> AnswerBody {
+pub(super) async fn gather(mut body: Incoming, most: usize, deadline: Instant) -> AnswerBody {
     let mut gathered = BytesMut::new();
     loop {
         match timeout_at(deadline, body.frame()).await {
@@ -217,7 +205,7 @@ async fn gather(mut body: Incoming, most: usize, deadline: Instant) -> AnswerBod
     }
 }
 
-fn unpacked(headers: &HeaderMap, body: Bytes, most: usize) -> AnswerBody {
+pub(super) fn unpacked(headers: &HeaderMap, body: Bytes, most: usize) -> AnswerBody {
     match content::unpack(headers, body.clone(), most) {
         Ok(body) => AnswerBody::Whole(body),
         Err(content::Packed::Unknown) => AnswerBody::Whole(body),
@@ -227,68 +215,6 @@ fn unpacked(headers: &HeaderMap, body: Bytes, most: usize) -> AnswerBody {
 }
 
 /// The first cause of this kind behind an error.
-fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+pub(super) fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
-}
-
-/// What went through a connection.
-#[derive(Default)]
-struct Tally {
-    written: AtomicU64,
-    /// Nothing waits to be written.
-    flushed: AtomicBool,
-    read: AtomicBool,
-    /// The first bytes that came are those of TLS, on a connection without it.
-    hears_tls: AtomicBool,
-}
-
-/// A connection that counts what leaves.
-struct Counted {
-    wire: Wire,
-    tally: Arc<Tally>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.wire).poll_read(context, buffer);
-        let came = &buffer.filled()[before..];
-        if !came.is_empty() && !self.tally.read.swap(true, Ordering::SeqCst) {
-            let is_tls = matches!(came, [0x15 | 0x16, 3, ..]);
-            self.tally.hears_tls.store(is_tls, Ordering::SeqCst);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.tally.flushed.store(false, Ordering::SeqCst);
-        let written = Pin::new(&mut self.wire).poll_write(context, buffer);
-        if let Poll::Ready(Ok(count)) = &written {
-            self.tally.written.fetch_add(*count as u64, Ordering::SeqCst);
-        }
-        written
-    }
-
-    /// Called once everything was written.
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.wire).poll_flush(context);
-        if flushed.is_ready() {
-            self.tally.flushed.store(true, Ordering::SeqCst);
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(context)
-    }
 }

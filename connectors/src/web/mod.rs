@@ -7,11 +7,13 @@ pub(crate) mod content;
 mod draft;
 pub(crate) mod headers;
 mod link;
+mod many;
 pub(crate) mod meaning;
 mod payload;
 pub(crate) mod place;
 mod proxy;
 mod server;
+mod tally;
 mod token;
 
 use std::time::Duration;

@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ use super::{
     auth::basic,
     draft::Draft,
     link::{Answer, Link, Unanswered},
+    many::Many,
     payload::Payload,
     proxy::Proxy,
 };
@@ -39,7 +43,24 @@ pub(crate) struct Server {
     patience: Patience,
     /// Connections that nobody uses now, the one used last at the end.
     kept: Mutex<Vec<Link>>,
+    /// The one that carries many requests at once, where the server speaks HTTP/2.
+    shared: tokio::sync::Mutex<Option<Arc<Many>>>,
+    /// The server was found to take one request at a time: nobody waits for another's connection.
+    takes_one: AtomicBool,
 }
+
+/// A connection to the server.
+enum Opened {
+    One(Link),
+    Many(Arc<Many>),
+}
+
+/// So often a connection is taken for an attempt, as long as nothing was touched.
+const CHANGES: usize = 3;
+
+/// What is offered in the greeting.
+const HTTP_2: &[u8] = b"h2";
+const HTTP_1: &[u8] = b"http/1.1";
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +79,10 @@ impl Server {
     ) -> Result<Self, String> {
         let tls = match origin.scheme {
             Scheme::Plain => None,
-            Scheme::Tls => Some(tls::Connector::new(tls, root)?),
+            Scheme::Tls => Some(tls::Connector::offering(tls, root, &[HTTP_2, HTTP_1])?),
         };
-        Ok(Self { origin, proxy, tls, patience, kept: Mutex::default() })
+        let (kept, shared) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { origin, proxy, tls, patience, kept, shared, takes_one: AtomicBool::new(false) })
     }
 
     /// Asks over a kept connection, else over a new one. A kept one that took nothing is opened anew.
@@ -77,12 +99,55 @@ impl Server {
                 Err(Unanswered::Untouched(_)) => {}
             }
         }
-        let mut link = self.open(deadline).await.map_err(SendError::not_delivered)?;
-        match link.ask(self.request(draft), most, deadline).await {
-            Ok(answer) => Ok(self.keep(link, answer)),
-            Err(Unanswered::Touched(why)) => Err(SendError::unknown(why)),
-            Err(Unanswered::Untouched(why)) => Err(SendError::not_delivered(why)),
+        for _ in 0..CHANGES {
+            let (opened, is_new) = self.connection(deadline).await.map_err(SendError::not_delivered)?;
+            let asked = match opened {
+                Opened::One(mut link) => {
+                    let asked = link.ask(self.request(draft), most, deadline).await;
+                    asked.map(|answer| self.keep(link, answer))
+                }
+                Opened::Many(many) => {
+                    let asked = many.ask(draft.request_among_many(&self.origin), most, deadline).await;
+                    if !is_new && matches!(asked, Err(Unanswered::Untouched(_))) {
+                        many.leave();
+                        continue;
+                    }
+                    asked
+                }
+            };
+            return asked.map_err(|unanswered| match unanswered {
+                Unanswered::Touched(why) => SendError::unknown(why),
+                Unanswered::Untouched(why) => SendError::not_delivered(why),
+            });
         }
+        Err(SendError::not_delivered("the server closes each connection before it is used"))
+    }
+
+    /// The connection that others use too, else a new one; says whether it is new.
+    async fn connection(&self, deadline: Instant) -> Result<(Opened, bool), String> {
+        if self.tls.is_none() || self.takes_one.load(Ordering::SeqCst) {
+            let opened = self.open(deadline).await?;
+            if let Opened::Many(many) = &opened {
+                self.takes_one.store(false, Ordering::SeqCst);
+                *self.shared.lock().await = Some(Arc::clone(many));
+            }
+            return Ok((opened, true));
+        }
+        // Whoever comes while one is being opened waits for it: it is for all.
+        let shared = timeout_at(deadline, self.shared.lock()).await;
+        let mut shared = shared.map_err(|_| "no answer in time".to_owned())?;
+        if let Some(many) = shared.as_ref()
+            && many.is_usable(self.patience.idle).await
+        {
+            return Ok((Opened::Many(Arc::clone(many)), false));
+        }
+        *shared = None;
+        let opened = self.open(deadline).await?;
+        match &opened {
+            Opened::Many(many) => *shared = Some(Arc::clone(many)),
+            Opened::One(_) => self.takes_one.store(true, Ordering::SeqCst),
+        }
+        Ok((opened, true))
     }
 
     /// Whether the server picks up, and where there is TLS lets us in; the connection is closed at once.
@@ -128,8 +193,18 @@ impl Server {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(&self, deadline: Instant) -> Result<Link, String> {
-        Link::open(self.call(deadline).await?).await
+    async fn open(&self, deadline: Instant) -> Result<Opened, String> {
+        let wire = self.call(deadline).await?;
+        if wire.protocol() != Some(HTTP_2) {
+            return Link::open(wire).await.map(Opened::One);
+        }
+        let deadline = deadline.min(Instant::now() + self.patience.connecting);
+        let opened = Many::open(wire, deadline).await.map_err(|why| self.told(&why));
+        opened.map(|many| Opened::Many(Arc::new(many)))
+    }
+
+    fn told(&self, why: &str) -> String {
+        format!("cannot connect to {}: {why}", self.origin.address)
     }
 
     /// Connects, through a proxy where there is one, and greets by TLS.
