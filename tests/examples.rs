@@ -23,42 +23,21 @@ struct Laboratory {
 
 impl Laboratory {
     fn new() -> Self {
-        let laboratory = Self {
-            project: Project::new(),
-            results: free_port(),
-            orders: free_port(),
-            batch: free_port(),
-            record: Receiver::start(Behaviour::Code("AA")),
-            lis: Receiver::start(Behaviour::Code("AA")),
-        };
+        let (results, orders, batch) = (free_port(), free_port(), free_port());
+        let record = Receiver::start(Behaviour::Code("AA"));
+        let lis = Receiver::start(Behaviour::Code("AA"));
         let ports = BTreeMap::from([
-            (2675, laboratory.results),
-            (2676, laboratory.orders),
-            (2677, laboratory.batch),
+            (2675, results),
+            (2676, orders),
+            (2677, batch),
             (2678, free_port()),
             (2679, free_port()),
-            (2701, laboratory.record.port),
-            (2702, laboratory.lis.port),
+            (2701, record.port),
+            (2702, lis.port),
+            // Nobody keeps a chart there.
+            (2703, free_port()),
         ]);
-        for folder in ["channels", "scripts", "tables", "messages", "expected"] {
-            laboratory.copy(folder, &ports);
-        }
-        laboratory
-    }
-
-    fn copy(&self, folder: &str, ports: &BTreeMap<u16, u16>) {
-        for file in fs::read_dir(example().join(folder)).unwrap() {
-            let file = file.unwrap().path();
-            let name = format!("{folder}/{}", file.file_name().unwrap().to_string_lossy());
-            let mut content = fs::read(&file).unwrap();
-            if folder == "channels" {
-                let text = ports.iter().fold(String::from_utf8(content).unwrap(), |text, (old, new)| {
-                    text.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"))
-                });
-                content = text.into_bytes();
-            }
-            self.project.write(&name, content);
-        }
+        Self { project: Project::of_example("lab", &ports), results, orders, batch, record, lis }
     }
 
     fn message(&self, name: &str) -> Vec<u8> {

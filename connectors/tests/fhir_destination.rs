@@ -166,7 +166,7 @@ fn transaction() -> Value {
 
 #[tokio::test]
 async fn each_creation_of_a_bundle_is_marked_by_itself() {
-    let post = asked(json!({}), &transaction()).await;
+    let post = asked(json!({ "merged": "leave" }), &transaction()).await;
     assert_eq!(post.line, "POST /fhir HTTP/1.1");
     assert_eq!(post.header("if-none-exist"), None);
     let entries = body(&post)["entry"].as_array().unwrap().clone();
@@ -220,7 +220,7 @@ async fn each_entry_of_a_batch_has_its_own_outcome() {
         let entries: Vec<Value> =
             statuses.iter().map(|status| json!({ "response": { "status": status } })).collect();
         let answer = json!({ "resourceType": "Bundle", "type": "batch-response", "entry": entries });
-        exchange(json!({}), &outbound, says(200, &[], &answer.to_string())).await.0
+        exchange(json!({ "merged": "leave" }), &outbound, says(200, &[], &answer.to_string())).await.0
     };
     assert!(exchange(&["201 Created", "201", "200", "200 OK"]).await.is_ok());
     let sent = exchange(&["201", "422 Unprocessable", "200", "409"]).await;
@@ -314,4 +314,79 @@ async fn a_server_that_would_pass_over_the_condition_is_refused() {
     let sent = destination.send(&outbound("{\"resourceType\": \"Slot\", \"id\": \"1\"}")).await;
     assert_refused(&sent, "does not name the type Slot");
     assert!(web.is_lonely());
+}
+
+/// Patients as a server finds and reads them; the chain ends at `stands`.
+fn merged_into(stands: &[&str]) -> Vec<String> {
+    let patient = |id: &str, into: Option<&&str>| {
+        let link = into.map(
+            |into| json!([{ "type": "replaced-by", "other": { "reference": format!("Patient/{into}") } }]),
+        );
+        json!({ "resourceType": "Patient", "id": id, "link": link })
+    };
+    let found = json!({ "resourceType": "Bundle", "type": "searchset", "entry": [{ "resource": patient("old", stands.first()) }] });
+    let read = stands.iter().enumerate().map(|(place, id)| patient(id, stands.get(place + 1)));
+    std::iter::once(found).chain(read).map(|resource| says(200, &[], &resource.to_string())).collect()
+}
+
+fn about(patient: &Value) -> Outbound {
+    let of = json!({ "reference": "urn:uuid:1" });
+    let order = json!({ "resourceType": "ServiceRequest", "subject": of });
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "fullUrl": "urn:uuid:1", "resource": patient, "request": { "method": "POST", "url": "Patient", "ifNoneExist": "identifier=urn:p|1" } },
+        { "fullUrl": "urn:uuid:2", "resource": order, "request": { "method": "POST", "url": "ServiceRequest" } },
+    ] });
+    outbound(bundle.to_string())
+}
+
+/// Sends while a server answers so, one request after the other; gives what was asked.
+async fn asked_in_turn(
+    outbound: &Outbound,
+    answers: Vec<String>,
+) -> (Result<Response, SendError>, Vec<Asked>) {
+    let web = Web::open().await;
+    let destination = open(json!({}), &web).await;
+    let answering = async {
+        let mut guest = web.accept().await;
+        let mut asked = Vec::new();
+        for answer in answers {
+            asked.push(guest.asked().await.unwrap());
+            guest.write(answer).await;
+        }
+        asked
+    };
+    tokio::join!(destination.send(outbound), answering)
+}
+
+#[tokio::test]
+async fn what_comes_for_a_merged_patient_goes_to_the_one_that_stands() {
+    let mut answers = merged_into(&["middle", "stands"]);
+    let done = json!({ "resourceType": "Bundle", "type": "transaction-response", "entry": [{ "response": { "status": "201" } }] });
+    answers.push(says(200, &[], &done.to_string()));
+    let patient = json!({ "resourceType": "Patient", "name": [{ "family": "X" }] });
+    let (sent, asked) = asked_in_turn(&about(&patient), answers).await;
+    assert_eq!(sent.unwrap().facts["merged"], json!(["Patient/stands"]));
+    let lines: Vec<&str> = asked.iter().map(|asked| asked.line.as_str()).collect();
+    let first = "GET /fhir/Patient?identifier=urn:p%7C1 HTTP/1.1";
+    assert_eq!(lines[..2], [first, "GET /fhir/Patient/middle HTTP/1.1"]);
+    let sent = body(&asked[3]);
+    assert_eq!(sent["entry"].as_array().unwrap().len(), 1, "the patient is left out");
+    assert_eq!(sent["entry"][0]["resource"]["subject"]["reference"], "Patient/stands");
+}
+
+#[tokio::test]
+async fn a_merge_in_a_circle_and_a_patient_that_is_gone_are_for_a_person() {
+    let patient = json!({ "resourceType": "Patient" });
+    let (sent, _) = asked_in_turn(
+        &about(&patient),
+        merged_into(&["a", "b", "a", "b", "a", "b", "a", "b", "a"])[..9].to_vec(),
+    )
+    .await;
+    assert_refused(&sent, "in a circle");
+    let gone = vec![merged_into(&["gone"]).remove(0), says(410, &[], "")];
+    assert_refused(&asked_in_turn(&about(&patient), gone).await.0, "which is not there");
+    let (sent, _) = asked_in_turn(&about(&patient), vec![says(503, &[], "")]).await;
+    assert!(matches!(sent, Err(SendError::NotDelivered { .. })), "{sent:?}");
+    let (sent, _) = asked_in_turn(&about(&patient), vec![says(400, &[], "")]).await;
+    assert_refused(&sent, "`merged: leave` asks nothing");
 }

@@ -1,4 +1,5 @@
-//! A FHIR server that is not ours, `sekmet-fhir` in Python, asked by the tests for what it holds.
+//! FHIR servers that are not ours, asked by the tests for what they hold: `sekmet-fhir` in Python, and one of Medplum's parts in
+//! Node, which keeps all in memory and validates otherwise.
 
 use std::{
     fs::{self, File},
@@ -14,13 +15,21 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{free_port, installed, relais::wait_until};
+use crate::{free_port, installed, node, relais::wait_until};
 
 /// A running server with a store of its own, which lives as long as the test.
 pub struct FhirServer {
     child: Child,
+    maker: Maker,
     folder: tempfile::TempDir,
     pub port: u16,
+}
+
+/// Whose server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    Sekmet,
+    Medplum,
 }
 
 impl Default for FhirServer {
@@ -31,6 +40,10 @@ impl Default for FhirServer {
 
 impl FhirServer {
     pub fn start() -> Self {
+        Self::of(Maker::Sekmet)
+    }
+
+    pub fn of(maker: Maker) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let port = free_port();
         let settings = format!(
@@ -38,7 +51,7 @@ impl FhirServer {
             folder.path().display()
         );
         fs::write(folder.path().join("server.yaml"), settings).expect("a file can be written");
-        let server = Self { child: run(&folder, port), folder, port };
+        let server = Self { child: run(maker, &folder, port), maker, folder, port };
         server.wait();
         server
     }
@@ -51,7 +64,7 @@ impl FhirServer {
 
     /// Starts it again on what it holds.
     pub fn restart(&mut self) {
-        self.child = run(&self.folder, self.port);
+        self.child = run(self.maker, &self.folder, self.port);
         self.wait();
     }
 
@@ -99,16 +112,28 @@ impl FhirServer {
     }
 }
 
-fn run(folder: &tempfile::TempDir, port: u16) -> Child {
+fn run(maker: Maker, folder: &tempfile::TempDir, port: u16) -> Child {
     let log = File::create(folder.path().join("log")).expect("a file can be made");
-    Command::new(installed("fhir/bin/sekmet"))
-        .args(["serve", "--host", "127.0.0.1", "--port", &port.to_string(), "-c", "server.yaml"])
+    let port = port.to_string();
+    let mut command = match maker {
+        Maker::Sekmet => {
+            let mut command = Command::new(installed("fhir/bin/sekmet"));
+            command.args(["serve", "--host", "127.0.0.1", "--port", &port, "-c", "server.yaml"]);
+            command
+        }
+        Maker::Medplum => {
+            let mut command = node("chart.mjs");
+            command.arg(&port);
+            command
+        }
+    };
+    command
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)
         .spawn()
-        .expect("sekmet can be started")
+        .expect("a FHIR server can be started")
 }
 
 impl Drop for FhirServer {

@@ -15,7 +15,7 @@ mod sshd;
 mod web;
 
 pub use disk::{SmallDisk, Strace, is_root};
-pub use fhir::{Cutting, FhirServer};
+pub use fhir::{Cutting, FhirServer, Maker};
 pub use instance::{CLASS, Instance, element};
 pub use orthanc::Orthanc;
 pub use outside::{Receiving, node, python};

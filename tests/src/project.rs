@@ -1,6 +1,7 @@
 //! A project folder that lives as long as the test.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -27,6 +28,28 @@ impl Project {
         let port = free_port();
         let project = Self { folder, port };
         project.write("relais.yaml", format!("listen: 127.0.0.1:{port}\nlog: {{ level: info }}\n"));
+        project
+    }
+
+    /// A project of `examples/` as it is on disk, its ports replaced by others.
+    pub fn of_example(name: &str, ports: &BTreeMap<u16, u16>) -> Self {
+        let project = Self::new();
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
+        for folder in ["channels", "scripts", "tables", "messages", "expected"] {
+            for file in fs::read_dir(example.join(folder)).expect("an example has its folders") {
+                let file = file.expect("a folder can be read").path();
+                let mut content = fs::read(&file).expect("a file can be read");
+                if folder == "channels" {
+                    let text = String::from_utf8(content).expect("a channel file is UTF-8");
+                    let text = ports.iter().fold(text, |text, (old, new)| {
+                        text.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"))
+                    });
+                    content = text.into_bytes();
+                }
+                let name = file.file_name().expect("a file has a name").to_string_lossy();
+                project.write(&format!("{folder}/{name}"), content);
+            }
+        }
         project
     }
 

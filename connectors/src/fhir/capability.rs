@@ -40,6 +40,12 @@ pub(super) enum Deed {
     Search(Vec<String>),
 }
 
+/// Whether a parameter of a search says what is searched for, and not how the answer is laid out or what stands beside it.
+pub(super) fn is_searched(name: &str) -> bool {
+    !["_include", "_revinclude", "_format", "_summary", "_elements", "_total", "_count", "_sort"]
+        .contains(&name)
+}
+
 /// A server's CapabilityStatement.
 #[derive(Debug, Default)]
 pub(super) struct Capabilities {

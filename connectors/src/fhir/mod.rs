@@ -6,6 +6,8 @@ mod outcome;
 mod server;
 mod source;
 
+pub(crate) use server::{FHIR, Server};
+
 use crate::{Connector, DestinationKind, SourceKind};
 
 pub(crate) const CONNECTOR: Connector = Connector {

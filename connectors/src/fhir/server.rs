@@ -11,16 +11,16 @@ use crate::web::{Answer, AnswerBody, Client, Draft, Payload, meaning, meaning::S
 const LONGEST_STATEMENT: usize = 64_000_000;
 
 /// What resources are called on the wire.
-pub(super) const FHIR: &str = "application/fhir+json";
+pub(crate) const FHIR: &str = "application/fhir+json";
 
 /// Asks one server.
-pub(super) struct Server {
-    pub(super) client: Client,
+pub(crate) struct Server {
+    pub(crate) client: Client,
     base: String,
 }
 
 impl Server {
-    pub(super) fn new(client: Client, base: &str) -> Self {
+    pub(crate) fn new(client: Client, base: &str) -> Self {
         Self { client, base: base.trim_end_matches('/').to_owned() }
     }
 
@@ -29,7 +29,7 @@ impl Server {
     }
 
     /// A path beneath the base, and a query that is encoded.
-    pub(super) fn target(&self, path: &str, query: &str) -> Result<PathAndQuery, String> {
+    pub(crate) fn target(&self, path: &str, query: &str) -> Result<PathAndQuery, String> {
         let slash = if path.is_empty() { "" } else { "/" };
         let mark = if query.is_empty() { "" } else { "?" };
         self.whole(&format!("{}{slash}{path}{mark}{query}", self.base))
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// What the server answers for `/metadata`.
-    pub(super) async fn statement(&self, deadline: Instant) -> Result<Bytes, String> {
+    pub(crate) async fn statement(&self, deadline: Instant) -> Result<Bytes, String> {
         let target = self.target("metadata", "")?;
         let draft =
             Draft { method: Method::GET, target, headers: Client::headers(FHIR), body: Payload::default() };

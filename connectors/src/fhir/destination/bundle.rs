@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     Settings,
     mark::{self, Mark},
+    merged::{Follow, Merged},
     request::{Answers, Repeats, Request, is_type, refused, type_of},
 };
 use crate::fhir::capability::{Deed, Need, parameters};
@@ -30,9 +31,9 @@ pub(super) fn carried_out(
         if seen.is_marked { Value::Object(bundle).to_string().into() } else { outbound.body.bytes().clone() };
     let answers = if kind == "batch" { Answers::Entries(count) } else { Answers::Together(count) };
     let repeats = if seen.is_twice { Repeats::Twice } else { Repeats::Harmless };
-    let Seen { mut needs, .. } = seen;
+    let Seen { mut needs, follows, .. } = seen;
     needs.dedup();
-    Ok(Request { body, answers, needs, repeats, ..Request::new(Method::POST, String::new()) })
+    Ok(Request { body, answers, needs, repeats, follows, ..Request::new(Method::POST, String::new()) })
 }
 
 /// A message, which its receiver knows again by the bundle's identifier.
@@ -52,6 +53,7 @@ pub(super) fn message(mut bundle: Map<String, Value>, settings: &Settings, outbo
 #[derive(Default)]
 struct Seen {
     needs: Vec<Need>,
+    follows: Vec<Follow>,
     is_marked: bool,
     is_twice: bool,
 }
@@ -83,6 +85,9 @@ impl Seen {
             }
             "PUT" | "PATCH" | "DELETE" => {
                 self.is_twice |= method == "PATCH" && entry["request"]["ifMatch"].is_null();
+                if method == "PUT" {
+                    self.follow(place, entry, query, settings);
+                }
                 if query.is_empty() {
                     let deed = if method == "PATCH" { Deed::Patch } else { Deed::Update };
                     self.needs.extend((method != "DELETE").then(|| need(deed)));
@@ -96,6 +101,12 @@ impl Seen {
         Ok(())
     }
 
+    fn follow(&mut self, place: usize, entry: &Value, condition: &str, settings: &Settings) {
+        if settings.merged == Merged::Follow {
+            self.follows.extend(Follow::of(place, entry, condition));
+        }
+    }
+
     fn create(
         &mut self,
         place: usize,
@@ -105,6 +116,7 @@ impl Seen {
     ) -> Result<(), SendError> {
         if let Some(condition) = entry["request"]["ifNoneExist"].as_str() {
             self.needs.push(Need::Of(name.to_owned(), Deed::CreateWhere(parameters(condition))));
+            self.follow(place, entry, condition, settings);
             return Ok(());
         }
         let Some(resource) = entry.get_mut("resource").and_then(Value::as_object_mut) else {

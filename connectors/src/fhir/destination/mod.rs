@@ -3,6 +3,7 @@
 mod answer;
 mod bundle;
 mod mark;
+mod merged;
 mod request;
 mod send;
 
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use self::send::Sender;
+use self::{merged::Merged, send::Sender};
 use super::{
     capability::{Asked, Deed, Need},
     server::Server,
@@ -73,6 +74,12 @@ pub(in crate::fhir) struct Settings {
     #[serde(default = "mark_system")]
     #[schemars(extend("pattern" = "^[A-Za-z][A-Za-z0-9+.-]*:[^\\s|,$]+$"))]
     mark_system: String,
+
+    /// What becomes of an entry of a bundle about a patient whom the server has merged into another one (a `link` of type
+    /// `replaced-by`). `follow`: the server is asked first, the entry is left out, and the others refer to the patient that
+    /// stands. `leave`: it goes as it is. What says itself whether the number is in use (`active`, `link`) always does.
+    #[serde(default)]
+    merged: Merged,
 
     /// What the server is asked to answer with: `minimal`, or the `representation` of what it stored.
     #[serde(default)]
@@ -278,7 +285,7 @@ impl Settings {
         let deed = match self.interaction {
             Interaction::Patch => Deed::Patch,
             Interaction::Read if target.0.contains('/') => Deed::Read,
-            Interaction::Read => Deed::Search(self.condition.keys().map(|name| plain(name)).collect()),
+            Interaction::Read => Deed::Search(self.searched()),
             Interaction::Store | Interaction::Create | Interaction::Update => return None,
         };
         Some(Need::Of(name.to_owned(), deed))

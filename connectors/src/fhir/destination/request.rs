@@ -6,9 +6,9 @@ use hyper::Method;
 use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
-use super::{Interaction, Settings, bundle, mark::Mark, plain};
+use super::{Interaction, Settings, bundle, mark::Mark, merged::Follow, plain};
 use crate::fhir::{
-    capability::{Deed, Need},
+    capability::{Deed, Need, is_searched},
     server::FHIR,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub(super) answers: Answers,
     pub(super) needs: Vec<Need>,
     pub(super) repeats: Repeats,
+    /// Patients who may have been merged.
+    pub(super) follows: Vec<Follow>,
 }
 
 /// What the server answers with.
@@ -182,8 +184,9 @@ impl Settings {
         Ok(Some(query.finish()))
     }
 
-    fn searched(&self) -> Vec<String> {
-        self.condition.keys().map(|name| plain(name)).collect()
+    /// The search parameters of the condition.
+    pub(super) fn searched(&self) -> Vec<String> {
+        self.condition.keys().map(|name| plain(name)).filter(|name| is_searched(name)).collect()
     }
 }
 
@@ -199,6 +202,7 @@ impl Request {
             answers: Answers::Resource,
             needs: Vec::new(),
             repeats: Repeats::Harmless,
+            follows: Vec::new(),
         }
     }
 }
@@ -262,7 +266,7 @@ pub(super) fn is_type(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
         && id.bytes().any(|byte| byte != b'.')

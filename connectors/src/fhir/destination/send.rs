@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{
     Interaction, Returns, Settings,
     answer::{self, NO_PATH},
+    merged,
     request::{Repeats, Request},
 };
 use crate::{
@@ -48,12 +49,13 @@ pub(super) struct Sender {
 impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let deadline = self.server.client.deadline();
-        let request = self.settings.request(outbound)?;
+        let mut request = self.settings.request(outbound)?;
         if outbound.doubts > 0 && request.repeats == Repeats::Twice && !self.is_patch() {
             let why = "it may have arrived, and a patch or an operation in it would be carried out twice";
             return Err(SendError::refused(why));
         }
         self.able(&request.needs, deadline).await?;
+        let merged = merged::follow(&self.server, &mut request, deadline).await?;
         let draft = self.draft(&request, outbound)?;
         let answer = self.server.client.ask(draft, &[Statuses::SUCCESS], deadline).await?;
         let status = answer.status;
@@ -65,7 +67,12 @@ impl Destination for Sender {
                 status.as_u16()
             )));
         }
-        judged
+        judged.map(|mut response| {
+            if !merged.is_empty() {
+                response.facts.insert("merged".to_owned(), merged.into());
+            }
+            response
+        })
     }
 }
 

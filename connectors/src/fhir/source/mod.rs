@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::{cursor::Cursor, poll::Poll};
 use super::{
-    capability::{Asked, Deed, Need, parameters},
+    capability::{Asked, Deed, Need, is_searched, parameters},
     server::{Server, lacking},
 };
 use crate::{
@@ -198,11 +198,8 @@ impl Settings {
 
     /// Asks whether the server knows the search, with what is added to it.
     async fn ask(&self, server: &Server, deadline: Instant) -> Result<(), String> {
-        let searched = |name: &String| {
-            !["_include", "_revinclude", "_format", "_summary", "_elements", "_total"]
-                .contains(&name.as_str())
-        };
-        let mut by: Vec<String> = parameters(self.query()).into_iter().filter(searched).collect();
+        let mut by = parameters(self.query());
+        by.retain(|name| is_searched(name));
         by.push("_lastUpdated".to_owned());
         let need = Need::Of(self.name().to_owned(), Deed::Search(by));
         let said = server.capabilities(deadline).await?;

@@ -26,7 +26,7 @@ const LONGEST: usize = 64_000_000;
 
 /// Play a FHIR R4 server in memory, under `/fhir`, until Ctrl-C: for a demonstration only.
 ///
-/// It stores, updates, reads, deletes and searches resources (by identifier, code, status, subject and a few more), with conditions,
+/// It stores, updates, reads, deletes and searches resources (by identifier, code, status, subject and a few more, `_include` too), with conditions,
 /// and carries out transactions and batches. It validates nothing and keeps nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

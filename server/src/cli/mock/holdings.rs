@@ -1,11 +1,11 @@
 //! What the server in memory holds, and each thing that can be done with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::search::{Search, TYPES, number};
+use super::search::{self, Search, TYPES, number};
 
 /// Resources by type and id.
 #[derive(Clone, Default)]
@@ -135,6 +135,12 @@ impl Holdings {
         self.resources.iter().filter(move |((known, _), _)| known == name).map(|(_, resource)| resource)
     }
 
+    /// What a reference means: `Patient/7`.
+    fn at(&self, reference: &str) -> Option<&Value> {
+        let (name, id) = reference.split_once('/')?;
+        self.resources.get(&(name.to_owned(), id.to_owned()))
+    }
+
     /// What a search finds, the oldest change first.
     fn page(&self, name: &str, query: &str) -> Result<Value, Failure> {
         let search = Search::read(query)?;
@@ -150,9 +156,13 @@ impl Holdings {
             let url = format!("{name}?{}&_offset={}", query.join("&"), offset + count);
             links.push(json!({ "relation": "next", "url": url }));
         }
-        let entries = found.iter().skip(offset).take(count);
-        let entries: Vec<Value> =
-            entries.map(|resource| json!({ "resource": resource, "search": { "mode": "match" } })).collect();
+        let shown = found.iter().skip(offset).take(count);
+        let beside: BTreeSet<String> =
+            shown.clone().flat_map(|resource| search::included(query, resource)).collect();
+        let beside = beside.iter().filter_map(|reference| self.at(reference)).map(|one| (one, "include"));
+        let entries = shown.map(|resource| (*resource, "match")).chain(beside);
+        let entry = |(resource, mode)| json!({ "resource": resource, "search": { "mode": mode } });
+        let entries: Vec<Value> = entries.map(entry).collect();
         Ok(json!({
             "resourceType": "Bundle", "type": "searchset", "total": found.len(), "link": links, "entry": entries,
         }))

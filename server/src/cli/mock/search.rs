@@ -43,6 +43,7 @@ pub(super) const PARAMETERS: &[&str] = &[
     "identifier",
     "status",
     "code",
+    "category",
     "subject",
     "patient",
     "encounter",
@@ -52,7 +53,10 @@ pub(super) const PARAMETERS: &[&str] = &[
 ];
 
 /// How a search's answer is laid out, which is no part of what is searched for.
-const LAYOUT: &[&str] = &["_count", "_sort", "_offset", "_format", "_summary", "_total"];
+const LAYOUT: &[&str] = &["_count", "_sort", "_offset", "_format", "_summary", "_total", INCLUDE];
+
+/// What is found beside what fits: `ServiceRequest:subject`.
+const INCLUDE: &str = "_include";
 
 /// A search: every one of these must fit.
 pub(super) struct Search(Vec<(String, String)>);
@@ -77,6 +81,17 @@ pub(super) fn number(query: &str, name: &str) -> Option<usize> {
     pairs(query).find(|(known, _)| known == name)?.1.parse().ok()
 }
 
+/// What a resource refers to by the members that a search includes: `Patient/7`.
+pub(super) fn included(query: &str, resource: &Value) -> Vec<String> {
+    let named = pairs(query).filter(|(name, _)| name == INCLUDE);
+    let members = named.filter_map(|(_, path)| path.split(':').nth(1).map(str::to_owned));
+    let of = |member: String| {
+        let references = each(&resource[member.as_str()]).filter_map(|one| one["reference"].as_str());
+        references.map(str::to_owned).collect::<Vec<_>>()
+    };
+    members.flat_map(of).collect()
+}
+
 fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     let decoded = reqwest::Url::parse(&format!("http://x/?{query}"));
     let pairs = decoded.map(|url| url.query_pairs().into_owned().collect::<Vec<_>>());
@@ -91,6 +106,9 @@ fn fits(resource: &Value, name: &str, wanted: &str) -> bool {
         "identifier" => each(&resource["identifier"]).any(|identifier| is_token(identifier, "value", wanted)),
         "status" => resource["status"] == wanted,
         "code" => each(&resource["code"]["coding"]).any(|coding| is_token(coding, "code", wanted)),
+        "category" => each(&resource["category"])
+            .flat_map(|concept| each(&concept["coding"]))
+            .any(|coding| is_token(coding, "code", wanted)),
         "patient" => ["subject", "patient"].iter().any(|field| refers(&resource[field], wanted)),
         "based-on" => refers(&resource["basedOn"], wanted),
         field => refers(&resource[field], wanted),
