@@ -26,6 +26,8 @@ pub(super) enum Scenario {
     Keyed,
     /// MLLP, a script that makes FHIR, HTTP through a queue, in any order with 16 workers
     Http,
+    /// 50 results a second through the shipped mapping to a FHIR server: how long each takes
+    Chart,
     /// Four destinations, each with a script of its own
     Fanout,
     /// How long a lone sender waits, beside the floor
@@ -73,6 +75,7 @@ impl Scenario {
             Self::Route => flow::ROUTE.measure(bench).await,
             Self::Keyed => flow::KEYED.measure(bench).await,
             Self::Http => flow::HTTP.measure(bench).await,
+            Self::Chart => rows::chart::measure(bench).await,
             Self::Fanout => flow::FANOUT.measure(bench).await,
             Self::Lone => rows::lone::measure(bench).await,
             Self::Stuck => rows::stuck::measure(bench).await,

@@ -26,6 +26,16 @@ static CREATED: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+const NOBODY: &str = r#"{"resourceType":"Bundle","type":"searchset","total":0}"#;
+
+/// The answer to a search: nothing is found.
+static NOTHING: LazyLock<String> = LazyLock::new(|| {
+    let length = NOBODY.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: {length}\r\n\r\n{NOBODY}"
+    )
+});
+
 /// The connection is kept for the next request.
 pub(super) async fn attend(mut stream: TcpStream, mut taking: Taking) {
     let mut read = BytesMut::new();
@@ -33,8 +43,14 @@ pub(super) async fn attend(mut stream: TcpStream, mut taking: Taking) {
         match find(&read) {
             Found::Whole { mark, length } => {
                 read.advance(length);
-                taking.take(mark).await;
-                if stream.write_all(CREATED.as_bytes()).await.is_err() {
+                let answer = match mark {
+                    Some(mark) => {
+                        taking.take(mark).await;
+                        &CREATED
+                    }
+                    None => &NOTHING,
+                };
+                if stream.write_all(answer.as_bytes()).await.is_err() {
                     return;
                 }
             }
@@ -50,9 +66,9 @@ pub(super) async fn attend(mut stream: TcpStream, mut taking: Taking) {
 /// What stands at the beginning of the bytes that came.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    /// A request, so long with its body, and what its path says about the message.
+    /// A request, so long with its body, and what its path or its header `x-message` says about the message; nothing of a search.
     Whole {
-        mark: Mark,
+        mark: Option<Mark>,
         length: usize,
     },
     Part,
@@ -73,16 +89,24 @@ fn find(bytes: &[u8]) -> Found {
     }
 }
 
-/// Reads whose message it is, from the end of the path, and how long the body is.
-fn read_head(head: &[u8]) -> Option<(Mark, usize)> {
-    let mut lines = str::from_utf8(head).ok()?.split("\r\n");
-    let path = lines.next()?.strip_prefix("PUT ")?.strip_suffix(" HTTP/1.1")?;
-    let (_, control_id) = path.rsplit_once('/')?;
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim())
-    });
-    Some((Mark::parse(control_id)?, length?.parse().ok()?))
+/// Reads whose message it is, and how long the body is.
+fn read_head(head: &[u8]) -> Option<(Option<Mark>, usize)> {
+    let (first, headers) = str::from_utf8(head).ok()?.split_once("\r\n")?;
+    let header = |wanted: &str| {
+        headers.split("\r\n").find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    };
+    let (method, path) = first.strip_suffix(" HTTP/1.1")?.split_once(' ')?;
+    match method {
+        "GET" => Some((None, 0)),
+        "PUT" => {
+            Some((Some(Mark::parse(path.rsplit_once('/')?.1)?), header("content-length")?.parse().ok()?))
+        }
+        "POST" => Some((Some(Mark::parse(header("x-message")?)?), header("content-length")?.parse().ok()?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -96,16 +120,22 @@ mod tests {
         for end in 0..REQUEST.len() {
             assert_eq!(find(&REQUEST[..end]), Found::Part);
         }
-        let mark = Mark::parse("1-2-3-4").unwrap();
+        let mark = Mark::parse("1-2-3-4");
         let whole = Found::Whole { mark, length: REQUEST.len() };
         assert_eq!(find(REQUEST), whole);
         assert_eq!(find(&[REQUEST, b"PUT /"].concat()), whole);
+        let posted = b"POST /fhir HTTP/1.1\r\nX-Message: 1-2-3-4\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(find(posted), Found::Whole { mark: Mark::parse("1-2-3-4"), length: posted.len() });
+        let search = b"GET /fhir/Patient?identifier=a HTTP/1.1\r\nhost: a\r\n\r\n";
+        assert_eq!(find(search), Found::Whole { mark: None, length: search.len() });
     }
 
     #[test]
     fn what_no_measured_channel_sends_is_wrong() {
         let text = str::from_utf8(REQUEST).unwrap();
-        for (from, to) in [("PUT", "POST"), ("1-2-3-4", "hello"), ("Content-Length: 2", "a: b")] {
+        for (from, to) in
+            [("PUT", "DELETE"), ("PUT", "POST"), ("1-2-3-4", "hello"), ("Content-Length: 2", "a: b")]
+        {
             assert_eq!(find(text.replace(from, to).as_bytes()), Found::Wrong, "{to}");
         }
         assert_eq!(find(&[b'a'; LONGEST_HEAD]), Found::Wrong);

@@ -3,6 +3,7 @@
 pub(super) mod against;
 pub(super) mod backlog;
 pub(super) mod channels;
+pub(super) mod chart;
 pub(super) mod disk;
 pub(super) mod kept;
 pub(super) mod large;
