@@ -18,6 +18,7 @@ use crate::{
     report::Report,
     schema::{environment_schema, schema, settings_schema, source_schema},
     shape::Shape,
+    tables::tables,
     variables::Variables,
     yaml::Node,
 };
@@ -30,7 +31,8 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
     }
     environments(&mut report, root, options.environment.as_deref());
     let settings = settings(&mut report, root);
-    let (library, found) = Library::load(root);
+    let (served, tables) = tables(&mut report, root);
+    let (library, found) = Library::load_with(root, served);
     for found in found {
         report.add_file(found);
     }
@@ -45,7 +47,7 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
     };
     let channels = channels(&mut report, &around, settings.listen);
     let faults = report.sorted(options.strict);
-    Project { root: root.to_owned(), settings, channels, faults, report }
+    Project { root: root.to_owned(), settings, channels, tables, faults, report }
 }
 
 /// What `relais.yaml` alone says, as [`load`] would find it, without reading the channels.
@@ -62,7 +64,7 @@ fn nowhere(report: &mut Report, root: &FilePath) {
 }
 
 /// The YAML files of a folder, by name. One that is written `.yml` would be left out in silence: say so.
-fn yaml_files(report: &mut Report, root: &FilePath, folder: &str) -> Vec<PathBuf> {
+pub(crate) fn yaml_files(report: &mut Report, root: &FilePath, folder: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(root.join(folder)) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(FilePath::new(folder).join(entry.ok()?.file_name())))
@@ -78,7 +80,7 @@ fn yaml_files(report: &mut Report, root: &FilePath, folder: &str) -> Vec<PathBuf
     files
 }
 
-fn stem(path: &FilePath) -> String {
+pub(crate) fn stem(path: &FilePath) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 

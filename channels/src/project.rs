@@ -7,7 +7,7 @@ use std::{
 
 use engine::{Diagnostic, Path};
 
-use crate::{Channel, Fault, ServerSettings, report::Report};
+use crate::{Channel, Fault, ServedTable, ServerSettings, report::Report};
 
 /// Everything that was read, and everything wrong with it.
 pub struct Project {
@@ -16,6 +16,8 @@ pub struct Project {
     pub settings: ServerSettings,
     /// In the order of their files' names.
     pub channels: Vec<Channel>,
+    /// The tables whose rows servers hold.
+    pub tables: Vec<ServedTable>,
     /// Of the whole project, by file and line.
     pub faults: Vec<Fault>,
     /// The files as they were read, for the place of what is found later.
@@ -66,6 +68,14 @@ impl Project {
         channel.faults += 1;
         self.report.faults = std::mem::take(&mut self.faults);
         self.report.add(tree, Diagnostic::error("unreachable", at.clone(), why));
+        self.faults = self.report.sorted(false);
+    }
+
+    /// Adds that the server of a table was tried and cannot be asked. `place` is the table's in [`Project::tables`].
+    pub fn add_unreachable_table(&mut self, place: usize, why: &str) {
+        self.report.faults = std::mem::take(&mut self.faults);
+        let fault = Diagnostic::error("unreachable", Path::default(), why);
+        self.report.add(&self.tables[place].tree, fault);
         self.faults = self.report.sorted(false);
     }
 

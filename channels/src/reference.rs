@@ -6,7 +6,7 @@ use connectors::CONNECTORS;
 use serde_json::Value;
 
 use crate::{
-    schema::schema,
+    schema::{schema, table_schema},
     shape::{Shape, Template},
 };
 
@@ -24,6 +24,12 @@ pub fn reference() -> String {
             }
         }
     }
+    let schema = table_schema();
+    let _ = writeln!(
+        text,
+        "## Tables of servers\n\nA file of `tables/` that ends in `.yaml` (`docs/guide/tables.md`).\n"
+    );
+    rows(&mut text, Shape::new(&schema));
     text.trim_end().to_owned() + "\n"
 }
 
@@ -45,6 +51,10 @@ fn section(text: &mut String, (side, name): (&str, &str), settings: Shape<'_>) {
         let kind = if side == "to" { "destination" } else { "source" };
         let _ = writeln!(text, "```yaml {kind}\n{name}: {}\n```\n", flow(example));
     }
+    rows(text, settings);
+}
+
+fn rows(text: &mut String, settings: Shape<'_>) {
     let mut rows = Vec::new();
     gather(&mut rows, "", settings);
     if rows.is_empty() {

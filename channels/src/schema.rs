@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use connectors::{CONNECTORS, Connector};
+use connectors::{CONNECTORS, Connector, tables::TableFile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,11 @@ pub fn schema() -> Value {
 /// The schema of `relais.yaml`.
 pub fn settings_schema() -> Value {
     of::<SettingsFile>()
+}
+
+/// The schema of a file of `tables/` that ends in `.yaml`.
+pub fn table_schema() -> Value {
+    of::<TableFile>()
 }
 
 /// The schema of a file of `environments/`: names of variables with their values.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::GivenRows;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -29,6 +30,9 @@ pub(crate) struct TestFile {
     /// What each destination answers; sent, with no answer, by default.
     #[serde(default)]
     pub(crate) responses: BTreeMap<String, ResponseFile>,
+    /// What tables of servers hold, by table, by key (several with ` / ` between) and by column: none is asked in a test.
+    #[serde(default)]
+    pub(crate) tables: GivenRows,
     /// What the source knows beside the message: `{ name: a.hl7 }`.
     #[serde(default)]
     pub(crate) source: Map<String, Value>,

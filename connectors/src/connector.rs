@@ -73,7 +73,7 @@ impl DestinationKind {
     }
 }
 
-fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
+pub(crate) fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
     serde_path_to_error::deserialize(value).map_err(|error| Misfit {
         at: Path::parse(&error.path().to_string()),
         message: error.inner().to_string(),

@@ -17,6 +17,7 @@ mod part10;
 mod secret;
 pub mod setting;
 mod sftp;
+pub mod tables;
 pub mod tls;
 mod web;
 mod wire;

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Facts, Hash, MessageId};
+use crate::{Facts, GivenRows, Hash, LookupError, MessageId, Question, Register, pace};
 
 /// The only door between a step and the world. Every answer it gives is recorded.
 pub struct Context {
@@ -18,6 +18,8 @@ pub struct Context {
     pub source: Arc<Facts>,
     /// What other destinations answered, by name: only where `after:` waits for them.
     pub responses: BTreeMap<String, Answered>,
+    /// What tables of servers hold in a test, in which no server is asked.
+    pub rows: Option<GivenRows>,
     inputs: Inputs,
     recorded: Mutex<Vec<Input>>,
 }
@@ -76,7 +78,15 @@ pub struct Answered {
 
 impl Context {
     pub fn new(channel: Arc<str>, message: MessageId, source: Arc<Facts>, inputs: Inputs) -> Self {
-        Self { channel, message, source, responses: BTreeMap::new(), inputs, recorded: Mutex::default() }
+        Self {
+            channel,
+            message,
+            source,
+            responses: BTreeMap::new(),
+            rows: None,
+            inputs,
+            recorded: Mutex::default(),
+        }
     }
 
     /// The time, the same for all that one run of the steps asks within it when pinned.
@@ -107,6 +117,27 @@ impl Context {
     /// Writes down what a table said.
     pub fn looked_up(&self, row: Row) {
         self.record(Input::Row(row));
+    }
+
+    /// Asks a table of a server, and writes down what it said.
+    pub fn ask(
+        &self,
+        register: &dyn Register,
+        question: &Question<'_>,
+    ) -> Result<Option<String>, LookupError> {
+        let value = match &self.rows {
+            Some(rows) => given(rows, question)?,
+            None => pace::aside(|| register.look_up(&question.keys, question.wanted))?,
+        };
+        self.looked_up(Row {
+            table: question.table.to_owned(),
+            source: Some(register.source().to_owned()),
+            key: question.key(),
+            wanted: question.wanted.to_owned(),
+            value: value.clone(),
+            ..Row::default()
+        });
+        Ok(value)
     }
 
     /// What `destination` answered, if these steps waited for it.
@@ -143,6 +174,15 @@ impl Context {
         bits.copy_from_slice(&drawn.0[..8]);
         u64::from_be_bytes(bits)
     }
+}
+
+/// What a test says that a table holds. One that it says nothing of is asked by mistake.
+fn given(rows: &GivenRows, question: &Question<'_>) -> Result<Option<String>, LookupError> {
+    let Some(table) = rows.get(question.table) else {
+        let why = format!("the test does not say what the table `{}` holds (`tables:`)", question.table);
+        return Err(LookupError::Wrong(why));
+    };
+    Ok(table.get(&question.key()).and_then(|row| row.get(question.wanted)).cloned())
 }
 
 /// Bits nobody can guess twice: the standard library's hasher is keyed anew for each call.

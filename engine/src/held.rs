@@ -4,14 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{Hash, MessageId};
 
 /// Longer codes are cut where they are told.
 const LONGEST: usize = 80;
+
+/// So long until what a server may have by itself is looked for again.
+const LATER: Duration = Duration::from_secs(10);
 
 /// Why a message is held: what tables lack, and the deliveries that must not overtake it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +109,8 @@ struct State {
     in_force: Hash,
     /// Behind which message the next look begins; `None`: nothing has changed since the last one.
     next: Option<MessageId>,
+    /// When to look again, though nothing comes into force here.
+    later: Option<Instant>,
     /// Counts the reasons to begin anew.
     round: u64,
 }
@@ -117,7 +124,7 @@ pub(crate) struct Round {
 
 impl Holding {
     pub(crate) fn new(in_force: Hash) -> Self {
-        let state = State { held: BTreeSet::new(), in_force, next: None, round: 0 };
+        let state = State { held: BTreeSet::new(), in_force, next: None, later: None, round: 0 };
         Self { state: Mutex::new(state), looking: tokio::sync::Mutex::default() }
     }
 
@@ -130,7 +137,22 @@ impl Holding {
     pub(crate) fn look_again(&self) {
         let mut state = self.lock();
         state.next = Some(MessageId(0));
+        state.later = None;
         state.round += 1;
+    }
+
+    /// What one of them waits for may come by itself.
+    pub(crate) fn look_later(&self) {
+        self.lock().later.get_or_insert_with(|| Instant::now() + LATER);
+    }
+
+    /// Returns when it is time to look again; never where all wait for other tables.
+    pub(crate) async fn later(&self) {
+        let later = self.lock().later;
+        match later {
+            Some(later) => tokio::time::sleep_until(later).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// A message is held by steps of this version; says whether those are no longer in force.

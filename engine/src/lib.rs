@@ -33,6 +33,7 @@ mod pace;
 mod plan;
 mod ports;
 mod recovery;
+mod register;
 mod reply;
 pub mod routing;
 mod script;
@@ -65,6 +66,7 @@ pub use plan::{
     Hours, Jitter, OnNack, OnResponse, Order, OutletPlan, Plan, QueueMode, Rate, Retry, WhenUnsure,
 };
 pub use ports::Ports;
+pub use register::{BETWEEN, GivenRows, LookupError, Question, Register};
 pub use reply::{
     Outcome, Promise, Reply, ReplyBody, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence, WhenFiltered,
 };

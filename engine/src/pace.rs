@@ -110,11 +110,16 @@ impl Pace {
         {
             return work();
         }
+        aside(work)
+    }
+}
+
+/// Does what waits for something else, without keeping an async thread from the others.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         // A runtime of one thread has nowhere else to go.
-        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-            _ => work(),
-        }
+        _ => work(),
     }
 }
 

@@ -43,7 +43,8 @@ pub fn route(
                 goes.push(Goes { outlet, leaving: Some(leaving), keys: Vec::new() });
             }
             Ok(Route::Later(keys)) => goes.push(Goes { outlet, leaving: None, keys }),
-            Err(halt) if piece.bond == Bond::Apart && !matches!(halt, Halt::Held(_)) => {
+            Err(halt @ (Halt::Held(_) | Halt::Unavailable { .. })) => return Err(halt),
+            Err(halt) if piece.bond == Bond::Apart => {
                 piece.halt = Some(halt);
                 return Ok(RoutedPiece { piece, goes: Vec::new(), filtered: 0 });
             }

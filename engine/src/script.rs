@@ -66,6 +66,8 @@ pub enum Halt {
     Filtered { why: String },
     /// Wrong in itself. Both go to the sender.
     Refused { why: String, at: Option<String> },
+    /// Something the step asks cannot answer now: the message waits, and its steps run again from the beginning.
+    Unavailable { why: String },
     /// The step broke. `why` stays with the stored message; the sender hears `step` alone.
     Failed { step: String, why: String, place: Option<String> },
     /// A table lacks its code: it waits for a person, whole, whatever its parts are worth. The sender may forget it.
@@ -77,6 +79,7 @@ impl Halt {
         match self {
             Self::Filtered { .. } => Outcome::Filtered,
             Self::Refused { .. } => Outcome::Refused,
+            Self::Unavailable { .. } => Outcome::Unavailable,
             Self::Failed { .. } => Outcome::Failed,
             Self::Held(_) => Outcome::Accepted,
         }
@@ -92,6 +95,7 @@ impl fmt::Display for Halt {
                 write!(formatter, "refused at {at}: {why}")
             }
             Self::Refused { why, .. } => write!(formatter, "refused: {why}"),
+            Self::Unavailable { why } => write!(formatter, "unavailable: {why}"),
             Self::Failed { step, why, place: Some(place) } => {
                 write!(formatter, "{step} failed at {place}: {why}")
             }

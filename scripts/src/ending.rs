@@ -15,6 +15,8 @@ pub(crate) enum Ending {
     Sent,
     /// `retry("why")`, in `on_response`.
     Retry(String),
+    /// What it asks cannot answer now.
+    NotNow(String),
     /// It used up what it may.
     Bound(String),
 }
@@ -35,6 +37,8 @@ pub(crate) enum Stopped {
     Retry(String),
     /// Tables lack what it asked for.
     Hold(Vec<engine::Missing>),
+    /// What it asks cannot answer now.
+    NotNow(String),
     /// It broke: why, and where for a person.
     Broke {
         why: String,
@@ -58,6 +62,7 @@ impl Stopped {
                 Some(Ending::Refuse(why, at)) => Self::Refuse(why, at),
                 Some(Ending::Sent) => Self::Sent,
                 Some(Ending::Retry(why)) => Self::Retry(why),
+                Some(Ending::NotNow(why)) => Self::NotNow(why),
                 Some(Ending::Bound(why)) => Self::Broke { why, place },
                 None => Self::Broke { why: "it was ended".to_owned(), place },
             },

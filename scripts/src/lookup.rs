@@ -1,6 +1,6 @@
 //! One look into a table: what is asked, on which day, and what is written down of it.
 
-use engine::{Missing, Row};
+use engine::{BETWEEN, LookupError, Missing, Question, Register, Row};
 use jiff::civil::Date;
 use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 
@@ -10,9 +10,6 @@ use crate::{
     table::{Asked, DAY, OnMissing, SENDER, Table},
     time::{Precision, Time},
 };
-
-/// What stands between the keys of a lookup by several columns.
-const BETWEEN: &str = " / ";
 
 /// What a row must have.
 #[derive(Debug, Default)]
@@ -75,6 +72,9 @@ impl Lookup {
     /// What the row has in a column; `()` where there is no such row, whatever the table says.
     pub(crate) fn find_if_any(&self, name: &str, wanted: &str) -> Outcome<Dynamic> {
         let tables = run::tables()?;
+        if let Some(register) = tables.served(name) {
+            return self.ask(register.as_ref(), name, wanted);
+        }
         let table = tables.get(name).ok_or_else(|| format!("there is no table `{name}`"))?;
         let column = |column: &str| {
             table.column(column).ok_or_else(|| format!("the table `{name}` has no column `{column}`"))
@@ -91,6 +91,24 @@ impl Lookup {
         let value = table.look_up(&asked, column(wanted)?);
         self.write_down((name, table), wanted, value)?;
         Ok(value.map_or(Dynamic::UNIT, |value| ImmutableString::from(value).into()))
+    }
+
+    /// What a server says of it.
+    fn ask(&self, register: &dyn Register, table: &str, wanted: &str) -> Outcome<Dynamic> {
+        let key = |name: &String| {
+            let said = self.keys.iter().find(|(said, _)| said == name).map(|(_, value)| value.clone());
+            said.map(|value| (name.clone(), value)).ok_or_else(|| unlike(register, table))
+        };
+        let keys = register.keys().iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        if keys.len() != self.keys.len() {
+            return Err(unlike(register, table).into());
+        }
+        let question = Question { table, keys, wanted };
+        match run::wait_for(|context| context.ask(register, &question))? {
+            Ok(value) => Ok(value.map_or(Dynamic::UNIT, |value| ImmutableString::from(value).into())),
+            Err(LookupError::NotNow(why)) => Ending::NotNow(format!("the table `{table}`: {why}")).raise(),
+            Err(LookupError::Wrong(why)) => Err(format!("the table `{table}`: {why}").into()),
+        }
     }
 
     /// Asks the clock only where the answer depends on it.
@@ -115,6 +133,11 @@ impl Lookup {
         };
         run::ask(|context| context.looked_up(row))
     }
+}
+
+/// By what a table of a server is asked.
+fn unlike(register: &dyn Register, table: &str) -> String {
+    format!("the table `{table}` is asked by `{}`", register.keys().join("`, `"))
 }
 
 /// The day of a time, in the channel's zone; none where the text is empty.

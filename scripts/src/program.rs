@@ -101,6 +101,7 @@ impl Program {
             written: Cell::default(),
             holds,
             missing: RefCell::default(),
+            waited: Cell::default(),
         };
         run.with(context, work)
     }
@@ -177,8 +178,8 @@ impl Program {
             }),
         };
         match (moved, kept) {
-            // A part that is held holds the whole: it is run again whole.
-            (Err(halt @ Halt::Held(_)), _) => Err(halt),
+            // A part that is held, or waits for a server, keeps the whole: it is run again whole.
+            (Err(halt @ (Halt::Held(_) | Halt::Unavailable { .. })), _) => Err(halt),
             (Err(halt), Some(body)) if bond == Bond::Apart || matches!(halt, Halt::Filtered { .. }) => {
                 behind.push(Moving { body, control_id, is_part, bond, halt: Some(halt) });
                 Ok(())

@@ -6,7 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use engine::{Context, Missing};
@@ -45,6 +45,8 @@ pub(crate) struct Run {
     pub(crate) holds: Holds,
     /// What tables lacked that hold a message.
     pub(crate) missing: RefCell<Vec<Missing>>,
+    /// How long it waited for the answers of servers, which is no work of its own.
+    pub(crate) waited: Cell<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,22 @@ impl Run {
     pub(crate) fn with<T>(&self, context: &Context, work: impl FnOnce() -> T) -> T {
         on_enough_stack(|| CONTEXT.set(context, || RUN.set(self, work)))
     }
+}
+
+impl Run {
+    fn worked(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.waited.get())
+    }
+}
+
+/// Asks the running step's context what it may have to wait for.
+pub(crate) fn wait_for<T>(question: impl FnOnce(&Context) -> T) -> Result<T, Box<EvalAltResult>> {
+    let began = Instant::now();
+    let answer = ask(question);
+    if RUN.is_set() {
+        RUN.with(|run| run.waited.set(run.waited.get() + began.elapsed()));
+    }
+    answer
 }
 
 /// Does work that goes down into nested code or values.
@@ -124,13 +142,13 @@ pub(crate) fn progress(operations: u64) -> Option<Dynamic> {
         if operations > run.limits.operations {
             return bound(true, "it took too many operations");
         }
-        bound(run.started.elapsed() > run.limits.time, "it took too long")
+        bound(run.worked() > run.limits.time, "it took too long")
     })
 }
 
 /// Called by what goes through a whole document at one operation.
 pub(crate) fn look_at_the_clock() -> Result<(), Box<EvalAltResult>> {
-    if RUN.is_set() && RUN.with(|run| run.started.elapsed() > run.limits.time) {
+    if RUN.is_set() && RUN.with(|run| run.worked() > run.limits.time) {
         return Ending::Bound("it took too long".to_owned()).raise();
     }
     Ok(())

@@ -77,6 +77,7 @@ pub(crate) fn halt(name: &str, stopped: Stopped) -> Halt {
         Stopped::Filter(why) => Halt::Filtered { why },
         Stopped::Refuse(why, at) => Halt::Refused { why, at },
         Stopped::Hold(missing) => Halt::Held(Held { missing, ..Held::default() }),
+        Stopped::NotNow(why) => Halt::Unavailable { why },
         Stopped::Broke { why, place } => Halt::Failed { step: name.to_owned(), why, place },
         Stopped::Sent | Stopped::Retry(_) => Halt::Failed {
             step: name.to_owned(),

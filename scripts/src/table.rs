@@ -2,9 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
+use engine::Register;
 use jiff::civil::Date;
 
 mod place;
@@ -153,10 +154,22 @@ impl Table {
     }
 }
 
+/// A table whose rows a server holds.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// What a script calls it.
+    pub name: String,
+    /// Its file's own text, for the channel's version.
+    pub text: String,
+    /// `None` where the file has faults.
+    pub register: Option<Arc<dyn Register>>,
+}
+
 /// The tables of a project, by name.
 #[derive(Default)]
 pub(crate) struct Tables {
     sound: BTreeMap<String, Table>,
+    served: BTreeMap<String, (String, Arc<dyn Register>)>,
     broken: BTreeSet<String>,
 }
 
@@ -174,12 +187,30 @@ impl Tables {
         self.sound.get(name)
     }
 
+    /// Notes a table of a server.
+    pub(crate) fn serve(&mut self, served: Served) {
+        match served.register {
+            Some(register) => drop(self.served.insert(served.name, (served.text, register))),
+            None => self.put_broken(served.name),
+        }
+    }
+
+    pub(crate) fn served(&self, name: &str) -> Option<&Arc<dyn Register>> {
+        self.served.get(name).map(|(_, register)| register)
+    }
+
+    /// The text of a table's file.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let here = self.sound.get(name).map(|table| &table.text);
+        here.or_else(|| self.served.get(name).map(|(text, _)| text)).map(String::as_str)
+    }
+
     pub(crate) fn is_broken(&self, name: &str) -> bool {
         self.broken.contains(name)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.sound.keys().map(String::as_str)
+        self.sound.keys().chain(self.served.keys()).map(String::as_str)
     }
 }
 

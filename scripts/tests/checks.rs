@@ -64,7 +64,7 @@ fn a_table_or_column_that_does_not_exist_is_told() {
     assert_eq!(
         faults,
         [
-            "unknown-table steps.0.script Inside { line: 1, column: 7 }: there is no table `ward`: it would be `tables/ward.csv`",
+            "unknown-table steps.0.script Inside { line: 1, column: 7 }: there is no table `ward`: it would be `tables/ward.csv` or `tables/ward.yaml`",
             "unknown-column steps.0.script Inside { line: 2, column: 16 }: the table `wards` has no column `cod`",
             "unknown-column steps.0.script Inside { line: 2, column: 28 }: the table `wards` has no column `nam`",
         ]
@@ -241,7 +241,7 @@ table(\"wards\", \"code\", \"name\");";
             place("unknown-column", 3, 59, "the table `wards` has no column `nam`"),
             place("unknown-column", 4, 16, "a day is asked by `valid_at`"),
             place("unknown-column", 4, 16, "a lookup names a column and what it holds"),
-            place("table-broken", 5, 7, "`tables/bad.csv` has faults, and cannot be used"),
+            place("table-broken", 5, 7, "the table `bad` has faults, and cannot be used"),
             place("unknown-column", 7, 20, "the table `tests` has no column `loin`"),
             place(
                 "unknown-function",

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use scripts::{Library, Limits, Program, Whereabouts};
 
 pub(crate) use reader::Reader;
-pub(crate) use source::{Shared, protocol, take_shared};
+pub(crate) use source::{Shared, plain, protocol, take_shared};
 
 use crate::{
     files::Files,

@@ -112,7 +112,9 @@ impl Way<'_> {
                     Halt::Held(_) => {
                         return Ok(self.ran(fared, Some(halt.to_string()), &Reply::of(outcome), Vec::new()));
                     }
-                    Halt::Filtered { why } | Halt::Refused { why, .. } => why.clone(),
+                    Halt::Filtered { why } | Halt::Refused { why, .. } | Halt::Unavailable { why } => {
+                        why.clone()
+                    }
                     Halt::Failed { step, .. } => step.clone(),
                 };
                 let reply = Reply::because(outcome, said);
@@ -140,7 +142,9 @@ impl Way<'_> {
             None => Inputs::Live,
         };
         let facts = Arc::clone(&self.message.facts);
-        Context::new(Arc::clone(&self.trial.channel), self.message.id, facts, inputs)
+        let mut context = Context::new(Arc::clone(&self.trial.channel), self.message.id, facts, inputs);
+        context.rows = Some(self.test.tables.clone());
+        context
     }
 
     fn route(&self, context: &Context) -> Result<Vec<RoutedPiece>, Halt> {

@@ -179,6 +179,11 @@ impl Line {
         };
         match ended {
             Ok(()) | Err(Exit::Again { .. } | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(Looked::Went),
+            Err(Exit::Halted(halted)) if halted.unavailable().is_some() => {
+                self.holding.look_later();
+                self.recovery.wake();
+                Ok(Looked::Held(standstill.held.clone()))
+            }
             Err(Exit::Halted(halted)) => self.close_again(standstill, halted.closed(), outlets).await,
             Err(Exit::Broken(_, _, error)) => {
                 // The write may have taken effect all the same: as after a crash.

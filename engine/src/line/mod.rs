@@ -99,7 +99,10 @@ impl Line {
                 self.observer.ended(&self.channel, Some(id), Outcome::Unreadable);
                 Reply::because(Outcome::Unreadable, why)
             }
-            Exit::Halted(halted) => self.close(*halted).await,
+            Exit::Halted(halted) => match halted.unavailable() {
+                Some(why) => self.wait_for(halted.message, why),
+                None => self.close(*halted).await,
+            },
             Exit::Closed(reply) => *reply,
             Exit::Broken(message, is_kept, error) => self.strand(message.map(|kept| *kept), is_kept, &error),
         };
@@ -128,6 +131,15 @@ impl Line {
             self.recovery.strand(Stranded { message, starts: 0, marks: 0, kept });
         }
         Reply::because(Outcome::Unavailable, "the message store cannot write")
+    }
+
+    /// Leaves a message whose steps ask what cannot answer now, to be taken up when it does. It stays open until then.
+    fn wait_for(&self, message: Message, why: String) -> Reply {
+        tracing::warn!(channel = %self.channel, why, "the steps wait for what they ask; what is kept goes on when it answers");
+        self.observer.ended(&self.channel, Some(message.id), Outcome::Unavailable);
+        self.recovery.disappoint(&message);
+        self.recovery.strand(Stranded { message, starts: 0, marks: 0, kept: IsKept::Yes });
+        Reply::because(Outcome::Unavailable, why)
     }
 
     /// Places for the messages of one batch.
@@ -195,6 +207,14 @@ pub(crate) struct Halted {
 }
 
 impl Halted {
+    /// Why what its steps ask cannot answer now, where that is what stopped them.
+    fn unavailable(&self) -> Option<String> {
+        match &self.halt {
+            Halt::Unavailable { why } => Some(why.clone()),
+            Halt::Filtered { .. } | Halt::Refused { .. } | Halt::Failed { .. } | Halt::Held(_) => None,
+        }
+    }
+
     /// What its sender hears, and what is written down.
     fn told_and_closed(self) -> (Reply, Closed) {
         (reply_to(&self.halt), self.closed())
@@ -219,6 +239,7 @@ fn reply_to(halt: &Halt) -> Reply {
         Halt::Refused { why, at } => {
             Reply { at: at.clone(), ..Reply::because(Outcome::Refused, why.clone()) }
         }
+        Halt::Unavailable { why } => Reply::because(Outcome::Unavailable, why.clone()),
         Halt::Failed { step, .. } => Reply::because(Outcome::Failed, format!("{step} failed")),
         Halt::Held(_) => Reply::of(Outcome::Accepted),
     }

@@ -61,7 +61,7 @@ impl Line {
         };
         self.recovery.end(id, None);
         if let Err(error) = taken {
-            tracing::debug!(channel = %self.channel, %error, "the store still cannot write");
+            tracing::debug!(channel = %self.channel, %error, "a message that was kept still cannot go on");
             self.recovery.strand(stranded);
             return false;
         }
@@ -121,6 +121,9 @@ impl Line {
         };
         match ended {
             Err(Exit::Broken(_, _, error)) => Err(error),
+            Err(Exit::Halted(halted)) if halted.unavailable().is_some() => {
+                Err(StoreError(halted.unavailable().unwrap_or_default()))
+            }
             Err(Exit::Halted(halted)) => {
                 let id = halted.message.id;
                 let closed = halted.closed();
@@ -165,6 +168,7 @@ pub(crate) async fn tend(
         }
         tokio::select! {
             () = recovery.more() => {}
+            () = line.holding.later() => line.holding.look_again(),
             () = stop.requested() => {}
         }
     }

@@ -54,6 +54,10 @@ impl Line {
         let message = arrival.message.clone();
         match self.transform_now(message.clone()).and_then(|transformed| self.route(transformed)) {
             Ok(routed) => self.take_routed(arrival, routed, caller).await,
+            // It is kept first: its steps run again once what they ask answers.
+            Err(Exit::Halted(halted)) if halted.unavailable().is_some() => {
+                self.store(arrival, None, None).await.map(Way::Kept)
+            }
             Err(Exit::Halted(halted)) => {
                 let (reply, closed) = halted.told_and_closed();
                 Box::pin(self.take_closed(arrival, (reply, closed), caller)).await

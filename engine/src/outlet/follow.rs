@@ -94,6 +94,11 @@ impl Outlet {
                 self.end_with(position, &delivery, (end, Tried::Queued), stop).await;
                 None
             }
+            Err(Halt::Unavailable { why }) => {
+                tracing::warn!(channel = %self.channel, destination = %self.name, why, "the steps wait for what they ask");
+                self.rest_for(position, STORE_PAUSE);
+                None
+            }
             Err(halt) => {
                 let end = AttemptEnd::GivenUp { why: halt.to_string(), response: None };
                 let tried = Tried::GivenUp { code: None, response: None };

@@ -4,9 +4,15 @@
 //! `unreadable`, `filter`, `refuse`, `break`, `panic`, `die`, `key:K` (several: several keys), `to:NAME` (several; none: all),
 //! `filter-at:NAME`, `break-at:NAME`, `left-later` (an `after:` destination filters it),
 //! `hold:CODE` (a table lacks it, unless these steps know it), `hold-at:NAME=CODE` (the same at a destination),
+//! `ask` (what it asks may be away: see [`Steps::asking`]), `ask-later` (the same of an `after:` destination),
 //! `then:refuse`, `then:filter`, `then:break` (once nothing is lacking),
 //! `keyless` (no key can be worked out where it is held),
 //! `split:N` with `bad:N` (a part that fails), `skip:N` (a part that is filtered) and `each`.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 use engine::{
@@ -25,12 +31,14 @@ pub struct Steps {
     known: Vec<&'static str>,
     /// The process that a message with the word `die` ends.
     dying: Option<News>,
+    /// Whether the server that they ask is away.
+    away: Arc<AtomicBool>,
 }
 
 impl Steps {
     pub fn new(outlets: &[OutletPlan]) -> Self {
         let outlets = outlets.iter().map(|outlet| (outlet.name.clone(), outlet.after.is_some())).collect();
-        Self { outlets, mark: "", known: Vec::new(), dying: None }
+        Self { outlets, mark: "", known: Vec::new(), dying: None, away: Arc::default() }
     }
 
     /// The same, with a mark behind each body.
@@ -58,6 +66,18 @@ impl Steps {
     /// The same; now a message can end the process.
     pub fn dying(self, news: &News) -> Self {
         Self { dying: Some(news.clone()), ..self }
+    }
+
+    /// The same; while this is true, nobody answers what they ask.
+    pub fn asking(self, away: &Arc<AtomicBool>) -> Self {
+        Self { away: Arc::clone(away), ..self }
+    }
+
+    fn ask(&self, piece: &Piece, word: &str) -> Result<(), Halt> {
+        if has(piece, word) && self.away.load(Ordering::SeqCst) {
+            return Err(Halt::Unavailable { why: "the table `tests`: cannot connect".to_owned() });
+        }
+        Ok(())
     }
 
     fn leaving(&self, piece: &Piece) -> Leaving {
@@ -101,6 +121,7 @@ impl Script for Steps {
             let keys = self.outlets.iter().map(|(name, _)| (name.clone(), known.clone())).collect();
             return Err(Halt::Held(Held { keys, ..held }));
         }
+        self.ask(&piece, "ask")?;
         match values(&piece, "then:").first().map(String::as_str) {
             Some("refuse") => return Err(Halt::Refused { why: "no patient".to_owned(), at: None }),
             Some("filter") => return Err(Halt::Filtered { why: "not wanted".to_owned() }),
@@ -145,6 +166,7 @@ impl Script for Steps {
         if has(piece, "break-later") {
             return Err(broken());
         }
+        self.ask(piece, "ask-later")?;
         let mut leaving = self.leaving(piece);
         let answers: Vec<String> =
             context.responses.values().filter_map(|answered| answered.body.clone()).collect();

@@ -15,7 +15,7 @@ use crate::{
     lint::{self, Found, Names, Surroundings},
     run,
     shape::Shape,
-    table::{Table, Tables, Wrong},
+    table::{Served, Table, Tables, Wrong},
 };
 
 mod files;
@@ -54,12 +54,24 @@ impl Library {
     ///
     /// A file with a fault is there all the same: a channel that uses it does not compile.
     pub fn load(root: &Path) -> (Library, Vec<FileDiagnostic>) {
-        run::on_enough_stack(|| Self::read(root))
+        Self::load_with(root, Vec::new())
     }
 
-    fn read(root: &Path) -> (Library, Vec<FileDiagnostic>) {
+    /// The same, with tables whose rows servers hold.
+    pub fn load_with(root: &Path, served: Vec<Served>) -> (Library, Vec<FileDiagnostic>) {
+        run::on_enough_stack(|| Self::read(root, served))
+    }
+
+    fn read(root: &Path, served: Vec<Served>) -> (Library, Vec<FileDiagnostic>) {
         let mut faults = Vec::new();
-        let tables = load_tables(root, &mut faults);
+        let mut tables = load_tables(root, &mut faults);
+        for served in served {
+            if tables.get(&served.name).is_some() {
+                let why = format!("there is a `tables/{}.csv` beside it: a table has one file", served.name);
+                faults.push(fault::in_file(&format!("tables/{}.yaml", served.name), "table-broken", why));
+            }
+            tables.serve(served);
+        }
         let mut engine = language::new();
         let mut shelf = Shelf::new(&engine);
         for (name, text) in files::read(root, "scripts", "rhai", &mut faults) {
@@ -84,7 +96,7 @@ impl Library {
     /// The texts of these scripts and tables, each under its name: part of what makes a channel's version.
     pub fn version_text(&self, uses: &Uses) -> String {
         let scripts = uses.scripts.iter().filter_map(|name| Some((name, self.0.shelf.text(name)?)));
-        let tables = uses.tables.iter().filter_map(|name| Some((name, &*self.0.tables.get(name)?.text)));
+        let tables = uses.tables.iter().filter_map(|name| Some((name, self.0.tables.text(name)?)));
         scripts.chain(tables).fold(String::new(), |mut all, (name, text)| {
             write!(all, "\n# {name}, {} bytes\n{text}", text.len())
                 .expect("a string takes all that is written");

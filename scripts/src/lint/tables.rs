@@ -1,5 +1,6 @@
 //! Looks at what code asks of tables: the tables, the columns, and for whom and when.
 
+use engine::Register;
 use rhai::{Dynamic, Expr, Map, Position};
 
 use super::Look;
@@ -18,14 +19,20 @@ impl Look<'_, '_> {
             self.seen.strict_tables.extend(all);
             return;
         };
+        if let Some(register) = self.around.tables.served(name) {
+            self.seen.tables.insert(name.to_string());
+            return self.asked_of_server((name, register.as_ref()), &arguments[1..]);
+        }
         if self.around.tables.is_broken(name) {
-            let message = format!("`tables/{name}.csv` has faults, and cannot be used");
+            let message = format!("the table `{name}` has faults, and cannot be used");
             return self.complain("table-broken", *position, message);
         }
         let tables = self.around.tables;
         let Some(table) = tables.get(name) else {
             let help = nearest(name, tables.names());
-            let message = format!("there is no table `{name}`: it would be `tables/{name}.csv`");
+            let message = format!(
+                "there is no table `{name}`: it would be `tables/{name}.csv` or `tables/{name}.yaml`"
+            );
             return self.complain_with("unknown-table", *position, message, help);
         };
         self.seen.tables.insert(name.to_string());
@@ -62,6 +69,41 @@ impl Look<'_, '_> {
             // A map, or a column, that has a name is known when it runs.
             [_, wanted] | [_, _, wanted, _] => self.column(of, wanted),
             _ => {}
+        }
+    }
+
+    /// The same of a table whose rows a server holds: all its keys are said, and no others.
+    fn asked_of_server(&mut self, (name, register): (&str, &dyn Register), asked: &[Expr]) {
+        let (keys, wanted) = match asked {
+            [Expr::Map(map, position), wanted, ..] => {
+                let names: Vec<&str> = map.0.iter().map(|(key, _)| &*key.name).collect();
+                (Some((names.iter().map(ToString::to_string).collect(), *position)), wanted)
+            }
+            [Expr::DynamicConstant(constant, position), wanted, ..] => {
+                (Some((names_of(constant), *position)), wanted)
+            }
+            [Expr::StringConstant(key, position), _, wanted, ..] => {
+                (Some((vec![key.to_string()], *position)), wanted)
+            }
+            // What has a name is known when it runs.
+            [_, wanted] | [_, _, wanted, ..] => (None, wanted),
+            _ => return,
+        };
+        let is_asked = |said: &Vec<String>| {
+            said.len() == register.keys().len() && said.iter().all(|key| register.keys().contains(key))
+        };
+        if let Some((said, position)) = keys.filter(|(said, _)| !is_asked(said)) {
+            let message = format!("the table `{name}` is asked by `{}`", register.keys().join("`, `"));
+            let unknown = said.iter().find(|key| !register.keys().contains(key));
+            let help = unknown.and_then(|key| nearest(key, register.keys().iter().map(String::as_str)));
+            self.complain_with("unknown-column", position, message, help);
+        }
+        if let (Some(columns), Expr::StringConstant(wanted, position)) = (register.columns(), wanted)
+            && !columns.iter().any(|column| column == wanted.as_str())
+        {
+            let help = nearest(wanted, columns.iter().map(String::as_str));
+            let message = format!("the table `{name}` has no column `{wanted}`");
+            self.complain_with("unknown-column", *position, message, help);
         }
     }
 

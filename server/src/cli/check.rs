@@ -82,12 +82,22 @@ pub(super) fn load(root: &Path, options: &Options) -> Result<Project, Complaint>
 /// What is spoken with the other side, or why it is not there; each with the place where its channel names it.
 type Tried = Result<Option<(engine::Path, String)>, (engine::Path, String)>;
 
-/// Tries every source and destination of the enabled channels that have a plan, all at once.
+/// Tries every source and destination of the enabled channels that have a plan, all at once, and the servers of tables.
 async fn connect(project: &mut Project) {
     let mut tries = Vec::new();
     for (place, channel) in project.channels.iter().enumerate().filter(|(_, channel)| channel.enabled) {
         let of_channel = channel.plan.iter().flat_map(|plan| tries_of(plan, &project.root));
         tries.extend(of_channel.map(|tried| tried.map(move |found| (place, found))));
+    }
+    let tables = project.tables.iter().enumerate().map(|(place, table)| {
+        let register = Arc::clone(&table.register);
+        let reaching = tokio::task::spawn_blocking(move || register.reach());
+        async move { (place, reaching.await.unwrap_or_else(|_| Err("the look at it broke".to_owned()))) }
+    });
+    for (place, reached) in join_all(tables).await {
+        if let Err(why) = reached {
+            project.add_unreachable_table(place, &why);
+        }
     }
     for (place, found) in join_all(tries).await {
         match found {

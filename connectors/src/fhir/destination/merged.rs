@@ -12,7 +12,7 @@ use super::request::{Answers, Request, refused};
 use crate::{
     fhir::server::{FHIR, Server},
     web::{
-        AnswerBody, Client, Draft,
+        AnswerBody, Client, Draft, Payload,
         meaning::{self, Asked, Statuses},
     },
 };
