@@ -103,6 +103,27 @@ fn rows_of_a_database_are_found_recorded_and_waited_for() {
 }
 
 #[test]
+fn a_message_waits_for_a_row_of_a_database_and_goes_on_by_itself() {
+    let server = Postgres::start();
+    let (project, port) = asking(&server);
+    let text = fs::read_to_string(project.path("tables/wards.yaml")).unwrap();
+    project.write("tables/wards.yaml", text.replace("cache: 1m", "cache: 0s\non_missing: hold"));
+    let channel = fs::read_to_string(project.path("channels/asking.yaml")).unwrap();
+    let strict = channel.replace(", \"unknown\")", ")").replace(", \"none\")", ")");
+    project.channel("asking", &strict);
+    let relais = project.start();
+    assert_eq!(sends(port, "M1", "60"), "AA");
+    assert_eq!(sends(port, "M2", "42"), "AA");
+    wait_until("the other is written", || written(&project, "M2") == "Réanimation 6.10");
+    let unmapped = String::from_utf8(project.relais(&["unmapped"]).stdout).unwrap();
+    let place = format!("`wards` (127.0.0.1:{}/postgres)", server.port);
+    assert!(unmapped.contains("code=60") && unmapped.contains(&place), "{unmapped}");
+    server.ask("insert into wards values ('60', 'Gériatrie', 4)").unwrap();
+    wait_until("it went on", || written(&project, "M1") == "Gériatrie 4");
+    assert_eq!(relais.metric("relais_held{channel=\"asking\"}"), Some(0.0));
+}
+
+#[test]
 fn check_says_what_is_wrong_with_a_query_and_nothing_is_written() {
     let server = Postgres::start();
     let (project, port) = asking(&server);

@@ -2,9 +2,9 @@
 
 use std::{path::Path as FilePath, path::PathBuf, sync::Arc};
 
-use connectors::tables::TableFile;
+use connectors::tables::{self, TableFile};
 use engine::{Checks, Path, Register, Severity};
-use scripts::Served;
+use scripts::{OnMissing, Served};
 
 use crate::{
     load::{stem, yaml_files},
@@ -30,12 +30,12 @@ pub(crate) fn tables(report: &mut Report, root: &FilePath) -> (Vec<Served>, Vec<
     for file in yaml_files(report, root, "tables") {
         let name = stem(&file);
         let Some((number, tree)) = report.read_yaml(&file) else {
-            served.push(Served { name, text: String::new(), register: None });
+            served.push(Served { name, text: String::new(), register: None, on_missing: OnMissing::Pass });
             continue;
         };
         let text = report.files.get(number).text.to_string();
-        let (tree, register) = table(report, tree, Shape::new(&schema), root);
-        served.push(Served { name, text, register: register.clone() });
+        let (tree, register, on_missing) = table(report, tree, Shape::new(&schema), root);
+        served.push(Served { name, text, register: register.clone(), on_missing });
         read.extend(register.map(|register| ServedTable { file, register, tree }));
     }
     (served, read)
@@ -47,17 +47,18 @@ fn table(
     mut tree: Node,
     shape: Shape<'_>,
     root: &FilePath,
-) -> (Node, Option<Arc<dyn Register>>) {
+) -> (Node, Option<Arc<dyn Register>>, OnMissing) {
     let found = Reader::fill(&mut tree, shape, report);
     let whole = Path::default();
     let mut reader = Reader::new(&tree, shape, found);
-    let mut register = None;
+    let (mut register, mut on_missing) = (None, OnMissing::Pass);
     if let Some(value) = reader.value(&whole) {
         match TableFile::read(value) {
             Ok(file) => {
                 let mut found = Vec::new();
                 file.check(root, &mut Checks::new(whole.clone(), &mut found));
                 let is_sound = found.is_empty();
+                on_missing = meant(file.on_missing());
                 reader.take_checks(&whole, found);
                 register = is_sound.then(|| file.register(root)).and_then(Result::ok);
             }
@@ -69,5 +70,13 @@ fn table(
     for fault in found {
         report.add(&tree, fault);
     }
-    (tree, register.filter(|_| is_sound))
+    (tree, register.filter(|_| is_sound), on_missing)
+}
+
+fn meant(on_missing: tables::OnMissing) -> OnMissing {
+    match on_missing {
+        tables::OnMissing::Pass => OnMissing::Pass,
+        tables::OnMissing::Hold => OnMissing::Hold,
+        tables::OnMissing::Refuse => OnMissing::Refuse,
+    }
 }

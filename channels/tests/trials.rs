@@ -173,3 +173,32 @@ fn each_message_of_a_batch_runs_in_order() {
         ]
     );
 }
+
+#[test]
+fn a_table_of_a_server_holds_what_the_test_says_and_no_server_is_asked() {
+    let steps = "steps:\n  - set: { ZPD-1: '${table(\"wards\", #{ code: msg[\"PID-3.1\"], site: \"N\" }, \"name\")}' }";
+    let tried = |on_missing: &str, test: &str| -> Vec<String> {
+        let by_key = format!("{FILE}    order: {{ key: [PID-3.1] }}\n    workers: 2\n");
+        let folder = project(steps, &by_key, test);
+        fs::create_dir(folder.path().join("tables")).unwrap();
+        let query = "select name from wards where code = :code and site = :site";
+        let table = format!("sqlite: {{ file: no.db, query: \"{query}\" }}\non_missing: {on_missing}\n");
+        fs::write(folder.path().join("tables/wards.yaml"), table).unwrap();
+        run(folder.path(), Expected::Compare).problems.into_iter().map(|problem| problem.what).collect()
+    };
+    let rows = |rows: &str| format!("    tables: {{ wards: {{ {rows} }} }}\n");
+    let expected = "    expect: { file: { paths: { ZPD-1: Réanimation } } }";
+    assert_eq!(tried("pass", &(rows("\"42 / N\": { name: Réanimation }") + expected)), NONE);
+    let other = rows("\"42 / S\": { name: Réanimation }");
+    assert_eq!(
+        tried("pass", &format!("{other}    expect: {{ file: {{ paths: {{ ZPD-1: \"\" }} }} }}")),
+        NONE
+    );
+    assert_eq!(tried("hold", &format!("{other}    outcome: held\n    expect: {{ file: nothing }}")), NONE);
+    assert_eq!(tried("refuse", &format!("{other}    outcome: refused\n    reply: AE")), NONE);
+    let silent = tried("pass", "    reply: AA");
+    assert!(
+        silent.iter().any(|one| one.contains("the test does not say what the table `wards` holds")),
+        "{silent:?}"
+    );
+}

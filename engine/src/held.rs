@@ -40,6 +40,9 @@ pub struct Missing {
     pub sender: Option<String>,
     /// The column that was wanted.
     pub wanted: String,
+    /// Which server holds the table, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// A message that waits for a code, as the store has it.
@@ -58,6 +61,13 @@ pub enum Looked {
     Held(Held),
     /// It went on, or does not wait any more.
     Went,
+}
+
+impl Held {
+    /// Whether a server may have by itself what it waits for: nothing comes into force here then.
+    pub(crate) fn asks_servers(&self) -> bool {
+        self.missing.iter().any(|missing| missing.server.is_some())
+    }
 }
 
 impl Missing {

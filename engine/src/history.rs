@@ -85,6 +85,8 @@ pub struct Unmapped {
     pub asked: Vec<(String, String)>,
     /// Whose row was looked for, where the table has rows per sender.
     pub sender: Option<String>,
+    /// Which server holds the table, where one does.
+    pub server: Option<String>,
     /// The columns that were wanted.
     pub wanted: Vec<String>,
     pub channels: Vec<String>,

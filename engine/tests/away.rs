@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use engine::{MessageState, Outcome, Plan, ReplyWhen};
+use engine::{MessageState, Outcome, Plan, ReplyWhen, memory::StoredMessage};
 use stage::{News, Peer, Stage, Steps, is_quiet, knowing, outlet, plan, replying};
 
 struct Asking {
@@ -37,6 +37,13 @@ async fn asking(change: impl FnOnce(Plan) -> Plan, prepare: impl FnOnce(&stage::
 impl Asking {
     fn answers(&self) {
         self.away.store(false, Ordering::SeqCst);
+    }
+
+    /// Nothing waits for a code any more, and all is quiet.
+    async fn went_on(&self) {
+        let is_held = |stored: &StoredMessage| stored.state == MessageState::Held;
+        self.stage.until("it went on", |snapshot| !snapshot.messages.iter().any(is_held)).await;
+        self.stage.quiet().await;
     }
 
     /// What the first destination took.
@@ -96,6 +103,19 @@ async fn a_destination_that_runs_after_another_waits_for_what_its_steps_ask() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_code_that_a_server_lacks_is_looked_for_again_until_it_is_there() {
+    let asking = asking(|plan| plan, |_| {}).await;
+    assert_eq!(asking.stage.receive("A key:1 hold:served").await.outcome, Outcome::Accepted);
+    assert_eq!(asking.stage.receive("B key:1").await.outcome, Outcome::Accepted);
+    asking.stage.news.until("the other went", || asking.took() == ["B key:1"]).await;
+    let id = asking.stage.message("A").message.id;
+    assert!(matches!(asking.stage.channel.look_again(id).await, Ok(engine::Looked::Held(_))));
+    asking.answers();
+    asking.went_on().await;
+    assert_eq!(asking.took(), ["B key:1", "A key:1 hold:served"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_waited_for_a_code_waits_on_while_nobody_answers_what_else_it_asks() {
     let asking = asking(|plan| plan, |_| {}).await;
     assert_eq!(asking.stage.receive("A hold:K ask").await.outcome, Outcome::Accepted);
@@ -106,12 +126,6 @@ async fn one_that_waited_for_a_code_waits_on_while_nobody_answers_what_else_it_a
     assert!(matches!(asking.stage.channel.look_again(id).await, Ok(engine::Looked::Held(_))));
     assert_eq!(asking.stage.message("A").state, MessageState::Held);
     asking.answers();
-    asking
-        .stage
-        .until("it went on", |snapshot| {
-            snapshot.messages.iter().all(|stored| stored.state != MessageState::Held)
-        })
-        .await;
-    asking.stage.quiet().await;
+    asking.went_on().await;
     assert_eq!(asking.took(), ["A hold:K ask"]);
 }

@@ -45,11 +45,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
     }
     let uses = compiler.uses;
     let tables = &library.0.tables;
-    let holds = uses
-        .strict_tables
-        .iter()
-        .filter_map(|name| tables.get(name))
-        .any(|table| table.on_missing == OnMissing::Hold);
+    let holds = uses.strict_tables.iter().any(|name| tables.on_missing(name) == OnMissing::Hold);
     Ok(Program {
         library: library.clone(),
         limits,

@@ -49,5 +49,5 @@ pub use file::{At, Format, Limits, OutletFile, ProgramFile, SplitFile, StepFile,
 pub use library::{Library, Uses};
 pub use program::Program;
 pub use reference::{EXAMPLE, library_reference, reference};
-pub use table::Served;
+pub use table::{OnMissing, Served};
 pub use template::{is_template, unescape};

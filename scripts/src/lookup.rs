@@ -7,7 +7,7 @@ use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 use crate::{
     ending::Ending,
     part, run,
-    table::{Asked, DAY, OnMissing, SENDER, Table},
+    table::{Asked, DAY, OnMissing, SENDER, Table, Tables},
     time::{Precision, Time},
 };
 
@@ -47,25 +47,27 @@ impl Lookup {
             return Ok(found);
         }
         let tables = run::tables()?;
-        match tables.get(name).map(|table| (table.on_missing, table.has_senders())) {
-            Some((OnMissing::Hold, has_senders)) => {
-                run::lacks(self.missing(name, wanted, has_senders));
+        match tables.on_missing(name) {
+            OnMissing::Hold => {
+                run::lacks(self.missing(&tables, name, wanted));
                 Ok(found)
             }
-            Some((OnMissing::Refuse, has_senders)) => {
-                let why = self.missing(name, wanted, has_senders).to_string();
+            OnMissing::Refuse => {
+                let why = self.missing(&tables, name, wanted).to_string();
                 Ending::Refuse(why, None).raise()
             }
-            Some((OnMissing::Pass, _)) | None => Ok(found),
+            OnMissing::Pass => Ok(found),
         }
     }
 
-    fn missing(&self, name: &str, wanted: &str, has_senders: bool) -> Missing {
+    fn missing(&self, tables: &Tables, name: &str, wanted: &str) -> Missing {
+        let has_senders = tables.get(name).is_some_and(Table::has_senders);
         Missing {
             table: name.to_owned(),
             asked: self.keys.clone(),
             sender: has_senders.then(|| self.sender.clone()),
             wanted: wanted.to_owned(),
+            server: tables.served(name).map(|register| register.source().to_owned()),
         }
     }
 

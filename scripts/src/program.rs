@@ -82,8 +82,7 @@ impl Program {
     /// The tables that may hold a message.
     pub fn holding_tables(&self) -> Vec<&str> {
         let tables = &self.library.0.tables;
-        let holds =
-            |name: &&String| tables.get(name).is_some_and(|table| table.on_missing == OnMissing::Hold);
+        let holds = |name: &&String| tables.on_missing(name) == OnMissing::Hold;
         self.uses.strict_tables.iter().filter(holds).map(String::as_str).collect()
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Table {
 
 /// What a lookup means whose code no row has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum OnMissing {
+pub enum OnMissing {
     /// The step hears that there is none.
     #[default]
     Pass,
@@ -163,13 +163,15 @@ pub struct Served {
     pub text: String,
     /// `None` where the file has faults.
     pub register: Option<Arc<dyn Register>>,
+    /// What a lookup of a code that no row has means.
+    pub on_missing: OnMissing,
 }
 
 /// The tables of a project, by name.
 #[derive(Default)]
 pub(crate) struct Tables {
     sound: BTreeMap<String, Table>,
-    served: BTreeMap<String, (String, Arc<dyn Register>)>,
+    served: BTreeMap<String, Served>,
     broken: BTreeSet<String>,
 }
 
@@ -189,20 +191,26 @@ impl Tables {
 
     /// Notes a table of a server.
     pub(crate) fn serve(&mut self, served: Served) {
-        match served.register {
-            Some(register) => drop(self.served.insert(served.name, (served.text, register))),
-            None => self.put_broken(served.name),
+        if served.register.is_none() {
+            return self.put_broken(served.name);
         }
+        self.served.insert(served.name.clone(), served);
     }
 
     pub(crate) fn served(&self, name: &str) -> Option<&Arc<dyn Register>> {
-        self.served.get(name).map(|(_, register)| register)
+        self.served.get(name)?.register.as_ref()
     }
 
     /// The text of a table's file.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let here = self.sound.get(name).map(|table| &table.text);
-        here.or_else(|| self.served.get(name).map(|(text, _)| text)).map(String::as_str)
+        here.or_else(|| self.served.get(name).map(|served| &served.text)).map(String::as_str)
+    }
+
+    /// What a lookup of a code that no row has means.
+    pub(crate) fn on_missing(&self, name: &str) -> OnMissing {
+        let here = self.sound.get(name).map(|table| table.on_missing);
+        here.or_else(|| self.served.get(name).map(|served| served.on_missing)).unwrap_or_default()
     }
 
     pub(crate) fn is_broken(&self, name: &str) -> bool {

@@ -40,6 +40,22 @@ pub struct TableFile {
     /// So long an answer is believed; that there is no such row, a minute at most. `0s` asks each time.
     #[serde(default = "cache")]
     cache: Period,
+
+    /// What becomes of a message that asks for a code without a row. `pass`: the lookup says that there is none. `hold`: it
+    /// waits until the server has one. `refuse`: its sender hears of it.
+    #[serde(default)]
+    on_missing: OnMissing,
+}
+
+/// What a lookup of a code that no row has means for its message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum OnMissing {
+    #[default]
+    Pass,
+    Hold,
+    Refuse,
 }
 
 fn cache() -> Period {
@@ -96,6 +112,10 @@ impl TableFile {
                 checks.error("conflicting-fields", "", "says one of `fhir`, `postgres` and `sqlite`");
             }
         }
+    }
+
+    pub fn on_missing(&self) -> OnMissing {
+        self.on_missing
     }
 
     /// The table itself. Connects to nothing yet.

@@ -42,10 +42,19 @@ impl Line {
                 outlet.bar(id, keys.as_deref());
             }
         }
+        if held.asks_servers() {
+            self.look_later();
+        }
         if self.holding.stands(id, self.version) {
             self.holding.look_again();
             self.recovery.wake();
         }
+    }
+
+    /// What a message waits for may come by itself.
+    fn look_later(&self) {
+        self.holding.look_later();
+        self.recovery.wake();
     }
 
     /// A message does not wait for a code any more.
@@ -180,8 +189,7 @@ impl Line {
         match ended {
             Ok(()) | Err(Exit::Again { .. } | Exit::Unreadable(..) | Exit::Closed(_)) => Ok(Looked::Went),
             Err(Exit::Halted(halted)) if halted.unavailable().is_some() => {
-                self.holding.look_later();
-                self.recovery.wake();
+                self.look_later();
                 Ok(Looked::Held(standstill.held.clone()))
             }
             Err(Exit::Halted(halted)) => self.close_again(standstill, halted.closed(), outlets).await,
@@ -210,6 +218,8 @@ impl Line {
         if held != standstill.held {
             self.store.close(id, closed).await?;
             self.hold(id, &held, outlets);
+        } else if held.asks_servers() {
+            self.look_later();
         }
         Ok(Looked::Held(held))
     }

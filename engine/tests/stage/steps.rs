@@ -3,7 +3,7 @@
 //! `ID WORD…`: the first word is the control id (`-`: none), the others are
 //! `unreadable`, `filter`, `refuse`, `break`, `panic`, `die`, `key:K` (several: several keys), `to:NAME` (several; none: all),
 //! `filter-at:NAME`, `break-at:NAME`, `left-later` (an `after:` destination filters it),
-//! `hold:CODE` (a table lacks it, unless these steps know it), `hold-at:NAME=CODE` (the same at a destination),
+//! `hold:CODE` (a table lacks it, unless these steps know it; of a server's table is `served…`, which has it unless it is away), `hold-at:NAME=CODE` (the same at a destination),
 //! `ask` (what it asks may be away: see [`Steps::asking`]), `ask-later` (the same of an `after:` destination),
 //! `then:refuse`, `then:filter`, `then:break` (once nothing is lacking),
 //! `keyless` (no key can be worked out where it is held),
@@ -51,13 +51,19 @@ impl Steps {
         Self { known: known.to_vec(), ..self }
     }
 
+    fn knows(&self, code: &str) -> bool {
+        let has_server = code.starts_with("served") && !self.away.load(Ordering::SeqCst);
+        has_server || self.known.contains(&code)
+    }
+
     /// What the tables lack of these codes.
     fn lacks(&self, codes: &[String]) -> Option<Held> {
-        let missing = codes.iter().filter(|code| !self.known.contains(&code.as_str())).map(|code| Missing {
+        let missing = codes.iter().filter(|code| !self.knows(code)).map(|code| Missing {
             table: "tests".to_owned(),
             asked: vec![("code".to_owned(), code.clone())],
             sender: None,
             wanted: "name".to_owned(),
+            server: code.starts_with("served").then(|| "db".to_owned()),
         });
         let missing: Vec<Missing> = missing.collect();
         (!missing.is_empty()).then(|| Held { missing, ..Held::default() })

@@ -21,6 +21,9 @@ impl Look<'_, '_> {
         };
         if let Some(register) = self.around.tables.served(name) {
             self.seen.tables.insert(name.to_string());
+            if is_strict(arguments) {
+                self.seen.strict_tables.insert(name.to_string());
+            }
             return self.asked_of_server((name, register.as_ref()), &arguments[1..]);
         }
         if self.around.tables.is_broken(name) {

@@ -21,6 +21,8 @@ pub(crate) struct UnmappedCode {
     pub(crate) asked: Vec<(String, String)>,
     /// Whose messages wait, where the table has rows per sender.
     pub(crate) sender: Option<String>,
+    /// Which server holds the table; none where it is a file of the project.
+    pub(crate) server: Option<String>,
     /// The columns that were wanted of it.
     pub(crate) wanted: Vec<String>,
     pub(crate) channels: Vec<String>,
@@ -40,6 +42,7 @@ impl UnmappedCode {
             table: found.table,
             asked: found.asked,
             sender: found.sender,
+            server: found.server,
             wanted: found.wanted,
             channels: found.channels,
             messages: found.messages,

@@ -51,7 +51,7 @@ fn table(found: &[UnmappedCode]) -> String {
         ]);
     }
     let mut text = table.render(None);
-    let mut tables: Vec<String> = found.iter().map(|one| format!("tables/{}.csv", one.table)).collect();
+    let mut tables: Vec<String> = found.iter().map(place).collect();
     tables.sort();
     tables.dedup();
     let rows = counted(found.len() as u64, "row");
@@ -61,6 +61,14 @@ fn table(found: &[UnmappedCode]) -> String {
         tables.join(", ")
     );
     text
+}
+
+/// Where the row is to stand.
+fn place(one: &UnmappedCode) -> String {
+    match &one.server {
+        Some(server) => format!("`{}` ({server})", one.table),
+        None => format!("tables/{}.csv", one.table),
+    }
 }
 
 /// `ours=GLU`, `site=N code=GLU`: as the row is to be written.
@@ -80,12 +88,15 @@ mod tests {
             code: "N / GLU".to_owned(),
             asked: vec![("site".to_owned(), "N".to_owned()), ("code".to_owned(), "GLU".to_owned())],
             sender: None,
+            server: None,
             wanted: vec!["loinc".to_owned()],
             channels: vec!["lab".to_owned()],
             messages: 3,
             examples: vec![17],
             oldest: "2026-03-01T08:00:00Z".to_owned(),
         };
+        let served = UnmappedCode { server: Some("db:5432/wards".to_owned()), ..one.clone() };
+        assert!(table(&[served]).contains("add 1 row to `tests` (db:5432/wards)"));
         let shown = table(&[one]);
         assert!(
             shown.contains("site=N code=GLU") && shown.contains("add 1 row to tables/tests.csv"),

@@ -38,12 +38,13 @@ impl Grouped {
     }
 
     fn add(&mut self, missing: Missing, (id, received): (MessageId, i64), channel: &str) {
-        let Missing { table, asked, sender, wanted } = missing;
+        let Missing { table, asked, sender, wanted, server } = missing;
         let group = self.0.entry((table.clone(), asked.clone(), sender.clone()));
         let group = group.or_insert_with(|| Unmapped {
             table,
             asked,
             sender,
+            server,
             wanted: Vec::new(),
             channels: Vec::new(),
             messages: 0,

@@ -407,6 +407,7 @@ fn held(code: u8) -> Closed {
         asked: vec![("code".to_owned(), format!("K{code}"))],
         sender: (code == 1).then(|| "LAB".to_owned()),
         wanted: "loinc".to_owned(),
+        server: (code == 2).then(|| "db".to_owned()),
     };
     let keys = [(DESTINATIONS[0].to_owned(), (code > 0).then(|| vec!["shared".to_owned()]))];
     let held = Held { missing: vec![missing], keys: keys.into() };
