@@ -17,6 +17,7 @@ fn pages() -> Vec<PathBuf> {
     pages.push(root.join("README.md"));
     pages.push(root.join("examples/lab/README.md"));
     pages.push(root.join("examples/file-flow/README.md"));
+    pages.push(root.join("examples/annuaire/README.md"));
     pages
 }
 
@@ -37,6 +38,7 @@ fn hospital() -> Project {
     let made = project.relais(&["new", "hospital"]);
     assert!(made.status.success(), "{}", words(&made));
     project.write("hospital/tables/wards.csv", "code,name\nSUR,Surgery\nCAR,Cardiology\n");
+    project.write("hospital/secrets/esante", "a key\n");
     project.write("hospital/tables/tests.csv", blocks(&page("tables.md"), "csv tests")[0]);
     project
 }

@@ -1,11 +1,13 @@
 //! The protocols a channel can speak, one folder each.
 
+pub mod annuaire;
 mod channel;
 mod connector;
 mod crowd;
 pub mod dicom;
 mod dicomweb;
 mod dimse;
+mod directory;
 mod door;
 mod exec;
 mod fhir;
@@ -17,6 +19,7 @@ mod part10;
 mod secret;
 pub mod setting;
 mod sftp;
+pub mod sync;
 pub mod tables;
 pub mod tls;
 mod web;
@@ -31,6 +34,9 @@ pub const CONNECTORS: &[Connector] = &[
     fhir::CONNECTOR,
     dicom::CONNECTOR,
     dicomweb::CONNECTOR,
+    sync::ANNUAIRE,
+    sync::FHIR_SYNC,
+    directory::CONNECTOR,
     file::CONNECTOR,
     sftp::CONNECTOR,
     exec::CONNECTOR,

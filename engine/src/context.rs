@@ -9,7 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Facts, GivenRows, Hash, LookupError, MessageId, Question, Register, pace};
+use crate::{
+    Directory, Facts, GivenRows, Hash, LookupError, MessageId, Question, Register, Resource, Search,
+    StoreError, pace,
+};
 
 /// The only door between a step and the world. Every answer it gives is recorded.
 pub struct Context {
@@ -21,6 +24,7 @@ pub struct Context {
     /// What tables of servers hold in a test, in which no server is asked.
     pub rows: Option<GivenRows>,
     inputs: Inputs,
+    directory: Option<Arc<dyn Directory>>,
     recorded: Mutex<Vec<Input>>,
 }
 
@@ -85,8 +89,20 @@ impl Context {
             responses: BTreeMap::new(),
             rows: None,
             inputs,
+            directory: None,
             recorded: Mutex::default(),
         }
+    }
+
+    /// Lets steps look into a directory. Without one they find nothing there.
+    #[must_use]
+    pub fn looking_into(self, directory: Arc<dyn Directory>) -> Self {
+        Self { directory: Some(directory), ..self }
+    }
+
+    /// The resources of the directory that fit. Whoever asks writes down what he took of them ([`Self::looked_up`]).
+    pub fn find(&self, search: &Search) -> Result<Vec<Resource>, StoreError> {
+        self.directory.as_ref().map_or(Ok(Vec::new()), |directory| directory.find(search))
     }
 
     /// The time, the same for all that one run of the steps asks within it when pinned.

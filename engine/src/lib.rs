@@ -20,6 +20,7 @@ mod content;
 mod context;
 mod destination;
 mod diagnostic;
+mod directory;
 mod feeds;
 mod held;
 mod history;
@@ -27,6 +28,7 @@ mod inlet;
 mod line;
 pub mod memory;
 mod message;
+mod mirror;
 mod observer;
 mod outlet;
 mod pace;
@@ -50,6 +52,7 @@ pub use destination::{
     Destination, DestinationSettings, Doubt, LateAnswer, Note, Outbound, Response, SendError,
 };
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
+pub use directory::{Directory, EmptyDirectory, Presence, Resource, Search, Term};
 pub use feeds::{Feeds, Offer};
 pub use held::{Held, Looked, Missing, Standstill};
 pub use history::{
@@ -59,6 +62,9 @@ pub use history::{
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
 pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
+pub use mirror::{
+    Change, Changed, Mirror, Missed, Page, Removed, Seen, SyncName, SyncRow, Tenure, Wish, Wished, Written,
+};
 pub use observer::{DeliveryOutcome, Observer, Unobserved};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Backlog, Checks, Feeds, Inlet, Ports, ReplyWords, Shares, Stop};
+use crate::{Backlog, Checks, Feeds, Inlet, Mirror, Ports, ReplyWords, Shares, Stop};
 
 /// Takes messages from a protocol and writes back what [`Inlet`] says.
 #[async_trait]
@@ -78,6 +78,8 @@ pub struct Opening {
     pub notes: PathBuf,
     /// Where a source says what keeps it from taking messages while it runs.
     pub trouble: Trouble,
+    /// Resources that sources keep in step with their servers.
+    pub directory: Arc<dyn Mirror>,
 }
 
 /// What keeps a running source from taking messages, in words for people: shown with its channel. All clones are one.

@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Channel, Feeds, Inlet, Memory, Past, Ports, Shares, Spots, Surroundings, Unobserved};
+use engine::{
+    Channel, EmptyDirectory, Feeds, Inlet, Memory, Past, Ports, Shares, Spots, Surroundings, Unobserved,
+};
 use stage::{News, Peer, outlet, plan};
 
 /// Spends a processor's time, as reading, steps and a socket do.
@@ -33,6 +35,7 @@ async fn channel(peer: &Arc<Peer>, spots: Spots) -> Arc<Channel> {
         root: std::env::temp_dir(),
         notes: std::env::temp_dir(),
         spots,
+        directory: Arc::new(EmptyDirectory),
     };
     Channel::start(plan(vec![outlet(peer)]), around, &Past::default()).await
 }

@@ -9,6 +9,7 @@ mod callbacks;
 mod code;
 mod compile;
 mod cut;
+mod directory;
 mod document;
 mod elements;
 mod ending;

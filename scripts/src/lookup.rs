@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
 
 use crate::{
+    directory,
     ending::Ending,
     part, run,
     table::{Asked, DAY, OnMissing, SENDER, Table, Tables},
@@ -73,6 +74,9 @@ impl Lookup {
 
     /// What the row has in a column; `()` where there is no such row, whatever the table says.
     pub(crate) fn find_if_any(&self, name: &str, wanted: &str) -> Outcome<Dynamic> {
+        if let Some(kind) = directory::kind(name) {
+            return self.find_in_directory((name, kind), wanted);
+        }
         let tables = run::tables()?;
         if let Some(register) = tables.served(name) {
             return self.ask(register.as_ref(), name, wanted);
@@ -111,6 +115,34 @@ impl Lookup {
             Err(LookupError::NotNow(why)) => Ending::NotNow(format!("the table `{table}`: {why}")).raise(),
             Err(LookupError::Wrong(why)) => Err(format!("the table `{table}`: {why}").into()),
         }
+    }
+
+    /// The row of a resource that is kept here.
+    fn find_in_directory(&self, (name, kind): (&str, &str), wanted: &str) -> Outcome<Dynamic> {
+        let unknown = |column: &str| format!("the table `{name}` has no column `{column}`");
+        if !directory::COLUMNS.contains(&wanted) {
+            return Err(unknown(wanted).into());
+        }
+        if self.keys.is_empty() {
+            return Err("a lookup names a column and what it holds".into());
+        }
+        let search = directory::search(kind, &self.keys)
+            .ok_or_else(|| format!("rows of `{name}` are found by {}", directory::KEYS.join(", ")))?;
+        let found = run::ask(|context| context.find(&search))?.map_err(|error| error.to_string())?;
+        let chosen = directory::chosen(&found);
+        let value = chosen.and_then(|held| directory::value(held, wanted));
+        let keys: Vec<&str> = self.keys.iter().map(|(_, value)| value.as_str()).collect();
+        let row = Row {
+            table: name.to_owned(),
+            source: chosen.map(|held| format!("{}/{}", held.kind, held.id)),
+            version: chosen.map(|held| held.version.to_string()),
+            key: keys.join(BETWEEN),
+            sender: None,
+            wanted: wanted.to_owned(),
+            value: value.clone(),
+        };
+        run::ask(|context| context.looked_up(row))?;
+        Ok(value.map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     /// Asks the clock only where the answer depends on it.

@@ -108,6 +108,11 @@ impl Client {
         read(self.send(self.request(Method::POST, path, query).json(body)).await?).await
     }
 
+    /// Takes something away; nothing comes back.
+    pub(crate) async fn delete(&self, path: &[&str], query: &Query<'_>) -> Result<(), Complaint> {
+        self.send(self.request(Method::DELETE, path, query)).await.map(drop)
+    }
+
     fn request(&self, method: Method, path: &[&str], query: &Query<'_>) -> RequestBuilder {
         let mut url = self.address.clone();
         if let Ok(mut segments) = url.path_segments_mut() {

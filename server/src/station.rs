@@ -8,8 +8,8 @@ use std::{
 
 use channels::{Options, Project};
 use connectors::setting::Size;
-use engine::{Feeds, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
-use store::Sqlite;
+use engine::{Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
+use store::{Directory, Sqlite};
 
 use crate::{
     api::{self, ChannelStatus, Reach},
@@ -48,6 +48,7 @@ impl Station {
         let store = Arc::new(
             Sqlite::open_with(&folder, kept_as(&settings.store)).map_err(|error| error.to_string())?,
         );
+        let directory: Arc<dyn Mirror> = Arc::new(Directory::open(&folder)?);
         let key = Key::of(&folder)
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
@@ -55,11 +56,16 @@ impl Station {
         logs.begin(Arc::clone(&store), settings.zone.clone());
         let events = Arc::new(Events::new(Arc::clone(&metrics), Arc::clone(&logs)));
         let sends = Sends::start().map_err(|error| format!("cannot start threads: {error}"))?;
-        let around = surroundings((root, &folder, &sends), Arc::clone(&store), Arc::clone(&events));
+        let around = surroundings(
+            (root, &folder, &sends),
+            (Arc::clone(&store), Arc::clone(&directory)),
+            Arc::clone(&events),
+        );
         let fleet = Arc::new(Fleet::new((options, settings), store, around, (Arc::clone(&metrics), logs)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
             fleet,
+            directory,
             metrics,
             events,
             key,
@@ -95,7 +101,7 @@ fn kept_as(said: &channels::StoreSettings) -> store::Settings {
 
 fn surroundings(
     (root, folder, sends): (PathBuf, &Path, &Sends),
-    store: Arc<Sqlite>,
+    (store, directory): (Arc<Sqlite>, Arc<dyn Mirror>),
     events: Arc<Events>,
 ) -> Surroundings {
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
@@ -110,5 +116,6 @@ fn surroundings(
         root,
         notes: folder.join("notes"),
         spots: Spots::new(threads.saturating_sub(1).max(1)).sending_on(sends.handle().clone()),
+        directory,
     }
 }

@@ -7,6 +7,7 @@
 mod backup;
 mod codes;
 mod deliveries;
+mod directory;
 mod failure;
 mod filer;
 mod filters;
@@ -46,6 +47,7 @@ use std::{
 };
 
 pub use backup::{Comes, Saved, restore};
+pub use directory::Directory;
 use engine::StoreError;
 pub use failure::OpenError;
 pub use people::Audited;

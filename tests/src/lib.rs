@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
+mod annuaire;
 mod disk;
 mod fhir;
 mod instance;
@@ -15,6 +16,7 @@ mod relais;
 mod sshd;
 mod web;
 
+pub use annuaire::{Annuaire, Private};
 pub use disk::{SmallDisk, Strace, is_root};
 pub use fhir::{Cutting, FhirServer, Maker};
 pub use instance::{CLASS, Instance, element};

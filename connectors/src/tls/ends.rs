@@ -19,6 +19,8 @@ use tracing::{info, warn};
 
 use super::{Tls, load, trust};
 
+const DISTRUST: &str = "TLS failed: the other side's certificate is not accepted";
+
 /// The end that listens.
 pub(crate) struct Acceptor(Fresh<ServerConfig>);
 
@@ -74,6 +76,11 @@ pub(crate) fn is_alert(error: &io::Error) -> bool {
     matches!(tls_error(error), Some(rustls::Error::AlertReceived(_)))
 }
 
+/// Whether words of [`explain`] say that it is the other side's certificate that we do not accept.
+pub(crate) fn is_distrust(words: &str) -> bool {
+    words.contains(DISTRUST)
+}
+
 /// Says in words what went wrong in a greeting.
 pub(crate) fn explain(error: &io::Error) -> String {
     match tls_error(error) {
@@ -85,7 +92,7 @@ pub(crate) fn explain(error: &io::Error) -> String {
             "TLS failed: the other side showed no certificate".to_owned()
         }
         Some(rustls::Error::InvalidCertificate(why)) => {
-            format!("TLS failed: the other side's certificate is not accepted ({why})")
+            format!("{DISTRUST} ({why})")
         }
         Some(error) => format!("TLS failed: {error}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {

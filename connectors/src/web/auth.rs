@@ -70,6 +70,21 @@ pub(crate) struct Key {
 }
 
 impl Auth {
+    /// A key in a header.
+    pub(crate) fn key(name: &str, value: Secret) -> Self {
+        Self { header: Some(Key { name: name.to_owned(), value }), ..Self::default() }
+    }
+
+    /// The same for the same credentials; says nothing of them.
+    pub(crate) fn identity(&self) -> String {
+        let secret =
+            |secret: Option<&Secret>| secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default();
+        let key = |key: Option<&Key>| key.map(|key| secret(Some(&key.value))).unwrap_or_default();
+        let basic = self.basic.as_ref().map(|basic| basic.user.clone()).unwrap_or_default();
+        let all = [basic, secret(self.bearer.as_ref()), key(self.header.as_ref()), key(self.query.as_ref())];
+        engine::Hash::of(&all.each_ref().map(String::as_bytes)).to_string()
+    }
+
     pub(crate) fn check(&self, checks: &mut Checks<'_>) {
         let given = [
             ("basic", self.basic.is_some()),

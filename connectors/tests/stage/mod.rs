@@ -21,9 +21,9 @@ use std::{
 };
 
 use engine::{
-    Channel, Content, DeliveryId, Destination, Facts, Feeds, Hash, Memory, MessageId, Observer, Opening,
-    Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen, ReplyWords, Shares,
-    SourceSettings, Spots, Store, Surroundings, Texts, Trouble, memory::StoredMessage,
+    Channel, Content, DeliveryId, Destination, EmptyDirectory, Facts, Feeds, Hash, Memory, MessageId,
+    Observer, Opening, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen,
+    ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble, memory::StoredMessage,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
@@ -133,6 +133,7 @@ impl Stage {
             notes: root.join("notes"),
             root,
             spots: Spots::new(1),
+            directory: Arc::new(EmptyDirectory),
         };
         let plan = plan(name, source, words, &gate);
         let channel = Channel::start(plan, around, &Past::default()).await;
@@ -273,6 +274,7 @@ pub fn opening(root: &Path) -> Opening {
         connections: Arc::new(AtomicI64::new(0)),
         notes: root.join("notes"),
         trouble: Trouble::default(),
+        directory: Arc::new(EmptyDirectory),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Surroundings;
 use crate::{
-    Opening, Plan, Trouble,
+    Directory, Opening, Plan, Trouble,
     arrivals::Arrivals,
     held::Holding,
     line::Line,
@@ -43,6 +43,7 @@ impl Standing {
             connections: Arc::clone(&self.connections),
             notes: self.around.notes.clone(),
             trouble: self.trouble.clone(),
+            directory: Arc::clone(&self.around.directory),
         }
     }
 
@@ -61,6 +62,7 @@ impl Standing {
 
     pub(super) fn outlet(&self, plan: &Plan, name: &str) -> Arc<Outlet> {
         let shared = Shared {
+            directory: Arc::clone(&self.around.directory) as Arc<dyn Directory>,
             channel: Arc::clone(&plan.name),
             store: Arc::clone(&self.around.store),
             observer: Arc::clone(&self.around.observer),
@@ -108,6 +110,7 @@ impl Standing {
             recovery: Arc::clone(&self.recovery),
             holding: Arc::clone(&self.holding),
             observer: Arc::clone(&self.around.observer),
+            directory: Arc::clone(&self.around.directory) as Arc<dyn Directory>,
             pace: Pace::new(self.around.spots.clone()),
             tasks: self.tasks.clone(),
         })

@@ -18,8 +18,8 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    AnswerState, Backlog, Feeds, Inlet, MessageId, Observer, Outcome, Plan, Ports, Reply, Shares, Spots,
-    Stop, Store, Told, Trouble, arrivals::Arrivals, held::Holding, line::Line, outlet::Outlet,
+    AnswerState, Backlog, Feeds, Inlet, MessageId, Mirror, Observer, Outcome, Plan, Ports, Reply, Shares,
+    Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, held::Holding, line::Line, outlet::Outlet,
     recovery::Recovery,
 };
 
@@ -36,6 +36,8 @@ pub struct Surroundings {
     /// A folder where sources keep what they have to remember of their side.
     pub notes: PathBuf,
     pub spots: Spots,
+    /// Resources that sources keep in step with their servers.
+    pub directory: Arc<dyn Mirror>,
 }
 
 /// What an earlier run left, read from the store before the channels start.

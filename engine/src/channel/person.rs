@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Channel, hold_switch};
 use crate::{
-    Act, Content, Context, DeliveryId, Filling, Inputs, Intervention, Leaving, Looked, MessageId, Outcome,
-    Position, Route, StoreError,
+    Act, Content, Context, DeliveryId, Directory, Filling, Inputs, Intervention, Leaving, Looked, MessageId,
+    Outcome, Position, Route, StoreError,
     outlet::{Outlet, Withdrawn, position_of},
 };
 
@@ -197,7 +197,8 @@ impl Channel {
         };
         let message = delivery.message;
         let context =
-            Context::new(Arc::clone(&self.name), message.id, Arc::clone(&message.facts), Inputs::Live);
+            Context::new(Arc::clone(&self.name), message.id, Arc::clone(&message.facts), Inputs::Live)
+                .looking_into(Arc::clone(&self.around.directory) as Arc<dyn Directory>);
         let place = delivery.piece.place;
         let line = self.line();
         let leaving = line.pace.run(|| {

@@ -74,7 +74,8 @@ impl Line {
     fn by_script(&self, sent: &Sent) -> Reply {
         let ended: Vec<Ended> = sent.tried.iter().map(|(name, tried)| tried.ended(name)).collect();
         let facts = Arc::clone(&sent.message.facts);
-        let context = Context::new(Arc::clone(&self.channel), sent.message.id, facts, Inputs::Live);
+        let context = Context::new(Arc::clone(&self.channel), sent.message.id, facts, Inputs::Live)
+            .looking_into(Arc::clone(&self.directory));
         match self.pace.run(|| self.script.reply(&sent.message, &ended, &context)) {
             Ok(Ok(words)) => Reply { body: Some(ReplyBody::Script(words)), ..delivered(sent) },
             Ok(Err(_)) | Err(_) => Reply::because(Outcome::Failed, "the reply script failed"),

@@ -21,8 +21,8 @@ use take::Way;
 pub(crate) use together::Seat;
 
 use crate::{
-    AnswerState, Closed, Content, Cut, Halt, Hash, Inbound, Message, MessageId, MessageState, Observer,
-    Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
+    AnswerState, Closed, Content, Cut, Directory, Halt, Hash, Inbound, Message, MessageId, MessageState,
+    Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
     arrivals::Arrivals,
     caller::Caller,
     held::Holding,
@@ -46,6 +46,7 @@ pub(crate) struct Line {
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) holding: Arc<Holding>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) directory: Arc<dyn Directory>,
     pub(crate) pace: Pace,
     pub(crate) tasks: TaskTracker,
 }

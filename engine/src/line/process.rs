@@ -63,7 +63,8 @@ impl Line {
 
     pub(super) fn transform_now(&self, message: Message) -> Result<Transformed, Exit> {
         let context =
-            Context::new(Arc::clone(&self.channel), message.id, Arc::clone(&message.facts), Inputs::Live);
+            Context::new(Arc::clone(&self.channel), message.id, Arc::clone(&message.facts), Inputs::Live)
+                .looking_into(Arc::clone(&self.directory));
         let pieces = self
             .pace
             .run(|| self.script.transform(&message, &context))

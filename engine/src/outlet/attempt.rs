@@ -182,7 +182,8 @@ impl Outlet {
         }
         let facts = std::sync::Arc::clone(&delivery.message.facts);
         let context =
-            Context::new(std::sync::Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live);
+            Context::new(std::sync::Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live)
+                .looking_into(std::sync::Arc::clone(&self.directory));
         let came_back = CameBack { payload: body, result: result.as_ref() };
         match conduct.pace.run(|| conduct.script.judge(&came_back, conduct.index, &context)) {
             Ok(Ok(None)) => result,

@@ -60,7 +60,8 @@ impl Outlet {
         (conduct, stop): (&Conduct, &Stop),
     ) -> Option<Delivery> {
         let facts = Arc::clone(&delivery.message.facts);
-        let mut context = Context::new(Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live);
+        let mut context = Context::new(Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live)
+            .looking_into(Arc::clone(&self.directory));
         if !after.is_empty() {
             context.responses.insert(after, answered);
         }

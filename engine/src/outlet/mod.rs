@@ -30,8 +30,8 @@ pub(crate) use person::{Withdrawn, position_of};
 pub use view::{HeadView, OutletView};
 
 use crate::{
-    Content, Hash, Message, MessageId, Observer, Order, Piece, Position, QueueMode, Response, Stop, Store,
-    Texts, Waiting,
+    Content, Directory, Hash, Message, MessageId, Observer, Order, Piece, Position, QueueMode, Response,
+    Stop, Store, Texts, Waiting,
     arrivals::Arrivals,
     outlet::lanes::{Lanes, Until, Watcher},
     pace,
@@ -47,6 +47,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Outlet {
     channel: Arc<str>,
+    directory: Arc<dyn Directory>,
     name: String,
     store: Arc<dyn Store>,
     observer: Arc<dyn Observer>,
@@ -115,6 +116,7 @@ impl Tried {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) channel: Arc<str>,
+    pub(crate) directory: Arc<dyn Directory>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) arrivals: Arc<Arrivals>,
@@ -122,10 +124,11 @@ pub(crate) struct Shared {
 
 impl Outlet {
     pub(crate) fn new(name: &str, shared: Shared) -> Self {
-        let Shared { channel, store, observer, arrivals } = shared;
+        let Shared { channel, directory, store, observer, arrivals } = shared;
         let lanes = Lanes::new(Order::Arrival, store.read_ahead());
         Self {
             channel,
+            directory,
             name: name.to_owned(),
             store,
             observer,

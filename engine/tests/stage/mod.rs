@@ -16,10 +16,10 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Channel, DeliveryId, DeliveryState, Doubt, Feeds, Hash, Inbound, Inlet, Jitter, Memory, MessageState,
-    OnResponse, OpenError, Opening, Order, Outcome, OutletPlan, Past, Plan, Ports, QueueMode, RepeatPolicy,
-    Repeats, Reply, ReplyPolicy, ReplyWhen, ReplyWords, Retry, Shares, Source, SourceSettings, Spots, Stop,
-    Store, Surroundings, Unobserved,
+    Channel, DeliveryId, DeliveryState, Doubt, EmptyDirectory, Feeds, Hash, Inbound, Inlet, Jitter, Memory,
+    MessageState, OnResponse, OpenError, Opening, Order, Outcome, OutletPlan, Past, Plan, Ports, QueueMode,
+    RepeatPolicy, Repeats, Reply, ReplyPolicy, ReplyWhen, ReplyWords, Retry, Shares, Source, SourceSettings,
+    Spots, Stop, Store, Surroundings, Unobserved,
     memory::{Snapshot, StoredDelivery, StoredMessage},
 };
 use tokio::{sync::Notify, task::JoinHandle};
@@ -221,6 +221,7 @@ async fn start(plan: &Plan, store: &Arc<Flaky>, memory: &Memory) -> Arc<Channel>
         root: std::env::temp_dir(),
         notes: std::env::temp_dir(),
         spots: Spots::new(1),
+        directory: Arc::new(EmptyDirectory),
     };
     Channel::start(plan.clone(), around, &past).await
 }

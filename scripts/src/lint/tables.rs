@@ -5,6 +5,7 @@ use rhai::{Dynamic, Expr, Map, Position};
 
 use super::Look;
 use crate::{
+    directory,
     nearest::nearest,
     table::{DAY, RESERVED, SENDER, Table},
 };
@@ -19,6 +20,9 @@ impl Look<'_, '_> {
             self.seen.strict_tables.extend(all);
             return;
         };
+        if directory::kind(name).is_some() {
+            return self.of_directory(name, &arguments[1..]);
+        }
         if let Some(register) = self.around.tables.served(name) {
             self.seen.tables.insert(name.to_string());
             if is_strict(arguments) {
@@ -43,6 +47,36 @@ impl Look<'_, '_> {
             self.seen.strict_tables.insert(name.to_string());
         }
         self.asked((name, table), &arguments[1..]);
+    }
+
+    /// What is asked of a table that is the directory.
+    fn of_directory(&mut self, name: &str, asked: &[Expr]) {
+        let (keys, wanted): (Vec<(String, Position)>, Option<&Expr>) = match asked {
+            [Expr::Map(map, _), wanted, ..] => {
+                (map.0.iter().map(|(key, _)| (key.name.to_string(), key.pos)).collect(), Some(wanted))
+            }
+            [Expr::DynamicConstant(constant, position), wanted, ..] => {
+                (names_of(constant).into_iter().map(|key| (key, *position)).collect(), Some(wanted))
+            }
+            [Expr::StringConstant(column, position), _, wanted, ..] => {
+                (vec![(column.to_string(), *position)], Some(wanted))
+            }
+            _ => (Vec::new(), None),
+        };
+        for (key, position) in keys {
+            if !directory::KEYS.contains(&key.as_str()) {
+                let message =
+                    format!("rows of `{name}` are not found by `{key}`: {}", directory::KEYS.join(", "));
+                self.complain("unknown-column", position, message);
+            }
+        }
+        if let Some(Expr::StringConstant(column, position)) = wanted
+            && !directory::COLUMNS.contains(&column.as_str())
+        {
+            let help = nearest(column, directory::COLUMNS.into_iter());
+            let message = format!("the table `{name}` has no column `{column}`");
+            self.complain_with("unknown-column", *position, message, help);
+        }
     }
 
     /// What is asked of a table: a column, its key and the wanted column, or a map and the wanted column.

@@ -11,7 +11,7 @@ use engine::History as _;
 
 use store::Room;
 
-use super::Context;
+use super::{Context, syncs};
 use crate::fleet::Member;
 
 pub(super) async fn live() -> &'static str {
@@ -35,6 +35,7 @@ pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let broken: Vec<_> =
         members.iter().filter(|(_, member)| member.is_broken()).map(|(name, _)| name.clone()).collect();
     let room = Room { used: context.fleet.store.size(), ..context.fleet.store.room() };
-    let page = context.metrics.page(&views, &broken, &room);
+    let mut page = context.metrics.page(&views, &broken, &room);
+    page.push_str(&syncs::metrics(&context).await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }

@@ -13,6 +13,7 @@ mod report;
 mod retry;
 mod server;
 mod stream;
+mod syncs;
 mod unmapped;
 
 use std::{sync::Arc, time::Instant};
@@ -23,7 +24,7 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use engine::Stop;
+use engine::{Mirror, Stop};
 
 pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
@@ -34,6 +35,7 @@ pub(crate) use pending::Pending;
 pub(crate) use report::Day;
 pub(crate) use report::{Counted, Figures, Report};
 pub(crate) use retry::Retried;
+pub(crate) use syncs::{NewSync, SyncStatus};
 pub(crate) use unmapped::UnmappedCode;
 
 use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
@@ -44,6 +46,7 @@ const LARGEST: usize = 64 << 20;
 /// What every answer is made from.
 pub(crate) struct Context {
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) directory: Arc<dyn Mirror>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Events>,
     pub(crate) key: Key,
@@ -83,6 +86,9 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/deliveries", get(deliveries::find))
         .route("/deliveries/{id}/resend", post(deliveries::resend))
         .route("/deliveries/{id}/drop", post(deliveries::drop))
+        .route("/syncs", get(syncs::list).post(syncs::create))
+        .route("/syncs/{channel}", get(syncs::show).delete(syncs::delete))
+        .route("/syncs/{channel}/{act}", post(syncs::act))
         .route("/events", get(stream::listen))
         .fallback(problem::nothing_here)
         .layer(DefaultBodyLimit::max(LARGEST))

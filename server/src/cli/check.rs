@@ -7,7 +7,7 @@ use std::{
 };
 
 use channels::{Options, Project, Secrets};
-use engine::{Feeds, OpenError, Opening, Plan, Ports, Shares, Trouble};
+use engine::{EmptyDirectory, Feeds, OpenError, Opening, Plan, Ports, Shares, Trouble};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::timeout;
 
@@ -120,6 +120,7 @@ fn tries_of(plan: &Plan, root: &Path) -> Vec<BoxFuture<'static, Tried>> {
         connections: Arc::default(),
         notes: root.join("data").join("notes"),
         trouble: Trouble::default(),
+        directory: Arc::new(EmptyDirectory),
     };
     let (source, its) = (Arc::clone(&plan.source), opening.clone());
     let reaching = async move {

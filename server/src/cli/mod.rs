@@ -30,6 +30,7 @@ mod show;
 mod start;
 mod status;
 mod stop;
+mod sync;
 mod test;
 mod unmapped;
 mod verify;
@@ -95,6 +96,7 @@ enum Verb {
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
     Deploy(deploy::Arguments),
+    Sync(sync::Arguments),
     Schema(schema::Arguments),
     Explain(explain::Arguments),
     Backup(backup::Arguments),
@@ -185,9 +187,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 19] = [
+const REMOTE: [&str; 20] = [
     "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "pending", "release", "report",
-    "rerun", "resend", "retry", "show", "start", "status", "stop", "unmapped",
+    "rerun", "resend", "retry", "show", "start", "status", "stop", "sync", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -238,6 +240,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Drop(arguments) => drop::run(&arguments, &place).await,
         Verb::Rerun(arguments) => rerun::run(&arguments, &place).await,
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
+        Verb::Sync(arguments) => sync::run(&arguments, &place).await,
         Verb::Schema(arguments) => Ok(schema::run(&arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Backup(arguments) => backup::run(&arguments, &place).await,

@@ -1,5 +1,6 @@
 //! `relais mock`: peers for a demonstration, which hold nothing once they end.
 
+mod annuaire;
 mod fhir;
 mod holdings;
 mod search;
@@ -19,10 +20,12 @@ pub(crate) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Peer {
     Fhir(fhir::Arguments),
+    Annuaire(annuaire::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Ending {
     match arguments.peer {
         Peer::Fhir(arguments) => fhir::run(arguments).await,
+        Peer::Annuaire(arguments) => annuaire::run(arguments).await,
     }
 }

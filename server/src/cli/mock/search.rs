@@ -20,6 +20,7 @@ pub(super) const TYPES: &[&str] = &[
     "DocumentReference",
     "Encounter",
     "Flag",
+    "HealthcareService",
     "Location",
     "MessageHeader",
     "Observation",

@@ -1,0 +1,100 @@
+//! One fault at a time: what is waited out, what needs a person, and what is no change at all.
+
+use std::sync::atomic::Ordering;
+
+use super::{HOUR, Stage};
+use crate::{
+    annuaire::mock::{Deed, Event, Fault, FaultKind},
+    sync::{
+        run::Cut,
+        state::{Mode, Standing, State},
+    },
+};
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_maintenance_ends_a_run_of_changes_and_the_next_one_goes_on_where_it_stood() {
+    let stage = Stage::new(20, 2, 1);
+    stage.run(false, None).await.unwrap();
+    let pages = stage.server.asked.load(Ordering::SeqCst);
+    stage.server.annuaire().happen(&Event { count: 8, ..Event::new(Deed::Change) }, stage.server.now());
+    // The gateway goes down behind the second page.
+    let now = stage.server.now();
+    stage.server.annuaire().fail(Fault::at_page(FaultKind::BadGateway, 3, u64::MAX), now);
+    let cut = stage.run(false, None).await.unwrap_err();
+    assert!(matches!(&cut, Cut::Later(why) if why.contains("502")), "{cut:?}");
+    let noted: State = serde_json::from_value(stage.tenure().note).unwrap();
+    let run = noted.run.clone().unwrap();
+    assert_eq!((noted.standing, run.pages, run.mode), (Standing::Ko, 2, Mode::Delta));
+    stage.server.annuaire().mend();
+    let before = stage.server.asked.load(Ordering::SeqCst);
+    let ended = stage.run(false, None).await.unwrap();
+    assert_eq!((ended.standing, ended.watermark), (Standing::Ok, run.begun));
+    assert!(stage.server.asked.load(Ordering::SeqCst) - before < pages, "it goes on from the third page");
+    assert_eq!(stage.held(), stage.server.truth());
+    stage.told_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_a_person_is_said_in_words_and_nothing_is_tried_again() {
+    for (kind, words) in [
+        (FaultKind::Unauthorized, "the key was refused (401)"),
+        (FaultKind::ForeignLink, "gets no key of ours"),
+        (FaultKind::OldLink, "/fhir/v1"),
+        (FaultKind::Loop, "round in a circle"),
+    ] {
+        let stage = Stage::new(20, 5, 1);
+        let now = stage.server.now();
+        stage.server.annuaire().fail(Fault::one_in(kind, 1), now);
+        let cut = stage.run(false, None).await.unwrap_err();
+        assert!(matches!(&cut, Cut::Person(why) if why.contains(words)), "{kind:?}: {cut:?}");
+        assert!(stage.server.asked.load(Ordering::SeqCst) <= 3, "{kind:?} is tried again");
+        stage.server.annuaire().mend();
+        stage.run(false, None).await.unwrap();
+        assert_eq!(stage.held(), stage.server.truth());
+        stage.told_once();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn quota_html_and_pages_that_are_cut_are_waited_out() {
+    for kind in
+        [FaultKind::TooMany, FaultKind::Html, FaultKind::Truncated, FaultKind::Cut, FaultKind::NoContext]
+    {
+        let stage = Stage::new(20, 5, 1);
+        let now = stage.server.now();
+        stage.server.annuaire().fail(Fault::at_page(kind, 2, 3), now);
+        let ended = stage.run(false, None).await.unwrap();
+        assert_eq!((ended.standing, ended.why), (Standing::Ok, None), "{kind:?}");
+        assert_eq!(stage.held(), stage.server.truth());
+        stage.told_once();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_of_fifty_changes_sends_exactly_fifty() {
+    let stage = Stage::new(300, 20, 7);
+    stage.run(false, None).await.unwrap();
+    assert_eq!(stage.gone.all.lock().unwrap().len(), 300);
+    stage.server.annuaire().happen(&Event { count: 50, ..Event::new(Deed::Change) }, stage.server.now());
+    for _ in 0..3 {
+        stage.server.pass(HOUR);
+        stage.run(false, None).await.unwrap();
+    }
+    assert_eq!(stage.gone.all.lock().unwrap().len(), 350);
+    stage.told_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_server_is_not_taken_for_deletions() {
+    let mut stage = Stage::new(100, 20, 7);
+    stage.plan.most_removed = 5;
+    stage.run(false, None).await.unwrap();
+    stage.server.annuaire().happen(&Event { count: 50, ..Event::new(Deed::Delete) }, stage.server.now());
+    let cut = stage.run(true, None).await.unwrap_err();
+    assert!(matches!(&cut, Cut::Person(why) if why.starts_with("sweep guard: 50 of 100")), "{cut:?}");
+    assert_eq!(stage.held().len(), 100);
+    stage.plan.most_removed = 50;
+    stage.run(true, None).await.unwrap();
+    assert_eq!(stage.held(), stage.server.truth());
+    stage.told_once();
+}
