@@ -55,8 +55,8 @@ impl Laboratory {
     }
 }
 
-fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/lab")
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples").join(name)
 }
 
 fn control_ids(receiver: &Receiver) -> Vec<String> {
@@ -135,7 +135,7 @@ fn a_batch_is_answered_message_by_message_and_what_is_sound_is_written() {
 /// Which resources of a Bundle of `expected/` the server is asked for: what finds each.
 fn asked_for(name: &str) -> Vec<String> {
     let bundle: Value =
-        serde_json::from_slice(&fs::read(example().join("expected").join(name)).unwrap()).unwrap();
+        serde_json::from_slice(&fs::read(example("lab").join("expected").join(name)).unwrap()).unwrap();
     let entries = bundle["entry"].as_array().unwrap().iter().map(|entry| {
         let (request, kind) = (&entry["request"], entry["resource"]["resourceType"].as_str().unwrap());
         match request["ifNoneExist"].as_str() {
@@ -160,4 +160,29 @@ fn a_repeat_a_correction_and_a_late_order_find_what_is_in_the_chart() {
     // Another result is another report, though of the same patient.
     let other = asked_for("chart-unknown-code.json");
     assert!(!other.iter().any(|found| found.starts_with("DiagnosticReport?") && first.contains(found)));
+}
+
+#[test]
+fn images_of_the_scanner_are_in_the_archive_and_what_is_wrong_with_one_is_told() {
+    let ports = BTreeMap::from([(11113, free_port()), (8643, free_port())]);
+    let project = Project::of_example("imaging", &ports);
+    let output = project.relais(&["check", "--strict"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let relais = project.start();
+    for name in ["1-1", "1-2", "1-3", "2-1", "2-2-cut"] {
+        let image = fs::read(example("imaging").join(format!("images/{name}.dcm"))).unwrap();
+        project.write(&format!("in/{name}.dcm"), image);
+    }
+    let refused = || {
+        let (_, found) = relais.get("/api/v1/messages?channel=images&state=refused").unwrap();
+        let found: Value = serde_json::from_str(&found).unwrap();
+        found.as_array().unwrap().iter().map(|message| message["why"].to_string()).collect::<Vec<_>>()
+    };
+    wait_until("four images are in the archive", || project.files("out/archive").len() == 4);
+    wait_until("the one that was cut is refused", || refused().len() == 1);
+    assert!(refused()[0].contains("byte"), "{:?}", refused());
+    let changed = fs::read(example("imaging").join("images/changed/1-1.dcm")).unwrap();
+    project.write("in/changed.dcm", changed);
+    wait_until("the one that was changed is refused", || refused().len() == 2);
+    assert_eq!(project.files("out/archive").len(), 4);
 }

@@ -18,6 +18,7 @@ fn pages() -> Vec<PathBuf> {
     pages.push(root.join("examples/lab/README.md"));
     pages.push(root.join("examples/file-flow/README.md"));
     pages.push(root.join("examples/annuaire/README.md"));
+    pages.push(root.join("examples/imaging/README.md"));
     pages
 }
 

@@ -5,11 +5,12 @@ use std::{
     fs,
     io::Cursor,
     path::PathBuf,
+    process::Command,
 };
 
 use formats::dicom::Header;
 use serde_json::{Value, json};
-use tests::{Orthanc, Project, Relais, free_port, pydicom_files, wait_until};
+use tests::{Instance, Orthanc, Project, Relais, free_port, pydicom_files, stow, wait_until};
 
 /// Every file that pydicom is tested with.
 fn files() -> Vec<(String, Vec<u8>)> {
@@ -128,7 +129,7 @@ fn what_one_sends_by_association_another_takes_byte_for_byte() {
     project.channel(
         "modality",
         &format!(
-            "name: modality\nsource:\n  dicom: {{ listen: \"127.0.0.1:{listen}\", senders: [SENDER, STORESCU] }}\n\
+            "name: modality\nsource:\n  dicom: {{ listen: \"127.0.0.1:{listen}\", senders: [SENDER, STORESCU], replace: true }}\n\
              destinations:\n  - name: archive\n    to:\n      dicom: {{ connect: \"127.0.0.1:{}\", called_ae: ORTHANC, out_of_resources: refuse }}\n\
              \x20 - name: files\n    to:\n      file: {{ dir: out, name: '${{ctx.id()}}.dcm' }}\n",
             orthanc.dicom
@@ -150,4 +151,235 @@ fn what_one_sends_by_association_another_takes_byte_for_byte() {
     let stored = ended(&relais, "modality", files.len());
     assert!(stored["sent"] > 125, "{stored:?} {:?}", reasons(&relais, "modality"));
     assert!(orthanc.count() > 100, "{}", orthanc.count());
+}
+
+/// Runs one of dcmtk's tools; whether it says that all went well.
+fn dcmtk(tool: &str, port: u16, arguments: &[&str]) -> bool {
+    let run =
+        Command::new(tool).args(["-aec", "RELAIS", "127.0.0.1", &port.to_string()]).args(arguments).output();
+    run.unwrap_or_else(|error| panic!("{tool}: {error}; apt-get install dcmtk")).status.success()
+}
+
+/// A channel that takes instances by association, and stores them in an archive by STOW-RS.
+fn modality(project: &Project, archive: &str, more: &str) -> u16 {
+    let listen = free_port();
+    project.channel(
+        "modality",
+        &format!(
+            "name: modality\nsource:\n  dicom: {{ listen: \"127.0.0.1:{listen}\"{more} }}\n\
+             destinations:\n  - name: archive\n    to:\n      dicomweb: {{ url: \"{archive}\" }}\n\
+             \x20   retry: {{ first: 20ms, longest: 200ms }}\n    order: none\n    workers: 4\n"
+        ),
+    );
+    listen
+}
+
+#[test]
+fn a_study_of_two_thousand_instances_arrives_whole_though_the_engine_is_killed_five_times() {
+    const CHUNKS: u32 = 10;
+    const EACH: u32 = 200;
+    let orthanc = Orthanc::with(&json!({ "OverwriteInstances": true }));
+    let project = Project::new();
+    let listen = modality(&project, &orthanc.web(), "");
+    let all: Vec<Instance> =
+        (1..=CHUNKS * EACH).map(|number| Instance::of("1.2.826.0.1.1", number)).collect();
+    for instance in &all {
+        let chunk = (instance.number - 1) / EACH;
+        project.write(&format!("study/{chunk}/{:05}.dcm", instance.number), instance.file());
+    }
+    let mut relais = project.start();
+    for chunk in 0..CHUNKS {
+        let folder = project.path(&format!("study/{chunk}"));
+        let folder = folder.to_str().expect("a path of ours is UTF-8").to_owned();
+        if chunk % 2 == 1 {
+            // In the middle of what is sent: some of it was answered, some was not.
+            let taken = relais.metric(RECEIVED).unwrap_or_default();
+            let sending = std::thread::spawn({
+                let folder = folder.clone();
+                move || dcmtk("storescu", listen, &["+sd", &folder])
+            });
+            wait_until("some of it has come", || {
+                relais.metric(RECEIVED).is_some_and(|now| now > taken + 20.0)
+            });
+            relais.kill();
+            relais = project.start();
+            let _ = sending.join().expect("a tool ends");
+        }
+        // A sender that was cut sends the whole again.
+        wait_until("all of it is taken", || dcmtk("storescu", listen, &["+sd", &folder]));
+    }
+    let waiting = "relais_queue_depth{channel=\"modality\",destination=\"archive\"}";
+    wait_until("nothing waits", || relais.metric(waiting) == Some(0.0));
+    let wanted: BTreeSet<String> = all.iter().map(|instance| instance.uid.clone()).collect();
+    assert!(orthanc.instances() == wanted, "{} of {} arrived", orthanc.count(), wanted.len());
+    assert_eq!(reasons(&relais, "modality"), Vec::<String>::new());
+    for instance in all.iter().step_by(97) {
+        let file = orthanc.file(&instance.uid).expect("it has what it lists");
+        assert_eq!(data_set(&file), instance.data_set(), "{}", instance.uid);
+    }
+}
+
+const RECEIVED: &str = "relais_received_total{channel=\"modality\"}";
+
+#[test]
+fn an_archive_posts_to_us_and_is_searched_and_both_bring_all_of_it_once() {
+    let hear = free_port();
+    let orthanc = Orthanc::with(&json!({
+        "OverwriteInstances": true,
+        "DicomWeb": {
+            "Enable": true, "Root": "/dicom-web/",
+            "Servers": { "relais": { "Url": format!("http://127.0.0.1:{hear}/dicom-web/"), "HasDelete": false } },
+        },
+    }));
+    // One of two that have the same name is not to be had by DICOMweb.
+    let mut names = BTreeSet::new();
+    for (_, file) in files() {
+        if Header::read(Cursor::new(&file)).is_ok_and(|header| names.insert(header.sop_instance)) {
+            let _ = orthanc.ask("POST", "/instances", &file);
+        }
+    }
+    let held: BTreeMap<String, Vec<u8>> = orthanc
+        .instances()
+        .into_iter()
+        .map(|uid| (uid.clone(), orthanc.file(&uid).expect("it has it")))
+        .collect();
+    assert!(held.len() > 100, "{}", held.len());
+    let project = Project::new();
+    let channel = |name: &str, source: &str| {
+        let to = format!(
+            "to:\n      file: {{ dir: {name}, name: '${{source.sop_instance}}.dcm', existing: refuse }}"
+        );
+        let text = format!(
+            "name: {name}\nsource:\n  dicomweb: {source}\ndestinations:\n  - name: files\n    {to}\n"
+        );
+        project.channel(name, &text);
+    };
+    channel("posted", &format!("{{ listen: \"127.0.0.1:{hear}\", path: /dicom-web }}"));
+    channel("found", &format!("{{ url: \"{}\", every: 100ms }}", orthanc.web()));
+    let relais = project.start();
+    wait_until("some were found", || project.files("found").len() > 10);
+    relais.kill();
+    let relais = project.start();
+    let resources: Vec<String> = held.keys().map(|uid| resource(&orthanc, uid)).collect();
+    let asked = json!({ "Resources": resources, "Synchronous": true }).to_string();
+    let posted =
+        orthanc.ask("POST", "/dicom-web/servers/relais/stow", asked.as_bytes()).expect("Orthanc answers");
+    assert_eq!(posted.0, 200, "{}\n{}", String::from_utf8_lossy(&posted.1), orthanc.log());
+    for folder in ["posted", "found"] {
+        wait_until("all have come", || project.files(folder).len() >= held.len());
+        for (uid, file) in &held {
+            let came = fs::read(project.path(&format!("{folder}/{uid}.dcm")));
+            let came = came.unwrap_or_else(|error| panic!("{folder}: {uid}: {error}"));
+            assert!(came == *file, "{folder}: {uid} was changed on its way");
+        }
+    }
+    assert_eq!(messages(&relais, "found").len(), held.len(), "each is taken once");
+    // What comes later is found too, and nothing twice.
+    let late = Instance::of("1.2.826.0.1.9", 1);
+    assert_eq!(orthanc.ask("POST", "/instances", &late.file()).expect("Orthanc answers").0, 200);
+    wait_until("the late one is found", || project.path(&format!("found/{}.dcm", late.uid)).exists());
+    assert_eq!(messages(&relais, "found").len(), held.len() + 1);
+}
+
+/// What Orthanc itself calls an instance.
+fn resource(orthanc: &Orthanc, uid: &str) -> String {
+    let (_, found) = orthanc.ask("POST", "/tools/lookup", uid.as_bytes()).expect("Orthanc answers");
+    let found: Value = serde_json::from_slice(&found).expect("it answers with JSON");
+    let instance = found.as_array().and_then(|all| all.iter().find(|one| one["Type"] == "Instance"));
+    instance.and_then(|one| one["ID"].as_str()).expect("it knows its instance").to_owned()
+}
+
+/// What became of the messages of a channel, the oldest first.
+fn fates(relais: &Relais, channel: &str) -> Vec<String> {
+    let mut all = messages(relais, channel);
+    all.sort_by_key(|message| message["id"].as_u64());
+    all.iter().map(|message| message["state"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn another_instance_of_a_known_name_is_refused_and_kept_unless_the_channel_replaces() {
+    let project = Project::new();
+    let (by_association, replacing, posted) = (free_port(), free_port(), free_port());
+    for (name, source) in [
+        ("modality", format!("dicom: {{ listen: \"127.0.0.1:{by_association}\" }}")),
+        ("replacing", format!("dicom: {{ listen: \"127.0.0.1:{replacing}\", replace: true }}")),
+        ("posted", format!("dicomweb: {{ listen: \"127.0.0.1:{posted}\" }}")),
+    ] {
+        let text = format!("name: {name}\nsource:\n  {source}\nformat: binary\ndestinations: []\n");
+        project.channel(name, &text);
+    }
+    let one = Instance::of("1.2.826.0.1.2", 1);
+    let other = Instance { patient: "P2".to_owned(), ..Instance::of("1.2.826.0.1.2", 1) };
+    project.write("one.dcm", one.file()).write("other.dcm", other.file());
+    let relais = project.start();
+    for port in [by_association, replacing] {
+        for file in ["one.dcm", "other.dcm", "one.dcm"] {
+            let path = project.path(file);
+            dcmtk("storescu", port, &[path.to_str().expect("a path of ours is UTF-8")]);
+        }
+    }
+    assert_eq!(fates(&relais, "modality"), ["queued", "refused", "queued"]);
+    assert_eq!(fates(&relais, "replacing"), ["queued", "queued", "queued"]);
+    let third = Instance::of("1.2.826.0.1.2", 3);
+    let parts = [one.file(), other.file(), b"no image".to_vec(), third.file(), one.file()];
+    let (status, reasons) = stow(posted, &parts);
+    assert_eq!((status, reasons), (202, vec![None, None, None, Some(0xC000), Some(0xC000)]));
+    assert_eq!(fates(&relais, "posted"), ["queued", "refused", "refused", "queued", "queued"]);
+    assert_eq!(stow(posted, &[other.file()]), (409, vec![Some(0xC000)]));
+}
+
+/// Instances that mean harm, each with a beginning as it should be.
+fn hostile() -> Vec<Vec<u8>> {
+    let sound = Instance::of("1.2.826.0.1.3", 1);
+    let file = sound.file();
+    let begins = file.len() - sound.data_set().len();
+    let mut all: Vec<Vec<u8>> =
+        (begins + 9..file.len()).step_by(22).map(|end| file[..end].to_vec()).collect();
+    let with = |behind: &[u8]| [&file[..], behind].concat();
+    // Cut at odd places, so never between two elements. A length of four gigabytes; a sequence that never ends; one in one, 20,000 deep.
+    all.push(with(&[0xff, 0xff, 0x10, 0, b'O', b'B', 0, 0, 0xfe, 0xff, 0xff, 0xff, 1, 2]));
+    all.push(with(&[0xff, 0xff, 0x10, 0, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]));
+    let deep = [0xff, 0xff, 0x10, 0, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]
+        .into_iter()
+        .chain([0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff, 0xff, 0xff]);
+    all.push(with(&deep.collect::<Vec<u8>>().repeat(20_000)));
+    // A kind that there is not, and a name that is a path.
+    all.push(with(&[0xff, 0xff, 0x10, 0, b'?', b'!', 4, 0, 1, 2, 3, 4]));
+    let mut path = file[..begins].to_vec();
+    path.extend(Instance { uid: "../../../x".to_owned(), ..Instance::of("1.2.826.0.1.3", 1) }.data_set());
+    all.push(path);
+    all
+}
+
+#[test]
+fn hostile_instances_are_refused_and_kept_and_cost_no_memory() {
+    let project = Project::new();
+    let (listen, posted) = (free_port(), free_port());
+    folder(&project, &format!("dicom: {{ connect: \"127.0.0.1:{listen}\", called_ae: RELAIS }}"));
+    for (name, source) in [
+        ("modality", format!("dicom: {{ listen: \"127.0.0.1:{listen}\" }}")),
+        ("posted", format!("dicomweb: {{ listen: \"127.0.0.1:{posted}\" }}")),
+    ] {
+        let text = format!(
+            "name: {name}\nsource:\n  {source}\nformat: binary\ndestinations:\n  - name: files\n\
+             \x20   to:\n      file: {{ dir: out, name: '${{source.sop_instance}}.dcm' }}\n"
+        );
+        project.channel(name, &text);
+    }
+    let hostile = hostile();
+    for (place, file) in hostile.iter().enumerate() {
+        project.write(&format!("in/{place:03}.dcm"), file);
+    }
+    let relais = project.start();
+    let (status, told) = stow(posted, &hostile);
+    assert_eq!((status, told), (409, vec![Some(0xC000); hostile.len()]));
+    assert_eq!(ended(&relais, "folder", hostile.len())["given_up"], hostile.len());
+    for channel in ["modality", "posted"] {
+        assert_eq!(fates(&relais, channel), vec!["refused"; hostile.len()], "{channel}");
+    }
+    assert!(!project.path("out").exists() || project.files("out").is_empty());
+    let status = fs::read_to_string(format!("/proc/{}/status", relais.process())).expect("it runs");
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let most: u64 = most.and_then(|line| line.trim().split(' ').next()?.parse().ok()).expect("it is told");
+    assert!(most < 200_000, "it took {most} kB");
 }

@@ -1,5 +1,9 @@
 //! A DICOM file's beginning (PS3.10): what it says of itself before its data set, and how it is written.
 
+use std::io::Cursor;
+
+use formats::dicom::Header;
+
 /// The first bytes that have no meaning, and those that say what it is.
 const PREAMBLE: usize = 128;
 const MARK: &[u8] = b"DICM";
@@ -49,6 +53,15 @@ impl Meta {
             return Err("its meta information names no transfer syntax (0002,0010)".to_owned());
         }
         Ok(meta)
+    }
+
+    /// The same, by the names that the data set gives itself where it can be read: archives go by those.
+    pub(crate) fn named_within(file: &[u8]) -> Result<Self, String> {
+        let meta = Self::read(file)?;
+        Ok(match Header::read(Cursor::new(file)) {
+            Ok(Header { sop_class, sop_instance, .. }) => Self { sop_class, sop_instance, ..meta },
+            Err(_) => meta,
+        })
     }
 
     /// The beginning of a file, whose data set is to follow.

@@ -83,7 +83,7 @@ pub use source::{Claim, OpenError, Opening, Source, SourceSettings, Trouble};
 pub use stop::Stop;
 pub use store::{
     Act, AnswerState, Arrival, AttemptEnd, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent,
-    Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
-    Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError,
-    StoredReply, Taken, Tally, Told, Waiting, abandoned, left_to,
+    Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, OtherBytes, Owed,
+    Part, Position, Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store,
+    StoreError, StoredReply, Taken, Tally, Told, Waiting, abandoned, known_otherwise, left_to,
 };

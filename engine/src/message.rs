@@ -17,6 +17,8 @@ pub struct Inbound {
     pub facts: Arc<Facts>,
     /// Set where the source itself found that the bytes cannot be a message: kept as it came, answered *unreadable*.
     pub unreadable: Option<String>,
+    /// What the source knows it by, for a format that does not say: its control id.
+    pub name: Option<String>,
     /// Set by a sender that is one of our own channels: the same effect is never taken twice.
     pub effect: Option<Hash>,
     /// Set where a person runs a message again that has ended: it stands for that one from here on.

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Backlog, Checks, Feeds, Inlet, Mirror, Ports, ReplyWords, Shares, Stop};
+use crate::{Backlog, Checks, Feeds, Inlet, Mirror, OtherBytes, Ports, ReplyWords, Shares, Stop};
 
 /// Takes messages from a protocol and writes back what [`Inlet`] says.
 #[async_trait]
@@ -35,6 +35,11 @@ pub trait SourceSettings: Send + Sync {
 
     /// The format its messages usually have: `hl7`, `json`, `text`, `binary`.
     fn usual_format(&self) -> &'static str;
+
+    /// What becomes of other bytes under a name that is known. Where they are refused, names are known as long as messages.
+    fn others(&self) -> OtherBytes {
+        OtherBytes::Flag
+    }
 
     /// Takes what it needs, a port above all; starts nothing.
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError>;

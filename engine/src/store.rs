@@ -203,6 +203,15 @@ pub struct Arrival {
     pub batch: Option<(Hash, u32)>,
 }
 
+impl Arrival {
+    /// Whether it is turned away, where what came last under its name and stands has other bytes, or has not.
+    /// A person who runs it again has seen that.
+    pub fn turns_away(&self, has_other_bytes: bool) -> bool {
+        let may = self.repeats.others == OtherBytes::Refuse && self.closed.is_none() && self.again.is_none();
+        may && has_other_bytes
+    }
+}
+
 /// Whether somebody waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owed {
@@ -215,6 +224,17 @@ pub enum Owed {
 pub struct Repeats {
     pub policy: RepeatPolicy,
     pub window: std::time::Duration,
+    pub others: OtherBytes,
+}
+
+/// What to do with other bytes under a name that is known: same sender, same control id, within the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OtherBytes {
+    /// They are a message like any other, and flagged.
+    #[default]
+    Flag,
+    /// Kept and refused, where what came last under that name was not refused and did not fail. A person may run them again.
+    Refuse,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +254,8 @@ pub enum Kept {
     /// already kept, for a message that was run again before, and, whatever the policy, where the first copy's sender
     /// was told *unavailable* and the first is open or has ended since.
     Again(MessageId),
+    /// Kept, and closed in the same write as [`known_otherwise`] says: this one has its name, and other bytes.
+    Other(MessageId),
 }
 
 /// What the steps of a message that is not kept yet came to.
@@ -563,6 +585,17 @@ pub fn abandoned(by: &str) -> String {
 /// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
 pub fn left_to(first: DeliveryId, of: MessageId) -> String {
     format!("its effect is that of delivery {} of message {of}, an earlier copy", first.0)
+}
+
+/// How a message is closed whose name another one has, with other bytes.
+pub fn known_otherwise(first: MessageId) -> Closed {
+    Closed {
+        state: MessageState::Refused,
+        outcome: Outcome::Refused,
+        why: format!("message {first} has the same name, and other bytes"),
+        halt: None,
+        inputs: None,
+    }
 }
 
 /// Says that the store could not do it. Nothing of the call took effect, as far as anybody can tell.

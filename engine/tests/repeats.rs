@@ -6,7 +6,10 @@ mod stage;
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{Answer, Hash, MessageState, Outcome, Plan, QueueMode, Repeats, ReplyBody, ReplyWhen};
+use engine::{
+    Again, Answer, Hash, Inbound, MessageState, OtherBytes, Outcome, Plan, QueueMode, Repeats, ReplyBody,
+    ReplyWhen,
+};
 use stage::{News, Peer, Stage, When, answering_again, inbound, outlet, plan, replying};
 
 /// `archive` and `record`, with a plan set up as the test needs it.
@@ -91,6 +94,40 @@ async fn same_id_with_other_bytes_is_always_processed() {
     stage.quiet().await;
     assert_eq!(archive.took(), ["A", "A other"]);
     assert_eq!(stage.messages("A")[1].flags, ["same-id-other-bytes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_bytes_under_a_known_name_are_kept_and_refused_until_a_person_runs_them() {
+    for reply in [ReplyWhen::Processed, ReplyWhen::Stored] {
+        let (stage, archive, _record) = two(|plan| {
+            let repeats = Repeats { others: OtherBytes::Refuse, ..plan.repeats };
+            replying(reply.clone(), Plan { repeats, ..plan })
+        })
+        .await;
+        // What was refused takes no name.
+        stage.receive("A refuse").await;
+        stage.quiet().await;
+        let heard = [stage.receive("A").await, stage.receive("A other").await, stage.receive("A").await];
+        stage.quiet().await;
+        assert_eq!(
+            heard.map(|reply| reply.outcome),
+            [Outcome::Accepted, Outcome::Refused, Outcome::Accepted],
+            "{reply:?}"
+        );
+        assert_eq!(archive.took(), ["A", "A"]);
+        let stored = &stage.messages("A")[2];
+        assert_eq!(
+            (stored.state, &*stored.flags),
+            (MessageState::Refused, &["same-id-other-bytes".to_owned()][..])
+        );
+        let again = Again { message: stored.message.id, by: "ada".to_owned() };
+        let inbound = Inbound { again: Some(again), ..inbound("A other") };
+        let answer = stage.channel.inlet().receive(inbound).await;
+        assert_eq!(answer.reply.outcome, Outcome::Accepted);
+        answer.told();
+        stage.quiet().await;
+        assert_eq!(archive.took(), ["A", "A", "A other"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

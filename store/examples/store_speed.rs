@@ -11,8 +11,9 @@ use std::{
 };
 
 use engine::{
-    Arrival, AttemptEnd, Content, DeliveryId, Facts, Hash, Message, MessageState, NewDelivery, Outcome, Owed,
-    Part, Processed, Reading, RepeatPolicy, Repeats, Response, Settlement, Store, Tally, Texts,
+    Arrival, AttemptEnd, Content, DeliveryId, Facts, Hash, Message, MessageState, NewDelivery, OtherBytes,
+    Outcome, Owed, Part, Processed, Reading, RepeatPolicy, Repeats, Response, Settlement, Store, Tally,
+    Texts,
 };
 use store::Sqlite;
 
@@ -128,7 +129,11 @@ fn arrival(store: &Sqlite, body: &Content) -> Arrival {
         message,
         reading,
         version: Hash::of(&[b"version"]),
-        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_hours(24) },
+        repeats: Repeats {
+            policy: RepeatPolicy::Accept,
+            window: Duration::from_hours(24),
+            others: OtherBytes::Flag,
+        },
         supersedes: None,
         again: None,
         closed: None,

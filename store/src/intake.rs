@@ -1,13 +1,13 @@
 //! Intake: arrivals become messages, all of them in one write.
 
-use engine::{AnswerState, Arrival, Kept, MessageId, MessageState, Outcome, Owed, StoreError};
+use engine::{AnswerState, Arrival, Closed, Kept, MessageId, MessageState, Outcome, Owed, StoreError};
 
 use crate::{
     codes::{bits, json, json_unless, nanoseconds},
     failure::Failure,
     large::Large,
     ledger::Ledger,
-    repeats::{self, Seen},
+    repeats::{self, OTHER_BYTES, Seen},
     rows::{ContentRow, MessageRow},
     succession,
 };
@@ -98,12 +98,19 @@ fn keep_one(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure> {
 
 fn keep_judged(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure> {
     let seen = repeats::look(ledger, prepared)?;
-    if let Seen::New(copied) = seen {
-        let row = MessageRow { copied, ..prepared.row.clone() };
-        ledger.insert(row, prepared.content.clone())?;
-        supersede(ledger, &prepared.arrival)?;
-    }
+    let row = match &seen {
+        Seen::New(copied) => MessageRow { copied: *copied, ..prepared.row.clone() },
+        Seen::Other(first) => closed_for(*first, prepared.row.clone()),
+        Seen::Again(_) => return Ok(seen.kept()),
+    };
+    ledger.insert(row, prepared.content.clone())?;
+    supersede(ledger, &prepared.arrival)?;
     Ok(seen.kept())
+}
+
+fn closed_for(first: MessageId, row: MessageRow) -> MessageRow {
+    let Closed { state, outcome, why, .. } = engine::known_otherwise(first);
+    MessageRow { copied: OTHER_BYTES, state, outcome: Some(outcome), why: Some(why), ..row }
 }
 
 /// Closes the open first copy that this one stands for.

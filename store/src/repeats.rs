@@ -44,6 +44,8 @@ pub(crate) enum Seen {
     New(u8),
     /// This one stands for it.
     Again(MessageId),
+    /// To be kept and closed at once: this one has its name, and other bytes.
+    Other(MessageId),
 }
 
 impl Seen {
@@ -52,6 +54,7 @@ impl Seen {
         match self {
             Self::New(copied) => Kept::New(flags(copied)),
             Self::Again(first) => Kept::Again(first),
+            Self::Other(first) => Kept::Other(first),
         }
     }
 }
@@ -67,6 +70,10 @@ pub(crate) fn look(ledger: &mut Ledger, prepared: &Prepared) -> Result<Seen, Fai
     let standing = copies.iter().rev().find(|copy| is_same(copy) && stands(copy, policy, prepared.began));
     if let Some(first) = standing {
         return Ok(Seen::Again(MessageId(first.id)));
+    }
+    let last = copies.iter().rev().find(|copy| has_its_name(copy));
+    if let Some(last) = last.filter(|last| prepared.arrival.turns_away(!is_same(last))) {
+        return Ok(Seen::Other(MessageId(last.id)));
     }
     let mut found = 0;
     // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
@@ -124,4 +131,9 @@ fn stands(copy: &MessageRow, policy: RepeatPolicy, began: u64) -> bool {
     // What its sender heard counts, and before that what the steps made of it.
     let was_accepted = copy.told.or(copy.outcome).is_some_and(Outcome::is_positive);
     copy.answer == AnswerState::Unavailable || (is_answered_again && (is_open || was_accepted))
+}
+
+/// Whether nobody else has its name: it was not turned away itself.
+fn has_its_name(copy: &MessageRow) -> bool {
+    !matches!(copy.state, MessageState::Refused | MessageState::Failed)
 }

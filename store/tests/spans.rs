@@ -6,8 +6,8 @@ mod stage;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use engine::{
-    Act, Ages, Content, DeliveryId, Filling, History, Intervention, Kept, MessageId, Query, RepeatPolicy,
-    Repeats, Store, Texts,
+    Act, Ages, Content, DeliveryId, Filling, History, Intervention, Kept, MessageId, OtherBytes, Query,
+    RepeatPolicy, Repeats, Store, Texts,
 };
 use stage::{CHANNEL, arrival, delivery, keep, processed, queue, sent};
 use store::{Settings, Sqlite};
@@ -46,7 +46,11 @@ async fn a_repeat_is_known_whatever_file_its_first_copy_lies_in_also_after_a_res
     assert!(files(folder.path(), "spans") > 5);
     drop(store);
     let store = open(folder.path());
-    let repeats = Repeats { policy: RepeatPolicy::AnswerAgain, window: Duration::from_hours(1) };
+    let repeats = Repeats {
+        policy: RepeatPolicy::AnswerAgain,
+        window: Duration::from_hours(1),
+        others: OtherBytes::Flag,
+    };
     for name in 0..30 {
         let id = store.next_message();
         let second = engine::Arrival { repeats, ..arrival(id, &format!("A{name}"), "MSH|the body") };
@@ -138,7 +142,11 @@ async fn large_bytes_that_no_message_was_kept_for_are_gone_after_the_next_start(
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let body = String::from_utf8(vec![b'o'; 1 << 20]).unwrap();
-    let repeats = Repeats { policy: RepeatPolicy::AnswerAgain, window: Duration::from_hours(1) };
+    let repeats = Repeats {
+        policy: RepeatPolicy::AnswerAgain,
+        window: Duration::from_hours(1),
+        others: OtherBytes::Flag,
+    };
     for _ in 0..2 {
         let id = store.next_message();
         store.keep(vec![engine::Arrival { repeats, ..arrival(id, "A1", &body) }]).await.unwrap();

@@ -1,5 +1,12 @@
 //! Small DICOM files, written without the product's own.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+
 /// An instance to be written.
 #[derive(Debug, Clone)]
 pub struct Instance {
@@ -87,4 +94,31 @@ pub fn element(into: &mut Vec<u8>, (group, number): (u16, u16), kind: &str, valu
         into.extend_from_slice(&(value.len() as u16).to_le_bytes());
     }
     into.extend_from_slice(&value);
+}
+
+/// Posts instances in one request; its status, and what became of each: stored, or the reason it failed for.
+pub fn stow(port: u16, parts: &[Vec<u8>]) -> (u16, Vec<Option<u64>>) {
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend_from_slice(b"--between\r\nContent-Type: application/dicom\r\n\r\n");
+        body.extend_from_slice(part);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--between--\r\n");
+    let head = format!(
+        "POST /dicom-web/studies HTTP/1.1\r\nHost: relais\r\nConnection: close\r\nAccept: application/dicom+json\r\nContent-Length: {}\r\n\
+         Content-Type: multipart/related; type=\"application/dicom\"; boundary=between\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).expect("it is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head[9..12].parse().expect("a status");
+    let said: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("it said {answer}"));
+    let list = |name: &str| said[name]["Value"].as_array().cloned().unwrap_or_default();
+    let reason = |failed: &Value| failed["00081197"]["Value"][0].as_u64();
+    let stored = list("00081199").into_iter().map(|_| None);
+    (status, stored.chain(list("00081198").iter().map(reason)).collect())
 }

@@ -19,7 +19,7 @@ mod web;
 pub use annuaire::{Annuaire, Private};
 pub use disk::{SmallDisk, Strace, is_root};
 pub use fhir::{Cutting, FhirServer, Maker};
-pub use instance::{CLASS, Instance, element};
+pub use instance::{CLASS, Instance, element, stow};
 pub use orthanc::Orthanc;
 pub use outside::{Receiving, node, python};
 pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use engine::{Ages, Claim, Hash, Path, Plan, Repeats};
+use engine::{Ages, Claim, Hash, OtherBytes, Path, Plan, Repeats};
 use jiff::tz::TimeZone;
 use scripts::{At, OutletFile, ProgramFile, Whereabouts};
 
@@ -55,17 +55,19 @@ impl ChannelRead {
         names::check(reader, &destinations);
         let name = reader.read(&top("name")).filter(|name: &String| !name.is_empty());
         let name = name.unwrap_or_else(|| stem.to_owned());
+        let ages = ages(reader.read_or_default(&top("keep")));
+        let others = source.as_ref().map_or(OtherBytes::Flag, |source| source.settings.others());
         Self {
             log_file: log_file(reader, &name, around.root),
             name,
             description: reader.read(&top("description")),
             tags: reader.read_or_default(&top("tags")),
             enabled: reader.read(&top("enabled")).unwrap_or(true),
-            ages: ages(reader.read_or_default(&top("keep"))),
+            ages,
             tests: tests(reader),
             format: format(reader, source.as_ref()),
             charset: reader.read(&top("charset")),
-            repeats: repeats(reader),
+            repeats: repeats(reader, others, ages.metadata),
             steps: steps(reader, &top("steps"), parts(reader)),
             index: index(reader),
             reply,

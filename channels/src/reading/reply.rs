@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use engine::{
-    Outcome, Path, Promise, RepeatPolicy, Repeats, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords, Silence,
-    WhenFiltered,
+    OtherBytes, Outcome, Path, Promise, RepeatPolicy, Repeats, ReplyMode, ReplyPolicy, ReplyWhen, ReplyWords,
+    Silence, WhenFiltered,
 };
 
 use super::reader::Reader;
@@ -111,7 +111,8 @@ fn safe_codes(reader: &mut Reader<'_>, codes: &CodesFile, at: &Path) {
     }
 }
 
-pub(crate) fn repeats(reader: &mut Reader<'_>) -> Repeats {
+/// `others` is what the source does; names that it lets nobody take twice are known as long as messages are (`known`).
+pub(crate) fn repeats(reader: &mut Reader<'_>, others: OtherBytes, known: Duration) -> Repeats {
     let long = match reader.read::<RepeatsFile>(&Path::parse("repeats")) {
         Some(RepeatsFile::Long(long)) => long,
         Some(RepeatsFile::Short(what)) => LongRepeats { what, window: None },
@@ -121,5 +122,6 @@ pub(crate) fn repeats(reader: &mut Reader<'_>) -> Repeats {
         RepeatsWord::Accept => RepeatPolicy::Accept,
         RepeatsWord::AnswerAgain => RepeatPolicy::AnswerAgain,
     };
-    Repeats { policy, window: long.window.map_or(USUAL_WINDOW, |window| window.0) }
+    let usual = if others == OtherBytes::Refuse { known } else { USUAL_WINDOW };
+    Repeats { policy, window: long.window.map_or(usual, |window| window.0), others }
 }

@@ -70,6 +70,30 @@ impl Archive {
         }
     }
 
+    /// The attributes of an instance, without its pixels, as DICOM JSON.
+    pub(super) async fn metadata(
+        &self,
+        place: &Place,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, String> {
+        let path = format!("{}/metadata", place.path());
+        let answer = self.get((&path, ""), JSON, most, deadline).await?;
+        if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&answer.status) {
+            return Ok(None);
+        }
+        if !answer.status.is_success() {
+            return Err(format!("it answered {} for the metadata of an instance", answer.status.as_u16()));
+        }
+        match answer.body {
+            AnswerBody::Whole(body) => Ok(Some(body)),
+            AnswerBody::Long(_) => {
+                Err(format!("the metadata of an instance is longer than {most} bytes (`max_size`)"))
+            }
+            AnswerBody::Cut(why) => Err(why),
+        }
+    }
+
     /// The whole instance as a file, in the syntax in which it lies there.
     pub(super) async fn retrieve(
         &self,

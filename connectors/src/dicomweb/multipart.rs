@@ -6,8 +6,8 @@ use memchr::memmem;
 /// The longest head of a part.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-/// The longest boundary that the standard allows.
-const LONGEST_BOUNDARY: usize = 70;
+/// The longest boundary that is taken. The standard's 70 are too few for Orthanc, which writes 73.
+const LONGEST_BOUNDARY: usize = 200;
 
 /// The boundary that a content type names.
 pub(super) fn boundary(kind: &str) -> Option<String> {
@@ -118,6 +118,11 @@ impl Splitter {
         if self.at != At::Behind {
             self.buffer.extend_from_slice(chunk);
         }
+    }
+
+    /// Whether the last part has come to its end.
+    pub(super) fn is_over(&self) -> bool {
+        self.at == At::Behind
     }
 
     /// The next thing found; `None` until more is fed.

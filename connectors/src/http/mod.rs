@@ -5,7 +5,7 @@ mod source;
 
 use engine::{Reply, ReplyWords};
 
-use crate::{Connector, DestinationKind, SourceKind};
+use crate::{Connector, DestinationKind, SourceKind, host};
 
 pub(crate) const CONNECTOR: Connector = Connector {
     name: "http",
@@ -16,5 +16,5 @@ pub(crate) const CONNECTOR: Connector = Connector {
 
 /// The status in the answer that the sender of a message hears.
 pub fn status(words: &ReplyWords, reply: &Reply) -> u16 {
-    source::words::status(words, reply).as_u16()
+    host::words::status(words, reply).as_u16()
 }

@@ -22,7 +22,7 @@ use std::{
 
 use engine::{
     Channel, Content, DeliveryId, Destination, EmptyDirectory, Facts, Feeds, Hash, Memory, MessageId,
-    Observer, Opening, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen,
+    Observer, Opening, OtherBytes, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen,
     ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble, memory::StoredMessage,
 };
 use serde_json::Value;
@@ -236,7 +236,11 @@ fn plan(name: &str, source: Box<dyn SourceSettings>, words: ReplyWords, gate: &G
         charset: None,
         reply: ReplyPolicy { when: ReplyWhen::Processed, within: Duration::from_secs(10) },
         words,
-        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_mins(1) },
+        repeats: Repeats {
+            policy: RepeatPolicy::Accept,
+            window: Duration::from_mins(1),
+            others: OtherBytes::Flag,
+        },
         script: Arc::new(Steps::new(gate.clone())),
         outlets: Vec::new(),
     }

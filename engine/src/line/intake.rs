@@ -8,6 +8,7 @@ use crate::{
     Owed, Reading, Reply, ReplyWhen, Silence,
     caller::Caller,
     recovery::{IsKept, Stranded},
+    store::known_otherwise,
 };
 
 /// A message as it was read, about to be kept.
@@ -31,7 +32,10 @@ impl Line {
             },
         };
         let (reading, unreadable) = match read {
-            Ok(reading) => (reading, None),
+            Ok(reading) => {
+                let control_id = reading.control_id.or(inbound.name);
+                (Reading { control_id, ..reading }, None)
+            }
             Err(why) => (Reading::default(), Some(why)),
         };
         Received {
@@ -85,8 +89,17 @@ impl Line {
                 self.is_readable(as_kept(message, &flags), unreadable)
             }
             Ok(Kept::Again(first)) => Box::pin(self.stand_for(first, arrival, unreadable)).await,
+            Ok(Kept::Other(first)) => Err(self.turned_away_for(first, &message)),
             Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
+    }
+
+    /// One of its name was taken before, with other bytes: it is kept, and refused.
+    pub(super) fn turned_away_for(&self, first: MessageId, message: &Message) -> Exit {
+        self.says_kept(message);
+        self.has_closed(message.id, &known_otherwise(first));
+        let why = "an object of this name was taken before, with other bytes";
+        Exit::Closed(Box::new(Reply::because(Outcome::Refused, why)))
     }
 
     /// A second copy: it stands for the first if nobody has taken that one up, else hears what the first one did.
@@ -108,13 +121,20 @@ impl Line {
     /// Closes the first copy and keeps the second, in one write.
     async fn supersede(&self, arrival: Box<Arrival>, first: Stranded) -> Result<Message, Exit> {
         let message = arrival.message.clone();
+        let stands = |stranded: &Stranded| {
+            self.arrivals.leave(stranded.message.id);
+            self.recovery.forget(stranded.message.identity);
+            self.recovery.open_gate();
+        };
         match self.store.keep(vec![(*arrival).clone()]).await.map(|mut kept| kept.remove(0)) {
             Ok(Kept::New(flags)) => {
                 self.says_kept(&message);
-                self.arrivals.leave(first.message.id);
-                self.recovery.forget(first.message.identity);
-                self.recovery.open_gate();
+                stands(&first);
                 Ok(as_kept(message, &flags))
+            }
+            Ok(Kept::Other(other)) => {
+                stands(&first);
+                Err(self.turned_away_for(other, &message))
             }
             // A write that seemed to fail had taken effect: the first copy has left `kept`, and goes its way.
             Ok(Kept::Again(standing)) => {

@@ -8,7 +8,7 @@ use crate::{
     Arrival, Closed, DeliveryId, DeliveryState, Done, Halt, Interrupted, Kept, Message, MessageId,
     MessageState, NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, Standstill, StoreError,
     StoredReply, Taken, Told,
-    store::{abandoned, left_to},
+    store::{abandoned, known_otherwise, left_to},
 };
 
 impl State {
@@ -47,14 +47,21 @@ impl State {
 
     fn keep_judged(&mut self, mut arrival: Arrival) -> Kept {
         let kept = self.judge(&arrival);
-        let Kept::New(flags) = &kept else { return kept };
+        let flags = match &kept {
+            Kept::New(flags) => flags.clone(),
+            Kept::Other(first) => {
+                arrival.closed = Some(known_otherwise(*first));
+                vec!["same-id-other-bytes".to_owned()]
+            }
+            Kept::Again(_) => return kept,
+        };
         let is_anew = self.is_anew(&arrival);
         self.supersede(&arrival);
         let id = arrival.message.id;
         if flags.iter().any(|flag| flag == "repeat") {
             arrival.message.identity = Message::identity_of_repeat(arrival.message.identity, id);
         }
-        let all = arrival.reading.flags.iter().chain(flags).cloned().collect();
+        let all = arrival.reading.flags.iter().chain(&flags).cloned().collect();
         let stored = StoredMessage { is_anew, ..StoredMessage::new(arrival, all) };
         self.messages.insert(id, stored);
         kept

@@ -14,6 +14,11 @@ impl State {
         if let Some(first) = same.iter().rev().find(|copy| self.stands(copy, arrival.repeats.policy)) {
             return Kept::Again(first.message.id);
         }
+        let last = self.copies(arrival).filter(|copy| has_its_name(copy)).last();
+        if let Some(last) = last.filter(|last| arrival.turns_away(last.message.body != arrival.message.body))
+        {
+            return Kept::Other(id_of(last));
+        }
         let mut flags = Vec::new();
         // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
         if !same.is_empty() && arrival.repeats.policy == RepeatPolicy::Accept {
@@ -80,6 +85,11 @@ fn is_open(copy: &StoredMessage) -> bool {
 fn was_accepted(copy: &StoredMessage) -> bool {
     let told = copy.reply.as_ref().map(|reply| reply.outcome);
     told.or(copy.outcome).is_some_and(Outcome::is_positive)
+}
+
+/// Whether nobody else has its name: it was not turned away itself.
+fn has_its_name(copy: &StoredMessage) -> bool {
+    !matches!(copy.state, MessageState::Refused | MessageState::Failed)
 }
 
 fn id_of(stored: &StoredMessage) -> MessageId {

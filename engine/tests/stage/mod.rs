@@ -17,9 +17,9 @@ use std::{
 use async_trait::async_trait;
 use engine::{
     Channel, DeliveryId, DeliveryState, Doubt, EmptyDirectory, Feeds, Hash, Inbound, Inlet, Jitter, Memory,
-    MessageState, OnResponse, OpenError, Opening, Order, Outcome, OutletPlan, Past, Plan, Ports, QueueMode,
-    RepeatPolicy, Repeats, Reply, ReplyPolicy, ReplyWhen, ReplyWords, Retry, Shares, Source, SourceSettings,
-    Spots, Stop, Store, Surroundings, Unobserved,
+    MessageState, OnResponse, OpenError, Opening, Order, OtherBytes, Outcome, OutletPlan, Past, Plan, Ports,
+    QueueMode, RepeatPolicy, Repeats, Reply, ReplyPolicy, ReplyWhen, ReplyWords, Retry, Shares, Source,
+    SourceSettings, Spots, Stop, Store, Surroundings, Unobserved,
     memory::{Snapshot, StoredDelivery, StoredMessage},
 };
 use tokio::{sync::Notify, task::JoinHandle};
@@ -257,7 +257,11 @@ pub fn plan(outlets: Vec<OutletPlan>) -> Plan {
         charset: None,
         reply: ReplyPolicy { when: ReplyWhen::Processed, within: Duration::from_secs(30) },
         words: ReplyWords::default(),
-        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_hours(24) },
+        repeats: Repeats {
+            policy: RepeatPolicy::Accept,
+            window: Duration::from_hours(24),
+            others: OtherBytes::Flag,
+        },
         script: Arc::new(Steps::new(&outlets)),
         outlets,
     }

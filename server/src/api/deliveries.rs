@@ -179,10 +179,12 @@ pub(super) async fn run_again(
     (edited, by): (Option<Content>, String),
 ) -> Result<String, Problem> {
     let channel = running(context, &shown.row.channel)?;
+    let name = shown.row.control_id.clone().filter(|_| edited.is_none());
     let body = edited.or_else(|| shown.body.clone().map(Content::from));
     let body = body.ok_or_else(|| Problem::conflict("its content is no longer kept (`keep.content`)"))?;
     let again = Again { message: shown.row.id, by };
-    let inbound = Inbound { facts: shown.source.clone().into(), again: Some(again), ..Inbound::new(body) };
+    let facts = shown.source.clone().into();
+    let inbound = Inbound { facts, name, again: Some(again), ..Inbound::new(body) };
     let answer = channel.inlet().receive(inbound).await;
     let reply = answer.reply.clone();
     answer.told();

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash, Held,
-    Intervention, LateAnswer, Memory, MessageId, MessageState, Missing, NewDelivery, Outcome, Part,
-    Processed, RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts, Told,
+    Intervention, LateAnswer, Memory, MessageId, MessageState, Missing, NewDelivery, OtherBytes, Outcome,
+    Part, Processed, RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts,
+    Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -53,6 +54,7 @@ pub(crate) struct Coming {
     run_again: Option<u64>,
     effect: Option<u8>,
     unreadable: bool,
+    refuse: bool,
 }
 
 pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
@@ -91,9 +93,13 @@ fn coming() -> impl Strategy<Value = Coming> {
         prop::option::weighted(0.2, 0..4_u64),
         prop::option::weighted(0.1, 0..2_u8),
         prop::bool::weighted(0.1),
+        prop::bool::weighted(0.3),
     );
     (place, rest).prop_map(
-        |((channel, control_id, body, again, second), (supersedes, run_again, effect, unreadable))| Coming {
+        |(
+            (channel, control_id, body, again, second),
+            (supersedes, run_again, effect, unreadable, refuse),
+        )| Coming {
             channel,
             control_id,
             body,
@@ -103,6 +109,7 @@ fn coming() -> impl Strategy<Value = Coming> {
             run_again,
             effect,
             unreadable,
+            refuse,
         },
     )
 }
@@ -116,6 +123,7 @@ impl Coming {
         arrival.repeats = Repeats {
             policy: if self.again { RepeatPolicy::AnswerAgain } else { RepeatPolicy::Accept },
             window: Duration::from_mins(1),
+            others: if self.refuse { OtherBytes::Refuse } else { OtherBytes::Flag },
         };
         arrival.supersedes = self.supersedes.map(MessageId);
         arrival.again = self.run_again.map(|id| Again { message: MessageId(id), by: "ada".to_owned() });

@@ -8,8 +8,8 @@ use std::{
 
 use engine::{
     Arrival, AttemptEnd, Content, DeliveryId, Facts, Hash, Kept, Message, MessageId, MessageState,
-    NewDelivery, Outcome, Owed, Part, Processed, Reading, RepeatPolicy, Repeats, Response, Settlement, Store,
-    Tally, Texts,
+    NewDelivery, OtherBytes, Outcome, Owed, Part, Processed, Reading, RepeatPolicy, Repeats, Response,
+    Settlement, Store, Tally, Texts,
 };
 
 pub(crate) const CHANNEL: &str = "lab";
@@ -44,7 +44,11 @@ pub(crate) fn arrival(id: MessageId, control_id: &str, body: &str) -> Arrival {
         },
         reading,
         version: Hash::of(&[b"version"]),
-        repeats: Repeats { policy: RepeatPolicy::Accept, window: Duration::from_hours(1) },
+        repeats: Repeats {
+            policy: RepeatPolicy::Accept,
+            window: Duration::from_hours(1),
+            others: OtherBytes::Flag,
+        },
         supersedes: None,
         again: None,
         closed: None,

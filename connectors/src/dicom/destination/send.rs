@@ -46,7 +46,7 @@ impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let deadline = Instant::now() + self.timeout;
         let file = outbound.body.bytes();
-        let meta = Meta::read(file).map_err(SendError::refused)?;
+        let meta = Meta::named_within(file).map_err(SendError::refused)?;
         if !part10::is_uid(&meta.sop_class) || !part10::is_uid(&meta.sop_instance) {
             let why = "its meta information names no SOP class (0002,0002) or no instance (0002,0003)";
             return Err(SendError::refused(why));

@@ -7,7 +7,7 @@ mod session;
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use engine::{Checks, Claim, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
+use engine::{Checks, Claim, Inlet, OpenError, Opening, OtherBytes, Source, SourceSettings, Stop};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::{
     crowd::Crowd,
     door::Door,
     part10,
+    room::Room,
     setting::{Listen, Period, Size},
     tls::{self, Side, Tls},
 };
@@ -54,9 +55,19 @@ pub(in crate::dicom) struct Settings {
     #[schemars(example = serde_json::json!(["1.2.840.10008.5.1.4.1.1.2"]))]
     sop_classes: Vec<String>,
 
+    /// Whether another instance may come under a name (SOP instance UID) that was taken before. By default it is kept and
+    /// refused; the same bytes again are the same instance.
+    #[serde(default)]
+    replace: bool,
+
     /// The longest instance taken. A longer one is read to its end and answered A700.
     #[serde(default = "max_size")]
     max_size: Size,
+
+    /// How much of instances that are on their way in may be in memory at once. What comes beyond is answered A700, and may be
+    /// sent again.
+    #[serde(default = "memory")]
+    memory: Size,
 
     /// The longest data unit (PDU) that senders are asked to send.
     #[serde(default = "max_pdu")]
@@ -109,6 +120,10 @@ fn max_size() -> Size {
     Size(512_000_000)
 }
 
+fn memory() -> Size {
+    Size(2_000_000_000)
+}
+
 fn max_pdu() -> Size {
     Size(131_072)
 }
@@ -158,6 +173,13 @@ impl SourceSettings for Settings {
             let why = format!("lies between {SHORTEST_PDU} and {LONGEST_PDU} bytes");
             checks.error("wrong-value", "max_pdu", why);
         }
+        if self.memory.0 < self.max_size.0 {
+            checks.error(
+                "wrong-value",
+                "memory",
+                "is less than `max_size`: such an instance could never come in",
+            );
+        }
         for (name, period) in [("idle", self.idle), ("unit_within", self.unit_within)] {
             if period.0.is_zero() {
                 checks.error("period-too-short", name, "nothing could be read");
@@ -175,6 +197,10 @@ impl SourceSettings for Settings {
 
     fn usual_format(&self) -> &'static str {
         "binary"
+    }
+
+    fn others(&self) -> OtherBytes {
+        if self.replace { OtherBytes::Flag } else { OtherBytes::Refuse }
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
@@ -205,7 +231,8 @@ impl Source for Listening {
     async fn run(self: Box<Self>, inlet: Inlet, stop: Stop) -> Result<(), OpenError> {
         let Self { door, settings, words } = *self;
         let channel = inlet.channel().to_owned();
-        let host = Arc::new(Host { inlet, words, settings, stop: stop.clone() });
+        let room = Room::new(settings.memory.0);
+        let host = Arc::new(Host { inlet, words, settings, room, stop: stop.clone() });
         door.receive(&channel, &stop, move |guest| serve(Arc::clone(&host), guest)).await;
         Ok(())
     }

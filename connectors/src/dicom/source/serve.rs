@@ -15,6 +15,7 @@ use super::{
 use crate::{
     dicom::pdu::{Broken, Came, Line},
     door::{GREETING, Guest},
+    room::Room,
 };
 
 /// How long the last words may take to leave, and the other side to hang up.
@@ -25,6 +26,7 @@ pub(super) struct Host {
     pub(super) inlet: Inlet,
     pub(super) words: ReplyWords,
     pub(super) settings: Settings,
+    pub(super) room: Arc<Room>,
     pub(super) stop: Stop,
 }
 

@@ -1,9 +1,10 @@
 //! What is asked within an association: each instance is taken whole, kept, and answered for what became of it.
 
-use std::{collections::HashMap, sync::Arc, vec};
+use std::{collections::HashMap, io::Cursor, sync::Arc, vec};
 
 use bytes::{Bytes, BytesMut};
 use engine::{Content, Facts, Inbound};
+use formats::dicom::Header;
 use tokio::time::Instant;
 
 use super::{greet::Context, serve::Host};
@@ -15,6 +16,7 @@ use crate::{
     },
     dimse,
     part10::{self, Meta},
+    room::Share,
 };
 
 /// An operation that is not known here (PS3.7).
@@ -54,10 +56,11 @@ impl From<Broken> for End {
     }
 }
 
-/// A data set that came whole, or was longer than is taken.
+/// A data set that came whole, or why it was not kept as it came.
 enum Gathered {
     Whole(Bytes),
     TooLong,
+    NoRoom,
 }
 
 impl Session<'_> {
@@ -82,7 +85,7 @@ impl Session<'_> {
             _ if command.is_answer() => Err(End::Broken("it answers what was not asked".to_owned())),
             _ => {
                 if command.has_data_set() {
-                    self.data_set(number, BytesMut::new()).await?;
+                    self.data_set(number, BytesMut::new(), &mut self.host.room.share()).await?;
                 }
                 self.answer(number, &command, UNRECOGNIZED, Some("only C-STORE and C-ECHO are known here"))
                     .await
@@ -97,16 +100,27 @@ impl Session<'_> {
             transfer_syntax: context.syntax.clone(),
             data_set: 0,
         };
-        let body = match self.data_set(number, BytesMut::from(&meta.written()[..])).await? {
-            Gathered::Whole(body) => body,
-            Gathered::TooLong => {
-                let why = format!("longer than {} bytes", self.host.settings.max_size);
-                return self.answer(number, command, dimse::OUT_OF_RESOURCES, Some(&why)).await;
-            }
+        // Held until it is kept, or refused.
+        let mut share = self.host.room.share();
+        let why = match self.data_set(number, BytesMut::from(&meta.written()[..]), &mut share).await? {
+            Gathered::Whole(body) => return self.take_whole((number, context), command, meta, body).await,
+            Gathered::TooLong => format!("longer than {} bytes", self.host.settings.max_size),
+            Gathered::NoRoom => "no room in memory: send it again".to_owned(),
         };
+        self.answer(number, command, dimse::OUT_OF_RESOURCES, Some(&why)).await
+    }
+
+    async fn take_whole(
+        &mut self,
+        (number, context): (u8, &Context),
+        command: &Command,
+        meta: Meta,
+        body: Bytes,
+    ) -> Result<(), End> {
         let inbound = Inbound {
             facts: self.facts_of(&meta),
-            unreadable: wrong(&meta, context),
+            unreadable: wrong(&meta, context, &body),
+            name: Some(meta.sop_instance),
             ..Inbound::new(Content::from(body))
         };
         let answer = self.host.inlet.receive(inbound).await;
@@ -165,23 +179,29 @@ impl Session<'_> {
     }
 
     /// The data set that follows a command, behind what is written before it.
-    async fn data_set(&mut self, number: u8, mut body: BytesMut) -> Result<Gathered, End> {
+    async fn data_set(&mut self, number: u8, mut body: BytesMut, share: &mut Share) -> Result<Gathered, End> {
         let most = self.host.settings.max_size.0;
-        let mut is_too_long = false;
+        let (mut is_too_long, mut has_room) = (false, true);
         loop {
             let value = self.value().await?;
             if value.kind != Kind::DataSet || value.context != number {
                 return Err(End::Broken("a command came where a data set should go on".to_owned()));
             }
             is_too_long |= body.len() + value.bytes.len() > most;
-            if is_too_long {
+            has_room = has_room && (is_too_long || share.take(value.bytes.len()));
+            if is_too_long || !has_room {
                 // It is read to its end, so that its sender hears why it is not kept.
                 body = BytesMut::new();
+                share.clear();
             } else {
                 body.extend_from_slice(&value.bytes);
             }
             if value.is_last {
-                return Ok(if is_too_long { Gathered::TooLong } else { Gathered::Whole(body.freeze()) });
+                return Ok(match (is_too_long, has_room) {
+                    (true, _) => Gathered::TooLong,
+                    (false, true) => Gathered::Whole(body.freeze()),
+                    (false, false) => Gathered::NoRoom,
+                });
             }
         }
     }
@@ -235,13 +255,22 @@ fn pieces(came: Came) -> Result<vec::IntoIter<Value>, End> {
     }
 }
 
-/// What is wrong with a command before its data set is looked at.
-fn wrong(meta: &Meta, context: &Context) -> Option<String> {
+/// What is wrong with an instance, whatever the channel's format: it is not what the command says, or cannot be read.
+fn wrong(meta: &Meta, context: &Context, file: &[u8]) -> Option<String> {
     if !part10::is_uid(&meta.sop_instance) {
         return Some("the command names its instance by what is no UID".to_owned());
     }
     if meta.sop_class != context.class {
         return Some("the command names another SOP class than was agreed on".to_owned());
     }
-    None
+    match Header::read(Cursor::new(file)) {
+        Ok(header) if header.sop_instance != meta.sop_instance => {
+            Some("the command names another instance than the data set".to_owned())
+        }
+        Ok(header) if header.sop_class != meta.sop_class => {
+            Some("the command names another SOP class than the data set".to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
 }

@@ -43,7 +43,7 @@ pub(super) struct Sender {
 impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let file = outbound.body.bytes();
-        let meta = Meta::read(file).map_err(SendError::refused)?;
+        let meta = Meta::named_within(file).map_err(SendError::refused)?;
         let deadline = self.archive.client.deadline();
         let draft = self.draft(outbound, file)?;
         let answer = self.archive.client.ask(draft, &LISTED, deadline).await?;

@@ -1,33 +1,21 @@
 //! Takes each request that comes as a message, and answers it for what became of it.
 
-mod board;
-mod facts;
-mod keys;
-mod proof;
-mod serve;
-mod token;
-pub(super) mod words;
-
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use engine::{Checks, Claim, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
-use hyper::Method;
+use engine::{Checks, Claim, Content, Inbound, Inlet, OpenError, Opening, Source, SourceSettings, Stop};
+use hyper::{Method, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{
-    board::Board,
-    proof::Auth,
-    serve::{Host, serve},
-    token::Verifier,
-};
 use crate::{
     Examine,
     crowd::Crowd,
     door::Door,
+    host::{Auth, Board, Host, Intake, LetIn, Refusal, Verifier, serve, words},
     setting::{Listen, Period, Size},
     tls::{self, Side, Tls},
+    web::content::{self, Packed},
 };
 
 /// Listens for requests whose bodies are messages, and answers each with the status of what became of it.
@@ -154,7 +142,7 @@ impl Examine for Settings {
 impl SourceSettings for Settings {
     fn check(&self, checks: &mut Checks<'_>) {
         if let Some(auth) = &self.auth {
-            auth.check(checks);
+            auth.check(&mut checks.within("auth"));
         }
         if let Some(tls) = &self.tls {
             tls.check(Side::Listens, "tls", checks);
@@ -217,6 +205,8 @@ impl Source for Listening {
         let Self { door, board, verifier, settings, words } = *self;
         let channel = inlet.channel().to_owned();
         let host = Arc::new(Host {
+            connector: "http",
+            intake: Box::new(Whole),
             inlet,
             words,
             auth: settings.auth,
@@ -232,5 +222,30 @@ impl Source for Listening {
         let serving = move |guest| serve(Arc::clone(&board), Arc::clone(&host), guest);
         door.receive(&channel, &stop, serving).await;
         Ok(())
+    }
+}
+
+/// Each request is one message.
+struct Whole;
+
+#[async_trait]
+impl Intake for Whole {
+    async fn take(&self, mut request: LetIn<'_>) -> Result<Response<words::Words>, Refusal> {
+        let host = request.host;
+        let packed = request.gather().await?;
+        if host.auth.as_ref().is_some_and(|auth| !auth.fits_body(&request.head.headers, &packed)) {
+            return Err(host.unknown_sender());
+        }
+        let body = content::unpack(&request.head.headers, packed, host.max_size);
+        let body = body.map_err(|packed| match packed {
+            Packed::Unknown => {
+                words::refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content encoding is not known here")
+            }
+            Packed::Broken => words::refusal(StatusCode::BAD_REQUEST, "the body cannot be unpacked"),
+            Packed::Long => host.too_long(),
+        })?;
+        let inbound = Inbound { facts: request.facts.into(), ..Inbound::new(Content::from(body)) };
+        let answer = host.inlet.receive(inbound).await;
+        Ok(words::answer(&host.words, answer, request.slips))
     }
 }

@@ -19,7 +19,7 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Auth {
+pub(crate) struct Auth {
     /// Whoever sends one of these keys in a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ApiKey")]
@@ -38,7 +38,7 @@ pub(super) struct Auth {
     /// Whoever bears a token of this issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Jwt")]
-    pub(super) jwt: Option<Jwt>,
+    pub(crate) jwt: Option<Jwt>,
 }
 
 /// Keys, each with the name of whom it belongs to.
@@ -103,7 +103,7 @@ fn signature_header() -> String {
 
 /// What a request proved.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     /// It comes from this sender.
     From(String),
     /// It will be known by its body.
@@ -113,7 +113,7 @@ pub(super) enum Proof {
 }
 
 impl Auth {
-    pub(super) fn check(&self, checks: &mut Checks<'_>) {
+    pub(crate) fn check(&self, checks: &mut Checks<'_>) {
         let given = [
             ("api_key", self.api_key.is_some()),
             ("basic", self.basic.is_some()),
@@ -122,26 +122,26 @@ impl Auth {
         ];
         let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
         if given.is_empty() {
-            checks.error("missing-field", "auth", "needs one of `api_key`, `basic`, `hmac`, `jwt`");
+            checks.error("missing-field", "", "needs one of `api_key`, `basic`, `hmac`, `jwt`");
         }
         for second in given.iter().skip(1) {
             let message = format!("`{second}` and `{}` exclude each other", given[0]);
-            checks.error("conflicting-fields", &format!("auth.{second}"), message);
+            checks.error("conflicting-fields", second, message);
         }
         self.check_header(checks);
         if let Some(jwt) = &self.jwt {
-            jwt.check(checks);
+            jwt.check(&mut checks.within("jwt"));
         }
-        let keys = self.api_key.iter().map(|key| ("auth.api_key.keys", &key.keys));
-        let users = self.basic.iter().map(|users| ("auth.basic", users));
+        let keys = self.api_key.iter().map(|key| ("api_key.keys", &key.keys));
+        let users = self.basic.iter().map(|users| ("basic", users));
         for (at, _) in keys.chain(users).filter(|(_, named)| named.is_empty()) {
             checks.error("missing-field", at, "names nobody: nobody could send");
         }
     }
 
     fn check_header(&self, checks: &mut Checks<'_>) {
-        let key = self.api_key.iter().map(|key| ("auth.api_key.header", &key.header));
-        let signature = self.hmac.iter().map(|hmac| ("auth.hmac.header", &hmac.header));
+        let key = self.api_key.iter().map(|key| ("api_key.header", &key.header));
+        let signature = self.hmac.iter().map(|hmac| ("hmac.header", &hmac.header));
         for (at, name) in key.chain(signature) {
             if HeaderName::from_bytes(name.as_bytes()).is_err() {
                 checks.error("wrong-value", at, format!("`{name}` is no name of a header"));
@@ -149,8 +149,13 @@ impl Auth {
         }
     }
 
+    /// Whether who sends is known by what a whole body is signed with.
+    pub(crate) fn signs_bodies(&self) -> bool {
+        self.hmac.is_some()
+    }
+
     /// What the head of a request proves.
-    pub(super) fn of_head(&self, headers: &HeaderMap) -> Proof {
+    pub(crate) fn of_head(&self, headers: &HeaderMap) -> Proof {
         let caller = if let Some(ApiKey { header, keys }) = &self.api_key {
             text(headers, header).and_then(|key| owner(keys, key))
         } else if let Some(users) = &self.basic {
@@ -165,7 +170,7 @@ impl Auth {
     }
 
     /// Whether the body is signed as it must be. True where nothing of it is signed.
-    pub(super) fn fits_body(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+    pub(crate) fn fits_body(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let Some(hmac) = &self.hmac else { return true };
         if hmac.secret.reveal().is_empty() {
             return false;
@@ -175,13 +180,13 @@ impl Auth {
     }
 
     /// The header that carries a secret or a signature, beside `Authorization`.
-    pub(super) fn header(&self) -> Option<&str> {
+    pub(crate) fn header(&self) -> Option<&str> {
         let key = self.api_key.as_ref().map(|key| key.header.as_str());
         key.or(self.hmac.as_ref().map(|hmac| hmac.header.as_str()))
     }
 
     /// What a sender that proved nothing is asked for.
-    pub(super) fn challenge(&self) -> &'static str {
+    pub(crate) fn challenge(&self) -> &'static str {
         if self.basic.is_some() {
             "Basic realm=\"relais\", charset=\"UTF-8\""
         } else if self.jwt.is_some() {

@@ -6,22 +6,22 @@ use super::serve::Host;
 
 /// Who takes what at one port.
 #[derive(Default)]
-pub(super) struct Board(RwLock<Vec<Arc<Host>>>);
+pub(crate) struct Board(RwLock<Vec<Arc<Host>>>);
 
 /// A channel's entry, as long as its source runs.
-pub(super) struct Listed {
+pub(crate) struct Listed {
     board: Arc<Board>,
     host: Arc<Host>,
 }
 
 impl Board {
-    pub(super) fn list(self: &Arc<Self>, host: &Arc<Host>) -> Listed {
+    pub(crate) fn list(self: &Arc<Self>, host: &Arc<Host>) -> Listed {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(host));
         Listed { board: Arc::clone(self), host: Arc::clone(host) }
     }
 
     /// Whose this path is: the longest that it lies beneath. Of two versions of one channel the newer.
-    pub(super) fn find(&self, path: &str) -> Option<Arc<Host>> {
+    pub(crate) fn find(&self, path: &str) -> Option<Arc<Host>> {
         let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let taking = hosts.iter().filter(|host| is_beneath(path, &host.path));
         taking.max_by_key(|host| host.path.trim_end_matches('/').len()).cloned()

@@ -33,7 +33,7 @@ const LONGEST: usize = 16 * 1024;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Jwt {
+pub(crate) struct Jwt {
     /// Where the issuer publishes its keys. They are kept, and asked for anew when a token names one that is not known.
     #[schemars(example = &"https://login.example.org/.well-known/jwks.json")]
     jwks: String,
@@ -154,7 +154,7 @@ enum Audience {
 
 /// What a token says of its bearer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Bearer {
+pub(crate) enum Bearer {
     Known(String),
     Unknown,
     /// The issuer's keys cannot be had now.
@@ -162,15 +162,11 @@ pub(super) enum Bearer {
 }
 
 impl Jwt {
-    pub(super) fn check(&self, checks: &mut Checks<'_>) {
-        self.access().check(&mut checks.within("auth.jwt"));
+    pub(crate) fn check(&self, checks: &mut Checks<'_>) {
+        self.access().check(checks);
         for (name, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             if text.trim().is_empty() {
-                checks.error(
-                    "missing-field",
-                    &format!("auth.jwt.{name}"),
-                    "nobody's tokens would do, or anybody's",
-                );
+                checks.error("missing-field", name, "nobody's tokens would do, or anybody's");
             }
         }
     }
@@ -190,18 +186,18 @@ impl Jwt {
 }
 
 /// Looks at the tokens of one source.
-pub(super) struct Verifier {
+pub(crate) struct Verifier {
     settings: Jwt,
     keys: Keys,
 }
 
 impl Verifier {
-    pub(super) fn new(settings: &Jwt, root: &Path) -> Result<Self, String> {
+    pub(crate) fn new(settings: &Jwt, root: &Path) -> Result<Self, String> {
         Ok(Self { settings: settings.clone(), keys: Keys::new(&settings.access(), root)? })
     }
 
     /// Who bears the token of this request.
-    pub(super) async fn bearer(&self, headers: &HeaderMap) -> Bearer {
+    pub(crate) async fn bearer(&self, headers: &HeaderMap) -> Bearer {
         let Some(token) = token(headers).filter(|token| token.len() <= LONGEST) else {
             return Bearer::Unknown;
         };

@@ -14,10 +14,9 @@ use url::form_urlencoded;
 use crate::wire::Stream;
 
 /// What every message of a connection shares.
-pub(super) fn of_connection(wire: &dyn Stream, peer: SocketAddr) -> Facts {
+pub(crate) fn of_connection(wire: &dyn Stream, peer: SocketAddr) -> Facts {
     let mut facts = Facts::new();
     let mut fact = |name: &str, value: String| facts.insert(name.to_owned(), value.into());
-    fact("connector", "http".to_owned());
     fact("peer", peer.to_string());
     fact("peer_ip", peer.ip().to_string());
     if let Ok(local) = wire.socket().local_addr() {
@@ -30,7 +29,7 @@ pub(super) fn of_connection(wire: &dyn Stream, peer: SocketAddr) -> Facts {
 }
 
 /// What one request says; no secret of it, nor the header that carries one.
-pub(super) fn of_request(facts: &mut Facts, head: &Parts, secret: Option<&str>) {
+pub(crate) fn of_request(facts: &mut Facts, head: &Parts, secret: Option<&str>) {
     facts.insert("method".to_owned(), head.method.as_str().into());
     facts.insert("path".to_owned(), head.uri.path().into());
     facts.insert("query".to_owned(), query(head.uri.query().unwrap_or_default()).into());

@@ -23,7 +23,7 @@ const PAUSE: &str = "10";
 const PROBLEM: &str = "application/problem+json";
 
 /// The status an outcome is told by.
-pub(in crate::http) fn status(words: &ReplyWords, reply: &Reply) -> StatusCode {
+pub(crate) fn status(words: &ReplyWords, reply: &Reply) -> StatusCode {
     let written = words.codes.iter().find(|(outcome, _)| *outcome == reply.outcome);
     let written = written.and_then(|(_, code)| known(code));
     // Where the receiver itself said why it refuses, its own status goes back.
@@ -53,7 +53,7 @@ fn usual(words: &ReplyWords, outcome: Outcome) -> StatusCode {
 }
 
 /// What a sender is told of its message.
-pub(super) fn answer(words: &ReplyWords, answer: Answer, slips: &Slips) -> Response<Words> {
+pub(crate) fn answer(words: &ReplyWords, answer: Answer, slips: &Slips) -> Response<Words> {
     let reply = &answer.reply;
     let status = status(words, reply);
     let (kind, text) = match &reply.body {
@@ -66,10 +66,10 @@ pub(super) fn answer(words: &ReplyWords, answer: Answer, slips: &Slips) -> Respo
     let is_unavailable = reply.outcome == Outcome::Unavailable;
     let words = if text.is_empty() || status == StatusCode::NO_CONTENT {
         // Nobody asks for a body that is empty: with the head all has left.
-        slips.hand_over(answer);
+        slips.hand_over(vec![answer]);
         Words { text: None, slip: None }
     } else {
-        Words { text: Some(text), slip: Some((answer, slips.clone())) }
+        Words { text: Some(text), slip: Some((vec![answer], slips.clone())) }
     };
     let mut response = response(status, kind, words);
     if is_unavailable {
@@ -78,8 +78,23 @@ pub(super) fn answer(words: &ReplyWords, answer: Answer, slips: &Slips) -> Respo
     response
 }
 
+/// What a sender is told of several messages that came in one request.
+pub(crate) fn several(
+    status: StatusCode,
+    (kind, text): (&'static str, Bytes),
+    answers: Vec<Answer>,
+    slips: &Slips,
+) -> Response<Words> {
+    let mut response =
+        response(status, kind, Words { text: Some(text), slip: Some((answers, slips.clone())) });
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(PAUSE));
+    }
+    response
+}
+
 /// What a sender is told of a request that became no message.
-pub(super) fn refusal(status: StatusCode, why: &str) -> Box<Response<Words>> {
+pub(crate) fn refusal(status: StatusCode, why: &str) -> Box<Response<Words>> {
     let title = status.canonical_reason().unwrap_or("Refused");
     let text = problem(status, title, Some(why), None);
     let mut response = response(status, PROBLEM, Words { text: Some(text), slip: None });
@@ -106,10 +121,10 @@ fn problem(status: StatusCode, title: &str, why: Option<&str>, at: Option<&str>)
     problem.to_string().into()
 }
 
-/// An answer's body, with the slip that says whose answer it is.
-pub(super) struct Words {
+/// An answer's body, with the slips that say whose answer it is.
+pub(crate) struct Words {
     text: Option<Bytes>,
-    slip: Option<(Answer, Slips)>,
+    slip: Option<(Vec<Answer>, Slips)>,
 }
 
 impl Body for Words {
@@ -120,8 +135,8 @@ impl Body for Words {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some((answer, slips)) = self.slip.take() {
-            slips.hand_over(answer);
+        if let Some((answers, slips)) = self.slip.take() {
+            slips.hand_over(answers);
         }
         Poll::Ready(self.text.take().map(|text| Ok(Frame::data(text))))
     }
@@ -137,15 +152,15 @@ impl Body for Words {
 
 /// Answers that are on their way to the socket. What never gets there counts as not told.
 #[derive(Clone, Default)]
-pub(super) struct Slips(Arc<Mutex<Vec<Answer>>>);
+pub(crate) struct Slips(Arc<Mutex<Vec<Answer>>>);
 
 impl Slips {
-    fn hand_over(&self, answer: Answer) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+    fn hand_over(&self, answers: Vec<Answer>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
     }
 
     /// All that was handed over has left.
-    pub(super) fn told(&self) {
+    pub(crate) fn told(&self) {
         for answer in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             answer.told();
         }

@@ -12,20 +12,22 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use engine::{Content, Facts, Inbound, Inlet, ReplyWords, Stop};
+use engine::{Facts, Inlet, ReplyWords, Stop};
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body, Incoming},
     header::{ALLOW, EXPECT, HeaderValue, WWW_AUTHENTICATE},
+    http::request::Parts,
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::{debug, warn};
 
@@ -36,12 +38,7 @@ use super::{
     token::{Bearer, Verifier},
     words::{self, Slips, Words},
 };
-use crate::{
-    crowd::Seat,
-    door::Guest,
-    web::content::{self, Packed},
-    wire::Wire,
-};
+use crate::{crowd::Seat, door::Guest, wire::Wire};
 
 /// How long what is not wanted is read on, so that the sender reads why.
 const DRAINING: Duration = Duration::from_secs(2);
@@ -49,19 +46,38 @@ const DRAINING: Duration = Duration::from_secs(2);
 /// The longest head of a request.
 const LONGEST_HEAD: usize = 64 * 1024;
 
+/// What one source makes of the requests that are let in.
+#[async_trait]
+pub(crate) trait Intake: Send + Sync {
+    async fn take(&self, request: LetIn<'_>) -> Result<Response<Words>, Refusal>;
+}
+
+/// A request whose sender may send here.
+pub(crate) struct LetIn<'r> {
+    pub(crate) host: &'r Host,
+    /// Answers go through here, so that it is known when they have left.
+    pub(crate) slips: &'r Slips,
+    pub(crate) head: Parts,
+    pub(crate) facts: Facts,
+    pub(crate) body: Incoming,
+}
+
 /// What all connections of one source share.
-pub(super) struct Host {
-    pub(super) inlet: Inlet,
-    pub(super) words: ReplyWords,
-    pub(super) auth: Option<Auth>,
+pub(crate) struct Host {
+    /// The protocol, as a fact of each message.
+    pub(crate) connector: &'static str,
+    pub(crate) intake: Box<dyn Intake>,
+    pub(crate) inlet: Inlet,
+    pub(crate) words: ReplyWords,
+    pub(crate) auth: Option<Auth>,
     /// Looks at the tokens of `auth.jwt`.
-    pub(super) verifier: Option<Verifier>,
-    pub(super) path: String,
-    pub(super) methods: Vec<Method>,
-    pub(super) max_size: usize,
-    pub(super) idle: Duration,
-    pub(super) body_within: Duration,
-    pub(super) stop: Stop,
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) path: String,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) max_size: usize,
+    pub(crate) idle: Duration,
+    pub(crate) body_within: Duration,
+    pub(crate) stop: Stop,
 }
 
 /// A sender, as long as it is connected.
@@ -79,10 +95,10 @@ struct Sender<'h> {
 }
 
 /// Why a request becomes no message: what its sender is told.
-type Refusal = Box<Response<Words>>;
+pub(crate) type Refusal = Box<Response<Words>>;
 
 /// Serves until either side has had enough.
-pub(super) async fn serve(board: Arc<Board>, host: Arc<Host>, guest: Guest) {
+pub(crate) async fn serve(board: Arc<Board>, host: Arc<Host>, guest: Guest) {
     let Guest { wire, peer, seat } = guest;
     let slips = Slips::default();
     let facts = facts::of_connection(wire.as_ref(), peer);
@@ -137,16 +153,16 @@ impl Sender<'_> {
             let (head, mut body) = request.into_parts();
             drain(self.door, &head.headers, &mut body).await;
             let refusal = words::refusal(StatusCode::NOT_FOUND, "nothing is taken at this path");
-            self.refused(self.door, refusal)
+            self.refused(self.door, *refusal)
         };
         self.seat.idle();
         Ok(response)
     }
 
-    fn refused(&self, host: &Host, refusal: Refusal) -> Response<Words> {
+    fn refused(&self, host: &Host, refusal: Response<Words>) -> Response<Words> {
         let status = refusal.status().as_u16();
         warn!(channel = host.inlet.channel(), peer = %self.peer, status, "a request became no message");
-        *refusal
+        refusal
     }
 }
 
@@ -158,46 +174,31 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     async fn answer(&self, request: Request<Incoming>) -> Response<Words> {
-        match self.read(request).await {
-            Ok(inbound) => {
-                let answer = self.host.inlet.receive(inbound).await;
-                words::answer(&self.host.words, answer, &self.sender.slips)
-            }
-            Err(refusal) => self.sender.refused(self.host, refusal),
-        }
-    }
-
-    /// Reads a request to its end and makes a message of it.
-    async fn read(&self, request: Request<Incoming>) -> Result<Inbound, Refusal> {
         let (head, mut body) = request.into_parts();
-        let let_in = self.let_in(&head.method, &head.headers, &body).await;
-        let caller = match let_in {
+        let caller = match self.let_in(&head.method, &head.headers, &body).await {
             Ok(caller) => caller,
             Err(refusal) => {
                 drain(self.host, &head.headers, &mut body).await;
-                return Err(refusal);
+                return self.sender.refused(self.host, *refusal);
             }
         };
-        let packed = self.gather(&mut body).await?;
-        if self.host.auth.as_ref().is_some_and(|auth| !auth.fits_body(&head.headers, &packed)) {
-            return Err(self.unknown_sender());
+        let facts = self.facts(&head, caller);
+        let let_in = LetIn { host: self.host, slips: &self.sender.slips, head, facts, body };
+        match self.host.intake.take(let_in).await {
+            Ok(response) => response,
+            Err(refusal) => self.sender.refused(self.host, *refusal),
         }
-        let body =
-            content::unpack(&head.headers, packed, self.host.max_size).map_err(|packed| match packed {
-                Packed::Unknown => words::refusal(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "the content encoding is not known here",
-                ),
-                Packed::Broken => words::refusal(StatusCode::BAD_REQUEST, "the body cannot be unpacked"),
-                Packed::Long => self.too_long(),
-            })?;
+    }
+
+    fn facts(&self, head: &Parts, caller: Option<String>) -> Facts {
         let secret = self.host.auth.as_ref().and_then(Auth::header);
         let mut facts = self.sender.facts.clone();
-        facts::of_request(&mut facts, &head, secret);
+        facts.insert("connector".to_owned(), self.host.connector.into());
+        facts::of_request(&mut facts, head, secret);
         if let Some(caller) = caller {
             facts.insert("caller".to_owned(), caller.into());
         }
-        Ok(Inbound { facts: facts.into(), ..Inbound::new(Content::from(body)) })
+        facts
     }
 
     /// Whether what the head says may be sent here at all, and by whom.
@@ -209,10 +210,10 @@ impl Reading<'_> {
     ) -> Result<Option<String>, Refusal> {
         let caller = self.caller(headers).await?;
         if !self.host.methods.contains(method) {
-            return Err(self.wrong_method());
+            return Err(self.host.wrong_method());
         }
         if body.size_hint().lower() > self.host.max_size as u64 {
-            return Err(self.too_long());
+            return Err(self.host.too_long());
         }
         Ok(caller)
     }
@@ -221,7 +222,7 @@ impl Reading<'_> {
         if let Some(verifier) = &self.host.verifier {
             return match verifier.bearer(headers).await {
                 Bearer::Known(caller) => Ok(Some(caller)),
-                Bearer::Unknown => Err(self.unknown_sender()),
+                Bearer::Unknown => Err(self.host.unknown_sender()),
                 Bearer::NotNow(why) => {
                     warn!(channel = self.host.inlet.channel(), why, "a token cannot be looked at");
                     let told = "who sends this cannot be found out now";
@@ -232,43 +233,15 @@ impl Reading<'_> {
         match self.host.auth.as_ref().map_or(Proof::Later, |auth| auth.of_head(headers)) {
             Proof::From(caller) => Ok(Some(caller)),
             Proof::Later => Ok(None),
-            Proof::None => Err(self.unknown_sender()),
+            Proof::None => Err(self.host.unknown_sender()),
         }
     }
+}
 
-    /// The whole body, before its time is over and before we have to stop.
-    async fn gather(&self, body: &mut Incoming) -> Result<Bytes, Refusal> {
-        let reading = timeout(self.host.body_within, async {
-            let mut gathered = BytesMut::new();
-            while let Some(frame) = body.frame().await {
-                let frame =
-                    frame.map_err(|_| words::refusal(StatusCode::BAD_REQUEST, "the body broke off"))?;
-                let Ok(chunk) = frame.into_data() else { continue };
-                if gathered.len() + chunk.len() > self.host.max_size {
-                    return Err(self.too_long());
-                }
-                gathered.extend_from_slice(&chunk);
-            }
-            Ok(gathered.freeze())
-        });
-        let read = tokio::select! {
-            () = self.host.stop.requested() => {
-                return Err(words::refusal(StatusCode::SERVICE_UNAVAILABLE, "the channel stops"));
-            }
-            read = reading => read,
-        };
-        let read = read.unwrap_or_else(|_| {
-            Err(words::refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end in time"))
-        });
-        if read.as_ref().is_err_and(|refusal| refusal.status() == StatusCode::PAYLOAD_TOO_LARGE) {
-            drain(self.host, &HeaderMap::new(), body).await;
-        }
-        read
-    }
-
-    fn unknown_sender(&self) -> Refusal {
+impl Host {
+    pub(crate) fn unknown_sender(&self) -> Refusal {
         let mut refusal = words::refusal(StatusCode::UNAUTHORIZED, "who sends this is not known here");
-        let challenge = self.host.auth.as_ref().map_or("", Auth::challenge);
+        let challenge = self.auth.as_ref().map_or("", Auth::challenge);
         refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         refusal
     }
@@ -276,15 +249,57 @@ impl Reading<'_> {
     fn wrong_method(&self) -> Refusal {
         let mut refusal =
             words::refusal(StatusCode::METHOD_NOT_ALLOWED, "messages do not come by this method");
-        let allowed: Vec<&str> = self.host.methods.iter().map(Method::as_str).collect();
+        let allowed: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         let allowed = HeaderValue::from_str(&allowed.join(", ")).expect("methods are tokens");
         refusal.headers_mut().insert(ALLOW, allowed);
         refusal
     }
 
-    fn too_long(&self) -> Refusal {
-        let why = format!("the body is longer than {} bytes", self.host.max_size);
+    pub(crate) fn too_long(&self) -> Refusal {
+        let why = format!("the body is longer than {} bytes", self.max_size);
         words::refusal(StatusCode::PAYLOAD_TOO_LARGE, &why)
+    }
+}
+
+impl LetIn<'_> {
+    /// The whole body, before its time is over and before we have to stop.
+    pub(crate) async fn gather(&mut self) -> Result<Bytes, Refusal> {
+        let deadline = Instant::now() + self.host.body_within;
+        let mut gathered = BytesMut::new();
+        while let Some(chunk) = self.chunk(deadline).await? {
+            if gathered.len() + chunk.len() > self.host.max_size {
+                self.drain().await;
+                return Err(self.host.too_long());
+            }
+            gathered.extend_from_slice(&chunk);
+        }
+        Ok(gathered.freeze())
+    }
+
+    /// The next piece of the body, before its time is over and before we have to stop.
+    pub(crate) async fn chunk(&mut self, deadline: Instant) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let frame = tokio::select! {
+                () = self.host.stop.requested() => {
+                    return Err(words::refusal(StatusCode::SERVICE_UNAVAILABLE, "the channel stops"));
+                }
+                frame = timeout_at(deadline, self.body.frame()) => frame,
+            };
+            let frame = frame.map_err(|_| {
+                words::refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end in time")
+            })?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|_| words::refusal(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            if let Ok(chunk) = frame.into_data() {
+                return Ok(Some(chunk));
+            }
+        }
+    }
+
+    /// Reads on for a moment, so that the sender reads why nothing more is wanted.
+    pub(crate) async fn drain(&mut self) {
+        // It is being sent, whatever its head asked first.
+        drain(self.host, &HeaderMap::new(), &mut self.body).await;
     }
 }
 

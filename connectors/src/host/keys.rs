@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// A public key of the issuer.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Key {
+pub(crate) struct Key {
     kty: String,
     #[serde(default)]
     kid: Option<String>,
@@ -52,7 +52,7 @@ struct KeySet {
 
 impl Key {
     /// Whether it may have signed by this algorithm, under this name.
-    pub(super) fn fits(
+    pub(crate) fn fits(
         &self,
         kid: Option<&str>,
         algorithm: &str,
@@ -66,7 +66,7 @@ impl Key {
     }
 
     /// Modulus and exponent of RSA, without leading zeros.
-    pub(super) fn rsa(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn rsa(&self) -> Option<(Vec<u8>, Vec<u8>)> {
         let trimmed = |text: Option<&str>| {
             let bytes = decoded(text)?;
             Some(bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>())
@@ -75,7 +75,7 @@ impl Key {
     }
 
     /// The point of a key on a curve whose numbers are so long, uncompressed.
-    pub(super) fn point(&self, length: usize) -> Option<Vec<u8>> {
+    pub(crate) fn point(&self, length: usize) -> Option<Vec<u8>> {
         let (x, y) = (decoded(self.x.as_deref())?, decoded(self.y.as_deref())?);
         (x.len() == length && y.len() == length).then(|| [&[4][..], &x, &y].concat())
     }
@@ -86,7 +86,7 @@ fn decoded(text: Option<&str>) -> Option<Vec<u8>> {
 }
 
 /// The key set of one issuer.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     client: Client,
     url: String,
     known: Mutex<Known>,
@@ -102,7 +102,7 @@ struct Known {
 }
 
 impl Keys {
-    pub(super) fn new(access: &Access<'_>, root: &Path) -> Result<Self, String> {
+    pub(crate) fn new(access: &Access<'_>, root: &Path) -> Result<Self, String> {
         let client = access.client(root, LONGEST)?;
         Ok(Self {
             client,
@@ -113,7 +113,7 @@ impl Keys {
     }
 
     /// The keys that fit; asks the issuer where none does. The error: nobody can tell, it does not answer.
-    pub(super) async fn fitting(&self, fits: impl Fn(&Key) -> bool) -> Result<Vec<Key>, String> {
+    pub(crate) async fn fitting(&self, fits: impl Fn(&Key) -> bool) -> Result<Vec<Key>, String> {
         let picked = |keys: &[Key]| keys.iter().filter(|key| fits(key)).cloned().collect::<Vec<_>>();
         let begun = Instant::now();
         let (keys, since) = self.known();
