@@ -196,6 +196,7 @@ pub(crate) enum StepFile {
     Require(RequireStep),
     Set(SetStep),
     Script(ScriptStep),
+    Deidentify(DeidentifyStep),
     Split(SplitStep),
 }
 
@@ -243,6 +244,72 @@ pub(crate) struct ScriptStep {
 pub(crate) enum AsText {
     /// The script's text is the message from here on.
     Text,
+}
+
+/// Takes away whose DICOM instance it is, by the basic profile of the standard (PS3.15, annex E). Pixels are not looked
+/// at: what is burned into them stays.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeidentifyStep {
+    pub(crate) deidentify: DeidentifyFile,
+}
+
+/// Nothing prints the key.
+impl std::fmt::Debug for DeidentifyStep {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("DeidentifyStep")
+    }
+}
+
+/// How an instance is de-identified.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeidentifyFile {
+    /// A secret of 16 characters at least. Under the same key the same UIDs, patients and days come out the same.
+    #[schemars(extend("examples" = ["${file:secrets/deidentify}"]))]
+    pub(crate) key: String,
+    /// What becomes of dates.
+    #[serde(default)]
+    pub(crate) dates: DatesWord,
+    /// What becomes of UIDs.
+    #[serde(default)]
+    pub(crate) uids: UidsWord,
+    /// What stands where the patient's name and number stood.
+    #[serde(default)]
+    pub(crate) patient: PatientWord,
+    /// Elements that are left as they are, whatever the profile says: `PatientSex`, `(0018,1000)`.
+    #[serde(default)]
+    pub(crate) keep: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DatesWord {
+    /// They are emptied, taken away or replaced, as the profile says.
+    #[default]
+    Remove,
+    /// All of a patient's go back by the same number of days, up to ten years; times of day stay, dates of birth go.
+    Shift,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UidsWord {
+    /// Each becomes another one, always the same.
+    #[default]
+    Map,
+    /// They stay.
+    Keep,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PatientWord {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// A word made of the patient's number and its issuer under the key, always the same.
+    Pseudonym,
 }
 
 /// Makes several messages of one.

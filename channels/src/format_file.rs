@@ -27,6 +27,8 @@ pub(crate) enum Format {
     Csv,
     /// HPRIM Santé, in segments, or HPRIM Médecins, letters with results.
     Hprim,
+    /// DICOM: an instance as a file (part 10).
+    Dicom,
     /// Text without a shape.
     Text,
     /// Bytes.
@@ -127,6 +129,7 @@ impl FormatFile {
             Self::Word(Format::Xml) => scripts::Format::Xml,
             Self::Word(Format::Csv) => scripts::Format::Csv(Csv::default()),
             Self::Word(Format::Hprim) => scripts::Format::Hprim,
+            Self::Word(Format::Dicom) => scripts::Format::Dicom,
             Self::Word(Format::Text) => scripts::Format::Text,
             Self::Word(Format::Binary) => scripts::Format::Binary,
             Self::Csv(format) => scripts::Format::Csv(format.csv.csv()),

@@ -5,6 +5,7 @@
 use std::{fs, path::Path};
 
 use channels::{Expected, Options, TestResult, junit, load, run_tests};
+use formats::dicom::{Instance, Path as DicomPath};
 use tempfile::TempDir;
 
 const MESSAGE: &str = "MSH|^~\\&|LAB|HOP|REC|HOP|20260301080000||ORU^R01|M-1|P|2.5\rPID|1||42\r\
@@ -201,4 +202,35 @@ fn a_table_of_a_server_holds_what_the_test_says_and_no_server_is_asked() {
         silent.iter().any(|one| one.contains("the test does not say what the table `wards` holds")),
         "{silent:?}"
     );
+}
+
+#[test]
+fn an_instance_is_expected_by_the_paths_of_its_elements() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut image = Instance::new("1.2.840.10008.5.1.4.1.1.7", "1.2.3.4").unwrap();
+    image.set(&DicomPath::parse("PatientName").unwrap(), "DUPONT^ANNE").unwrap();
+    fs::write(folder.path().join("image.dcm"), image.written().unwrap()).unwrap();
+    fs::create_dir(folder.path().join("channels")).unwrap();
+    let channel = "name: images
+source:
+  file: { dir: in }
+format: dicom
+steps:
+  - deidentify: { key: a key of some length, patient: pseudonym, keep: [PatientName] }
+  - set: { 'OtherPatientIDsSequence[1].PatientID': 'S-${msg[\"PatientID\"]}' }
+destinations:
+  - name: file
+    to:
+      file: { dir: out }
+tests:
+  - name: it
+    message: image.dcm
+    expect: { file: { paths: { PatientIdentityRemoved: 'YES', PatientName: NAME, '(0020,000G)': x } } }
+";
+    fs::write(folder.path().join("channels/images.yaml"), channel).unwrap();
+    let problems: Vec<String> =
+        run(folder.path(), Expected::Compare).problems.into_iter().map(|problem| problem.what).collect();
+    assert!(problems[0].contains("`(0020,000G)` is not a tag"), "{problems:?}");
+    assert!(problems[1].ends_with("is `DUPONT^ANNE`, not `NAME`"), "{problems:?}");
+    assert_eq!(problems.len(), 2, "{problems:?}");
 }

@@ -111,6 +111,10 @@ impl Compiler<'_> {
             StepFile::Require(paths) => ("require".to_owned(), self.require(&at("require"), paths, stage)),
             StepFile::Set(places) => ("set".to_owned(), self.set(&at("set"), places, stage)),
             StepFile::Script { code, as_text } => self.script_step(&at("script"), code, *as_text, stage),
+            StepFile::Deidentify(file) => {
+                let how = self.deidentification(&at("deidentify"), file, stage.kind.shape);
+                ("deidentify".to_owned(), how.map(|how| Action::Deidentify(Box::new(how))))
+            }
             StepFile::Split(file) if stage.may_split => {
                 let compiled = self.code(&at("split"), &file.code, stage.kind);
                 let file = file.clone();
@@ -232,6 +236,7 @@ fn is_expression(text: &str, shape: Shape) -> bool {
     match shape {
         Shape::Hl7 => !is_hl7_path && !looks_like_one,
         Shape::Json => !is_json_path,
+        Shape::Dicom => formats::dicom::Path::parse(text).is_err() && text.contains(['(', ' ', '"']),
         Shape::Rows | Shape::Xml | Shape::Hprim => {
             text.contains('(')
                 || ["msg.", "msg[", "out.", "out[", "source.", "ctx."]

@@ -164,6 +164,7 @@ impl Compiler<'_> {
             Shape::Json => JsonPath::parse(text).err(),
             Shape::Xml => formats::xml::Path::parse(text).err().map(|error| error.to_string()),
             Shape::Rows => RowPath::parse(text).err(),
+            Shape::Dicom => return self.dicom_path(at, text),
             Shape::Hprim if RowPath::is_of_letter(text) => None,
             Shape::Hprim => formats::hl7::Path::parse_short(text).err().map(|error| error.to_string()),
             Shape::Unknown => JsonPath::parse(text).err().filter(|_| !AnyPath::new(text).is_path_somewhere()),
@@ -176,6 +177,15 @@ impl Compiler<'_> {
         };
         if let Some(message) = wrong {
             self.complain("not-a-path", at, message, None);
+            return None;
+        }
+        Some(AnyPath::new(text))
+    }
+
+    fn dicom_path(&mut self, at: &engine::Path, text: &str) -> Option<AnyPath> {
+        if let Err(error) = formats::dicom::Path::parse(text) {
+            let help = crate::dicom::nearest_keyword(&error);
+            self.complain("not-a-path", at, error.to_string(), help);
             return None;
         }
         Some(AnyPath::new(text))

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use formats::rows::{Csv, Fixed};
+use formats::{
+    dicom::{Dates, Patient, Uids},
+    rows::{Csv, Fixed},
+};
 use jiff::tz::TimeZone;
 
 /// A value and where it stands in the channel's file.
@@ -36,6 +39,8 @@ pub enum Format {
     Fixed(Fixed),
     /// HPRIM Santé or HPRIM Médecins.
     Hprim,
+    /// DICOM: an instance as a file.
+    Dicom,
     /// Text without a shape.
     Text,
     /// Bytes.
@@ -58,8 +63,31 @@ pub enum StepFile {
         /// `as: text`.
         as_text: bool,
     },
+    /// `deidentify:` takes away whose DICOM instance it is.
+    Deidentify(DeidentifyFile),
     /// `split:` code that makes a list of messages. Only among the channel's own steps.
     Split(SplitFile),
+}
+
+/// How a DICOM instance is de-identified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeidentifyFile {
+    /// What pseudonyms, new UIDs and the days of a shift are made with. Never shown.
+    pub key: String,
+    /// What becomes of dates.
+    pub dates: Dates,
+    /// What becomes of UIDs.
+    pub uids: Uids,
+    /// What stands where the patient's name and number stood.
+    pub patient: Patient,
+    /// Elements that are left as they are.
+    pub keep: Vec<String>,
+}
+
+impl fmt::Debug for DeidentifyFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DeidentifyFile").field("keep", &self.keep).finish_non_exhaustive()
+    }
 }
 
 /// How one message becomes several.

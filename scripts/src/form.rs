@@ -6,6 +6,7 @@ use bytes::Bytes;
 use engine::{Content, Unreadable};
 use formats::{
     charset::{self, Charset, CharsetError, Decoded, Flag},
+    dicom::Instance,
     hl7,
     hprim::{self, Hprim},
     rows::Sheet,
@@ -15,7 +16,8 @@ use rhai::{Blob, Dynamic, ImmutableString};
 use serde_json::Value;
 
 use crate::{
-    Format, document::Document, elements::XmlHandle, handle::Hl7, json, paths, sheet::SheetHandle, tree::Tree,
+    Format, dicom::DicomHandle, document::Document, elements::XmlHandle, handle::Hl7, json, paths,
+    sheet::SheetHandle, tree::Tree,
 };
 
 /// The shape that steps see.
@@ -25,6 +27,7 @@ pub(crate) enum Form {
     Json(Arc<Document>),
     Xml(Arc<xml::Document>),
     Rows(Sheet),
+    Dicom(Arc<Instance>),
     Text(Arc<str>),
     Binary,
 }
@@ -50,6 +53,9 @@ impl Body {
         if *format == Format::Binary {
             return Ok((Self::binary(content.clone()), Flags::new()));
         }
+        if *format == Format::Dicom {
+            return Ok((Self::dicom(content).map_err(unreadable)?, Flags::new()));
+        }
         let decoded = match format {
             Format::Hl7 => charset::decode_hl7(content.bytes(), fallback),
             Format::Xml => decode_xml(content.bytes(), fallback)?,
@@ -66,13 +72,18 @@ impl Body {
                 Hprim::Sante(message) => Form::Hl7(message.in_charset(charset)),
                 Hprim::Medecins(letter) => Form::Rows(letter),
             },
-            Format::Text | Format::Binary => Form::Text(text),
+            Format::Text | Format::Binary | Format::Dicom => Form::Text(text),
         };
         Ok((Self { form, charset, content: content.clone() }, flags))
     }
 
     /// Reads bytes whose format nobody wrote down: as HL7, else as JSON, else as text, else as they are.
     pub(crate) fn guess(content: &Content, fallback: Option<&Charset>) -> Self {
+        if content.bytes().get(128..132) == Some(b"DICM")
+            && let Ok(body) = Self::dicom(content)
+        {
+            return body;
+        }
         let start = content.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
         let structured = match start {
             Some(b'{' | b'[') => Self::read(content, &Format::Json, fallback),
@@ -82,6 +93,13 @@ impl Body {
         structured
             .or_else(|_| Self::read(content, &Format::Text, fallback))
             .map_or_else(|_| Self::binary(content.clone()), |(body, _)| body)
+    }
+
+    /// An instance: what is in it is read when it is asked for.
+    fn dicom(content: &Content) -> Result<Self, formats::dicom::DicomError> {
+        let instance = Instance::of_bytes(content.bytes().clone())?;
+        let form = Form::Dicom(Arc::new(instance));
+        Ok(Self { form, charset: Charset::UTF_8, content: content.clone() })
     }
 
     fn binary(content: Content) -> Self {
@@ -95,6 +113,7 @@ impl Body {
             Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value.tree()))),
             Form::Xml(document) => Dynamic::from(XmlHandle::new(xml::Document::clone(document))),
             Form::Rows(sheet) => Dynamic::from(SheetHandle::new(sheet.clone())),
+            Form::Dicom(instance) => Dynamic::from(DicomHandle::new(Instance::clone(instance))),
             Form::Text(text) => Dynamic::from(ImmutableString::from(&**text)),
             Form::Binary => Dynamic::from_blob(self.content.bytes().to_vec()),
         }
@@ -109,6 +128,10 @@ impl Body {
         };
         let value = match value.try_cast_result::<SheetHandle>() {
             Ok(handle) => return self.with_rows(handle.sheet()),
+            Err(value) => value,
+        };
+        let value = match value.try_cast_result::<DicomHandle>() {
+            Ok(handle) => return self.with_dicom(&handle.instance()),
             Err(value) => value,
         };
         if let Some(document) = XmlHandle::document_of(&value)? {
@@ -161,6 +184,18 @@ impl Body {
         }
         let content = self.charset.encode(sheet.text()).map_err(|lacks| lacks.to_string())?;
         Ok(Self { form: Form::Rows(sheet), charset: self.charset, content: content.into() })
+    }
+
+    /// The same instance, changed, or another one.
+    pub(crate) fn with_dicom(&self, instance: &Instance) -> Result<Self, String> {
+        if let Form::Dicom(before) = &self.form
+            && before.has_same_source(instance)
+            && !instance.is_changed()
+        {
+            return Ok(self.clone());
+        }
+        let written = instance.written().map_err(|error| error.to_string())?;
+        Self::dicom(&written.into()).map_err(|error| error.to_string())
     }
 
     /// The same document, changed, or another one.
@@ -278,6 +313,7 @@ pub(crate) fn named(value: &Dynamic) -> &'static str {
         name if name.ends_with("Decimal") || name == "decimal" => "a number",
         name if name.ends_with("Segment") => "a segment",
         name if name.ends_with("RowHandle") => "a row",
+        name if name.ends_with("ItemHandle") => "an item",
         name if name.ends_with("Part") => "a part",
         name if name.ends_with("Time") => "a time",
         _ => "something else",

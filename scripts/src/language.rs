@@ -9,7 +9,7 @@ use rhai::{
     },
 };
 
-use crate::{elements, functions, handle, library::WITHHELD, nested, part, pieces, run, sheet, tree};
+use crate::{dicom, elements, functions, handle, library::WITHHELD, nested, part, pieces, run, sheet, tree};
 
 /// The longest text that a script may make: a message of 64 MB, and no more.
 pub(crate) const LONGEST_TEXT: usize = 64 << 20;
@@ -40,6 +40,7 @@ pub(crate) fn new() -> Engine {
     tree::register(&mut engine);
     sheet::register(&mut engine);
     elements::register(&mut engine);
+    dicom::register(&mut engine);
     part::register(&mut engine);
     nested::register(&mut engine);
     pieces::register(&mut engine);

@@ -9,6 +9,7 @@ mod callbacks;
 mod code;
 mod compile;
 mod cut;
+mod dicom;
 mod directory;
 mod document;
 mod elements;
@@ -46,7 +47,9 @@ mod tree;
 
 pub use assemble::compile;
 pub use fault::{CODES, Fault, FileDiagnostic};
-pub use file::{At, Format, Limits, OutletFile, ProgramFile, SplitFile, StepFile, Whereabouts};
+pub use file::{
+    At, DeidentifyFile, Format, Limits, OutletFile, ProgramFile, SplitFile, StepFile, Whereabouts,
+};
 pub use library::{Library, Uses};
 pub use program::Program;
 pub use reference::{EXAMPLE, library_reference, reference};

@@ -272,7 +272,7 @@ impl Look<'_, '_> {
             return;
         };
         match &*variable.1 {
-            "msg" if self.around.shape == Shape::Hl7 => self.path(text, *position),
+            "msg" if matches!(self.around.shape, Shape::Hl7 | Shape::Dicom) => self.path(text, *position),
             "responses" => self.destination(text, *position),
             _ => {}
         }
@@ -280,6 +280,9 @@ impl Look<'_, '_> {
 
     fn dot(&mut self, whole: &Expr, first: &Expr) {
         let is_message = matches!(whole, Expr::Variable(variable, ..) if &*variable.1 == "msg");
+        if is_message && self.around.shape == Shape::Dicom {
+            return self.dicom_dot(first);
+        }
         if !is_message || self.around.shape != Shape::Hl7 {
             return;
         }
@@ -310,6 +313,26 @@ impl Look<'_, '_> {
         }
     }
 
+    fn dicom_dot(&mut self, first: &Expr) {
+        match first {
+            Expr::Property(property, position) => {
+                let message = format!("a DICOM instance has no `{}`", property.2);
+                let help = Some("its elements are read by path: `msg[\"PatientID\"]`".to_owned());
+                self.complain_with("not-a-path", *position, message, help);
+            }
+            Expr::MethodCall(call, _) => {
+                let takes_path =
+                    matches!(&*call.name, "has" | "count" | "items" | "add" | "remove" | "bytes" | "set");
+                if let [Expr::StringConstant(path, position), ..] = &*call.args
+                    && takes_path
+                {
+                    self.path(path, *position);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn kept_function(&mut self, position: Position) {
         let message = "a function is no value to be kept, changed or given back".to_owned();
         let help = "keep it in a `let`, call it, or hand it to `filter`, `map` and the like: `list.filter(|x| x > 1)`";
@@ -330,6 +353,13 @@ impl Look<'_, '_> {
     }
 
     fn path(&mut self, path: &str, position: Position) {
+        if self.around.shape == Shape::Dicom {
+            if let Err(error) = formats::dicom::Path::parse(path) {
+                let help = crate::dicom::nearest_keyword(&error);
+                self.complain_with("not-a-path", position, error.to_string(), help);
+            }
+            return;
+        }
         if let Err(error) = hl7::Path::parse(path) {
             self.complain("not-a-path", position, error.to_string());
         }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::LazyLock};
 
 use formats::{
+    dicom,
     hl7::{self, Part},
     xml,
 };
@@ -27,6 +28,7 @@ pub(crate) struct AnyPath {
     json: Option<JsonPath>,
     xml: Option<xml::Path>,
     row: Option<RowPath>,
+    dicom: Option<dicom::Path>,
 }
 
 impl AnyPath {
@@ -37,12 +39,13 @@ impl AnyPath {
             json: JsonPath::parse(text).ok(),
             xml: xml::Path::parse(text).ok(),
             row: RowPath::parse(text).ok(),
+            dicom: dicom::Path::parse(text).ok(),
         }
     }
 
     /// Whether it is a path in one format at least.
     pub(crate) fn is_path_somewhere(&self) -> bool {
-        self.hl7.is_some() || self.json.is_some() || self.xml.is_some()
+        self.hl7.is_some() || self.json.is_some() || self.xml.is_some() || self.dicom.is_some()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -62,6 +65,7 @@ impl AnyPath {
                 Some(document.get(self.xml.as_ref()?).is_some_and(|value| !value.is_empty()))
             }
             Form::Rows(sheet) => Some(self.row.as_ref()?.is_there(sheet)),
+            Form::Dicom(instance) => Some(instance.has(self.dicom.as_ref()?).unwrap_or_default()),
             Form::Text(_) | Form::Binary => None,
         }
     }
@@ -75,6 +79,7 @@ impl AnyPath {
             }
             Form::Xml(document) => Some(document.get(self.xml.as_ref()?).unwrap_or_default()),
             Form::Rows(sheet) => Some(self.row.as_ref()?.read(sheet).unwrap_or_default()),
+            Form::Dicom(instance) => Some(instance.get(self.dicom.as_ref()?).unwrap_or_default()),
             Form::Text(_) | Form::Binary => None,
         }
     }
@@ -86,6 +91,7 @@ impl AnyPath {
             Form::Json(_) => "a JSON document",
             Form::Xml(_) => "an XML document",
             Form::Rows(_) => "rows",
+            Form::Dicom(_) => "a DICOM instance",
             Form::Text(_) => "text",
             Form::Binary => "bytes",
         };
@@ -275,6 +281,11 @@ impl AnyPath {
             Form::Rows(sheet) => {
                 let path = self.row.as_ref().ok_or_else(|| self.misfit(&Form::Rows(sheet.clone())))?;
                 path.set(sheet, &written.into_text())
+            }
+            Form::Dicom(instance) => {
+                let path = self.dicom.as_ref().ok_or_else(|| self.misfit(&Form::Dicom(instance.clone())))?;
+                let text = crate::dicom::fitting(path, written.into_text());
+                std::sync::Arc::make_mut(instance).set(path, &text).map_err(|error| error.to_string())
             }
             other => Err(self.misfit(other)),
         }

@@ -44,7 +44,11 @@ pub(crate) fn read(
     charset: Option<&Charset>,
     index: &[(String, AnyPath)],
 ) -> Result<Reading, Unreadable> {
-    let mut reading = if *format == Format::Hl7 { read_header(content.bytes())? } else { Reading::default() };
+    let mut reading = match format {
+        Format::Hl7 => read_header(content.bytes())?,
+        Format::Dicom => crate::dicom::read_header(content.bytes())?,
+        _ => Reading::default(),
+    };
     let (body, flags) = Body::read(content, format, charset)?;
     reading.flags = flags.iter().map(flag).collect();
     match &body.form {
@@ -60,6 +64,11 @@ pub(crate) fn read(
         }
         Form::Xml(document) => reading.kind = Some(document.name(document.root()).to_owned()),
         Form::Json(value) => reading.kind = value.tree()["resourceType"].as_str().map(str::to_owned),
+        Form::Dicom(instance) => {
+            for (name, value) in crate::dicom::usual_keys(instance) {
+                put(&mut reading.keys, name, value);
+            }
+        }
         Form::Rows(_) | Form::Text(_) | Form::Binary => {}
     }
     for (name, path) in index {

@@ -13,6 +13,7 @@ pub(crate) enum Shape {
     /// CSV or fixed width.
     Rows,
     Hprim,
+    Dicom,
     Text,
     Binary,
     /// A script before it may have made something else.
@@ -27,6 +28,7 @@ impl Shape {
             Format::Xml => Self::Xml,
             Format::Csv(_) | Format::Fixed(_) => Self::Rows,
             Format::Hprim => Self::Hprim,
+            Format::Dicom => Self::Dicom,
             Format::Text => Self::Text,
             Format::Binary => Self::Binary,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::{Context, Halt, Held};
-use formats::hl7;
+use formats::{dicom::Deidentification, hl7};
 use rhai::{Array, Dynamic, Engine};
 
 use crate::{
@@ -34,6 +34,7 @@ pub(crate) enum Action {
         code: Code,
         text: TextMay,
     },
+    Deidentify(Box<Deidentification>),
     Split(Split),
 }
 
@@ -57,6 +58,7 @@ impl Step {
             Action::Require(paths) => require(paths, &body.form).map(|()| None),
             Action::Set(places) => set(places, &given).map(Some),
             Action::Script { code, text } => run_script(code, *text, &given).map(Some),
+            Action::Deidentify(how) => deidentify(how, given.msg).map(Some),
             Action::Split(_) => Ok(None),
         };
         match changed {
@@ -139,9 +141,19 @@ fn set(places: &[(AnyPath, Template)], given: &Given<'_>) -> Result<Body, Stoppe
         }
         (Form::Rows(sheet), _) => given.msg.with_rows(sheet),
         (Form::Xml(document), _) => given.msg.with_xml(&document),
+        (Form::Dicom(instance), _) => given.msg.with_dicom(&instance),
         (Form::Json(_) | Form::Text(_) | Form::Binary, _) => Ok(given.msg.clone()),
     }
     .map_err(Stopped::broke)
+}
+
+fn deidentify(how: &Deidentification, body: &Body) -> Result<Body, Stopped> {
+    let Form::Dicom(instance) = &body.form else {
+        return Err(Stopped::broke("the message is no DICOM instance"));
+    };
+    let mut instance = formats::dicom::Instance::clone(instance);
+    how.apply(&mut instance).map_err(|error| Stopped::broke(error.to_string()))?;
+    body.with_dicom(&instance).map_err(Stopped::broke)
 }
 
 fn run_script(code: &Code, text: TextMay, given: &Given<'_>) -> Result<Body, Stopped> {

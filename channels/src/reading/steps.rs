@@ -1,11 +1,14 @@
 //! From the steps of a file to the steps that are compiled.
 
 use engine::Path;
+use formats::dicom::{Dates, Patient, Uids};
 use scripts::{At, SplitFile};
 use serde_json::{Map, Value};
 
 use super::reader::Reader;
-use crate::file::{AsText, ControlId, ScriptStep, SplitStep, StepFile};
+use crate::file::{
+    AsText, ControlId, DatesWord, DeidentifyFile, PatientWord, ScriptStep, SplitStep, StepFile, UidsWord,
+};
 
 /// What a split does with a part that fails, where its step does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +43,32 @@ fn step_of(step: StepFile, parts: Parts) -> scripts::StepFile {
         StepFile::Require(step) => scripts::StepFile::Require(step.require),
         StepFile::Set(step) => scripts::StepFile::Set(texts(step.set)),
         StepFile::Script(step) => script(step),
+        StepFile::Deidentify(step) => scripts::StepFile::Deidentify(deidentify(step.deidentify)),
         StepFile::Split(step) => split(step, parts),
     }
 }
 
 fn script(step: ScriptStep) -> scripts::StepFile {
     scripts::StepFile::Script { code: step.script, as_text: step.kind == Some(AsText::Text) }
+}
+
+fn deidentify(file: DeidentifyFile) -> scripts::DeidentifyFile {
+    scripts::DeidentifyFile {
+        key: file.key,
+        dates: match file.dates {
+            DatesWord::Remove => Dates::Remove,
+            DatesWord::Shift => Dates::Shift,
+        },
+        uids: match file.uids {
+            UidsWord::Map => Uids::Map,
+            UidsWord::Keep => Uids::Keep,
+        },
+        patient: match file.patient {
+            PatientWord::Empty => Patient::Empty,
+            PatientWord::Pseudonym => Patient::Pseudonym,
+        },
+        keep: file.keep,
+    }
 }
 
 fn split(step: SplitStep, parts: Parts) -> scripts::StepFile {

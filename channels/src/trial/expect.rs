@@ -6,8 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use engine::Content;
-use formats::{charset, hl7};
+use formats::{
+    charset,
+    dicom::{self, Instance},
+    hl7,
+};
 use serde_json::Value;
 
 use super::{
@@ -172,8 +177,14 @@ fn rewrite(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::write(path, bytes)
 }
 
-/// What stands at a path of an HL7 message, or of JSON.
+/// What stands at a path of a DICOM instance, of an HL7 message, or of JSON.
 fn at(payload: &[u8], path: &str) -> Result<String, String> {
+    if payload.get(128..132) == Some(b"DICM") {
+        let instance =
+            Instance::of_bytes(Bytes::copy_from_slice(payload)).map_err(|error| error.to_string())?;
+        let path = dicom::Path::parse(path).map_err(|error| error.to_string())?;
+        return instance.get(&path).map_err(|error| error.to_string());
+    }
     if let Ok(path) = hl7::Path::parse(path) {
         let decoded = charset::decode_hl7(payload, None).map_err(|error| error.to_string())?;
         let message = hl7::Message::parse(decoded.text).map_err(|error| error.to_string())?;

@@ -85,6 +85,16 @@ pub fn vr_of(tag: Tag) -> Vr {
     }
 }
 
+/// Whether a number of this element may have a sign, as `PixelRepresentation` says.
+pub(crate) fn may_have_sign(tag: Tag) -> bool {
+    TABLE.entry(tag).is_some_and(|entry| entry.vr.starts_with("US/SS"))
+}
+
+/// Every keyword of the standard.
+pub fn keywords() -> impl Iterator<Item = &'static str> {
+    TABLE.elements.iter().map(|entry| entry.keyword)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

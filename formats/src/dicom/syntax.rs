@@ -8,6 +8,7 @@ pub struct TransferSyntax {
     uid: String,
 }
 
+pub(crate) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
 const PAPYRUS: &str = "1.2.840.10008.1.20";
 const GE_PRIVATE: &str = "1.2.840.113619.5.2";

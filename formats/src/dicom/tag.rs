@@ -73,6 +73,8 @@ pub mod tags {
     pub const TRANSFER_SYNTAX: Tag = Tag(0x0002_0010);
     pub const MEDIA_SOP_CLASS: Tag = Tag(0x0002_0002);
     pub const MEDIA_SOP_INSTANCE: Tag = Tag(0x0002_0003);
+    pub const META_VERSION: Tag = Tag(0x0002_0001);
+    pub const IMPLEMENTATION: Tag = Tag(0x0002_0012);
     pub const META_LENGTH: Tag = Tag(0x0002_0000);
     pub const CHARACTER_SET: Tag = Tag(0x0008_0005);
     pub const SOP_CLASS: Tag = Tag(0x0008_0016);

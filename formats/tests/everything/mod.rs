@@ -5,6 +5,7 @@
 
 use formats::{
     charset::{self, Charset},
+    dicom,
     hl7::{
         Message, Path, Place,
         acknowledgement::{self, Answer, Code, Condition, ErrorPlace},
@@ -208,4 +209,31 @@ pub(crate) fn xml(bytes: &[u8]) {
         document.remove(child).unwrap();
     }
     assert!(Document::parse(document.text()).is_ok());
+}
+
+/// Everything that reads, changes and de-identifies an instance.
+pub(crate) fn dicom(bytes: &[u8]) {
+    let Ok(mut instance) = dicom::Instance::of_bytes(bytes.to_vec().into()) else { return };
+    assert_eq!(instance.written().unwrap(), bytes);
+    let header = dicom::Header::read(std::io::Cursor::new(bytes));
+    let elements = instance.list(None).unwrap();
+    for element in &elements {
+        let _ = instance.get(&dicom::Path::to(element.tag));
+    }
+    let paths = ["PatientID", "(0019,MAKER,01)", "RequestAttributesSequence[1].ScheduledProcedureStepID"];
+    for path in paths.map(|path| dicom::Path::parse(path).unwrap()) {
+        if instance.set(&path, "X").is_ok() {
+            assert_eq!(instance.get(&path).unwrap(), "X");
+        }
+    }
+    let changed = instance.written().unwrap();
+    let again = dicom::Instance::of_bytes(changed).unwrap();
+    assert!(again.list(None).unwrap().len() + 3 >= elements.len());
+    let key = dicom::Deidentification::new(b"a key of some length");
+    if key.apply(&mut instance).is_ok() {
+        dicom::Instance::of_bytes(instance.written().unwrap()).unwrap();
+        assert!(
+            header.is_err() || dicom::Header::read(std::io::Cursor::new(instance.written().unwrap())).is_ok()
+        );
+    }
 }

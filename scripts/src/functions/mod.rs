@@ -6,6 +6,7 @@
 use rhai::{Engine, exported_module};
 
 mod context;
+mod dicom;
 mod elements;
 mod encoding;
 mod endings;
@@ -42,6 +43,7 @@ pub(crate) fn areas() -> Vec<(&'static str, rhai::Module)> {
         ("JSON", exported_module!(json::functions)),
         ("Rows: CSV, fixed width, HPRIM Médecins", exported_module!(rows::functions)),
         ("XML", exported_module!(elements::functions)),
+        ("DICOM", exported_module!(dicom::functions)),
         ("Encodings", exported_module!(encoding::functions)),
     ]
 }
