@@ -18,6 +18,7 @@ pub(crate) fn check(drafts: &[Draft], listen: SocketAddr) -> Vec<About> {
     names(drafts, &mut found);
     claims(drafts, listen, &mut found);
     feeds(drafts, &mut found);
+    answers(drafts, &mut found);
     found
 }
 
@@ -141,12 +142,7 @@ fn fed_by(place: usize, draft: &Draft) -> Vec<Feed<'_>> {
 
 fn unfit(drafts: &[Draft], feed: &Feed<'_>) -> Option<Diagnostic> {
     let Some(target) = drafts.iter().find(|draft| draft.name == feed.to) else {
-        let message = format!("there is no channel `{}`", feed.to);
-        let fault = Diagnostic::error("unknown-channel", feed.at.clone(), message);
-        return Some(match nearest(feed.to, drafts.iter().map(|draft| draft.name.as_str())) {
-            Some(near) => fault.help(format!("did you mean `{near}`?")),
-            None => fault,
-        });
+        return Some(no_channel(drafts, feed.to, &feed.at));
     };
     let takes = target.tree.at(&Path::parse("source.channel")).is_some();
     (!takes).then(|| {
@@ -154,6 +150,26 @@ fn unfit(drafts: &[Draft], feed: &Feed<'_>) -> Option<Diagnostic> {
         Diagnostic::error("unknown-channel", feed.at.clone(), message)
             .help("a channel that others feed has `source: { channel: {} }`")
     })
+}
+
+/// Nobody answers for a channel that is not there.
+fn answers(drafts: &[Draft], found: &mut Vec<About>) {
+    for (place, draft) in drafts.iter().enumerate() {
+        for (name, at) in &draft.answered_by {
+            if !drafts.iter().any(|other| other.name == *name) {
+                found.push((place, no_channel(drafts, name, at)));
+            }
+        }
+    }
+}
+
+fn no_channel(drafts: &[Draft], name: &str, at: &Path) -> Diagnostic {
+    let message = format!("there is no channel `{name}`");
+    let fault = Diagnostic::error("unknown-channel", at.clone(), message);
+    match nearest(name, drafts.iter().map(|draft| draft.name.as_str())) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None => fault,
+    }
 }
 
 fn reaches<'d>(next: &BTreeMap<&'d str, Vec<&'d str>>, from: &'d str, to: &str) -> bool {

@@ -153,6 +153,18 @@ pub(crate) enum KeyFile {
     Several(#[schemars(length(min = 1))] Vec<String>),
 }
 
+impl KeyFile {
+    /// Each of its texts at its place.
+    pub(crate) fn at(self, path: &engine::Path) -> Vec<scripts::At<String>> {
+        match self {
+            Self::One(code) => vec![scripts::At::new(path.clone(), code)],
+            Self::Several(paths) => {
+                paths.into_iter().enumerate().map(|(n, text)| scripts::At::new(path.join(n), text)).collect()
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WhenUnsureFile {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    destination_file::DestinationFile,
+    destination_file::{DestinationFile, KeyFile},
     format_file::FormatFile,
     schema,
     tests_file::TestFile,
@@ -63,6 +63,10 @@ pub(crate) struct ChannelFile {
     steps: Vec<StepFile>,
     /// Where messages go. `[]`: the message is kept and answered.
     destinations: Vec<DestinationFile>,
+    /// Answers that its messages are to have: an order is answered by a result of the same number within some hours.
+    /// What is not answered by then is overdue: `relais overdue`.
+    #[serde(default)]
+    expect: Option<ExpectFile>,
     /// How long what is kept.
     #[serde(default)]
     keep: Option<KeepFile>,
@@ -336,6 +340,42 @@ pub(crate) enum ControlId {
     Number,
     /// What stands there.
     Keep,
+}
+
+/// `expect:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectFile {
+    /// An expression: messages for which it is false expect nothing. On the message as the channel's steps left it.
+    #[schemars(extend("x-code" = true))]
+    pub(crate) when: Option<String>,
+    /// By what a message and its answer know each other: a path, several, or an expression; a list asks under each. An
+    /// empty key expects nothing.
+    pub(crate) key: KeyFile,
+    /// Where the answer comes in: one channel, or several of which any may answer.
+    pub(crate) answered_by: AnswersFile,
+    /// For how long an answer is in time (`4h`), from the receipt of the message.
+    pub(crate) within: Period,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum AnswersFile {
+    One(AnswerFile),
+    Several(#[schemars(length(min = 1))] Vec<AnswerFile>),
+}
+
+/// What answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnswerFile {
+    /// The channel whose accepted messages answer; it may be this one.
+    pub(crate) channel: String,
+    /// An expression: messages for which it is false answer nothing. On the message as that channel's steps left it.
+    #[schemars(extend("x-code" = true))]
+    pub(crate) when: Option<String>,
+    /// A path, several, or an expression on that channel's message.
+    pub(crate) key: KeyFile,
 }
 
 /// How long what is kept.

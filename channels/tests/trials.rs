@@ -234,3 +234,32 @@ tests:
     assert!(problems[1].ends_with("is `DUPONT^ANNE`, not `NAME`"), "{problems:?}");
     assert_eq!(problems.len(), 2, "{problems:?}");
 }
+
+#[test]
+fn a_message_whose_code_no_table_has_is_expected_to_be_held_whole_and_accepted() {
+    let steps = "steps:\n  - split: msg.groups(\"OBR\")\n    each: true\n  - set: { OBR-4: '${table(\"tests\", \"ours\", msg[\"ORC-2\"], \"loinc\")}' }";
+    let destinations = "  - name: file\n    order: none\n    to:\n      file: { dir: out }\n";
+    let held = "    outcome: held\n    reply: AA\n    expect: { file: nothing }";
+    let accepted = "    outcome: accepted";
+    for (table, test, wrong) in [
+        ("# on_missing: hold\nours,loinc\nA,2345-7\n", held, None),
+        ("# on_missing: hold\nours,loinc\nA,2345-7\nB,1-1\n", accepted, None),
+        ("# on_missing: pass\nours,loinc\nA,2345-7\n", held, Some("the outcome is `accepted`, not `held`")),
+        ("# on_missing: refuse\nours,loinc\nX,1-1\n", held, Some("not `held`")),
+        (
+            "# on_missing: hold\nours,loinc\nA,2345-7\n",
+            accepted,
+            Some("the message was held: the table `tests` has no row for `B`"),
+        ),
+    ] {
+        let folder = project(steps, destinations, test);
+        fs::create_dir(folder.path().join("tables")).unwrap();
+        fs::write(folder.path().join("tables/tests.csv"), table).unwrap();
+        let problems: Vec<String> =
+            run(folder.path(), Expected::Compare).problems.into_iter().map(|problem| problem.what).collect();
+        match wrong {
+            None => assert_eq!(problems, NONE),
+            Some(wrong) => assert!(problems.iter().any(|one| one.contains(wrong)), "{problems:?}"),
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! Reading what is kept, for people.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -29,6 +32,17 @@ pub trait History: Send + Sync {
 
     /// The rows that tables lack, each with the messages that wait for it; those that most wait for first.
     async fn unmapped(&self) -> Result<Vec<Unmapped>, StoreError>;
+
+    /// The questions of a channel, or of all, that became due within these times and have no answer, oldest first.
+    async fn overdue(
+        &self,
+        channel: Option<&str>,
+        between: (SystemTime, SystemTime),
+        limit: usize,
+    ) -> Result<Vec<Overdue>, StoreError>;
+
+    /// How many questions of each channel are overdue.
+    async fn count_overdue(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// What became of a channel's messages, counted by the days between these bounds.
     async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError>;
@@ -75,6 +89,19 @@ pub struct Unsettled {
     /// `given_up`, `set_aside`, `unsure`, `held` or `failed`.
     pub state: &'static str,
     pub number: u64,
+}
+
+/// A question that has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overdue {
+    /// That asked.
+    pub channel: String,
+    pub key: String,
+    /// That asked first.
+    pub message: MessageId,
+    /// When it was received, and by when the answer was expected: RFC 3339, UTC.
+    pub asked: String,
+    pub due: String,
 }
 
 /// A row that a table lacks, and who waits for it.
@@ -136,7 +163,7 @@ pub struct TalliedDay {
 /// Lengths of time, kept to one part in sixty-four, however many they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Times(std::collections::BTreeMap<u64, u64>);
+pub struct Times(BTreeMap<u64, u64>);
 
 /// Why a message did not get through, without a word of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -21,6 +21,7 @@ mod context;
 mod destination;
 mod diagnostic;
 mod directory;
+mod expect;
 mod feeds;
 mod held;
 mod history;
@@ -53,11 +54,12 @@ pub use destination::{
 };
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use directory::{Directory, EmptyDirectory, Presence, Resource, Search, Term};
+pub use expect::{Expect, Expectations, Expected};
 pub use feeds::{Feeds, Offer};
 pub use held::{Held, Looked, Missing, Standstill};
 pub use history::{
-    Ages, DeliveryRow, History, MessageRow, Query, Reason, Shown, ShownLate, ShownPart, ShownPayload,
-    Tallied, TalliedDay, Times, Unmapped, Unsettled,
+    Ages, DeliveryRow, History, MessageRow, Overdue, Query, Reason, Shown, ShownLate, ShownPart,
+    ShownPayload, Tallied, TalliedDay, Times, Unmapped, Unsettled,
 };
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;

@@ -1,6 +1,7 @@
 //! A store that forgets when the process ends: for tests, and the reference other stores are held to.
 
 mod deliveries;
+mod expected;
 mod intake;
 mod people;
 mod repeats;
@@ -21,7 +22,7 @@ use crate::{
     Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
 };
 
-pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
+pub use rows::{Audited, Payload, Question, Snapshot, StoredDelivery, StoredMessage, StoredPart};
 use state::State;
 
 /// Keeps messages as long as it lives: share it in an `Arc`, and a new channel on it is a restart.
@@ -173,6 +174,11 @@ impl Store for Memory {
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError> {
         let fresh = self.next_delivery();
         self.lock().intervene(intervention, fresh)
+    }
+
+    async fn excuse(&self, channel: &str, key: &str, by: &str) -> Result<(), StoreError> {
+        self.lock().excuse(channel, key, by);
+        Ok(())
     }
 
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {

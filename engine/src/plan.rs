@@ -7,7 +7,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{DestinationSettings, Doubt, Hash, Repeats, ReplyPolicy, ReplyWords, Script, SourceSettings};
+use crate::{
+    DestinationSettings, Doubt, Expect, Hash, Repeats, ReplyPolicy, ReplyWords, Script, SourceSettings,
+};
 
 /// All that the engine needs to run one channel.
 #[derive(Clone)]
@@ -25,6 +27,8 @@ pub struct Plan {
     pub words: ReplyWords,
     pub repeats: Repeats,
     pub script: Arc<dyn Script>,
+    /// The answers it waits for.
+    pub expect: Option<Expect>,
     /// In the order of the file.
     pub outlets: Vec<OutletPlan>,
 }

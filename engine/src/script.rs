@@ -43,6 +43,17 @@ pub trait Script: Send + Sync {
         context: &Context,
     ) -> Result<Option<Judged>, Halt>;
 
+    /// The keys under which a message, as the channel's steps left it, asks for an answer (`expect:`).
+    fn asks(&self, _piece: &Piece, _context: &Context) -> Result<Vec<String>, Halt> {
+        Ok(Vec::new())
+    }
+
+    /// The keys under which a message of another channel answers, as that one's steps left it. `place`: of that channel
+    /// in `answered_by`.
+    fn answers(&self, _piece: &Piece, _place: usize, _context: &Context) -> Result<Vec<String>, Halt> {
+        Ok(Vec::new())
+    }
+
     /// Words the answer to the sender (`reply: { script: … }`).
     fn reply(&self, message: &Message, ended: &[Ended], context: &Context) -> Result<Bytes, Halt>;
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Again, Content, Halt, Hash, Held, LateAnswer, Message, MessageId, Note, Outcome, Piece, Reading, Reply,
-    Response, Standstill, Texts,
+    Again, Content, Expected, Halt, Hash, Held, LateAnswer, Message, MessageId, Note, Outcome, Piece,
+    Reading, Reply, Response, Standstill, Texts,
 };
 
 /// Keeps messages and their deliveries across a crash.
@@ -31,7 +31,7 @@ pub trait Store: Send + Sync {
     /// same write, and is linked with it; a message is run again once, and what came of that stands for a second time.
     async fn keep(&self, arrivals: Vec<Arrival>) -> Result<Vec<Kept>, StoreError>;
 
-    /// Ends processing: the parts, and a delivery for each outlet that gets one, in one write.
+    /// Ends processing: the parts, a delivery for each outlet that gets one, and what it asks and answers, in one write.
     /// A message that is no longer `kept`, nor `held`, is left as it stands, and the call fails.
     ///
     /// Returns the deliveries whose very effect an earlier copy of this message has or will have (it is processed
@@ -167,6 +167,9 @@ pub trait Store: Send + Sync {
 
     /// What a person does to a delivery; each is written to the audit log in the same write.
     async fn intervene(&self, intervention: Intervention) -> Result<Option<Waiting>, StoreError>;
+
+    /// Closes what a channel asked under a key, since a person says that it needs no answer. In the audit log too.
+    async fn excuse(&self, channel: &str, key: &str, by: &str) -> Result<(), StoreError>;
 
     /// Keeps a version of a channel (its file and its scripts) once, by its content hash.
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError>;
@@ -383,6 +386,8 @@ pub struct Processed {
     pub inputs: Option<Value>,
     /// One without a place, or the parts of a split.
     pub parts: Vec<Part>,
+    /// The questions that it asks, and those that it answers.
+    pub expected: Vec<Expected>,
 }
 
 /// One piece as the channel's steps left it.

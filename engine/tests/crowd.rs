@@ -29,6 +29,7 @@ async fn channel(peer: &Arc<Peer>, spots: Spots) -> Arc<Channel> {
     let around = Surroundings {
         store: Arc::new(Memory::new()),
         ports: Ports::default(),
+        expectations: engine::Expectations::default(),
         feeds: Feeds::default(),
         shares: Shares::default(),
         observer: Arc::new(Unobserved),

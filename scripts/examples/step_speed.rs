@@ -72,6 +72,7 @@ fn program(steps: &[&str], library: &Library) -> scripts::Program {
         zone: TimeZone::UTC,
         steps: steps.iter().map(step).enumerate().map(at).collect::<Vec<At<StepFile>>>(),
         outlets: Vec::new(),
+        expect: None,
         reply: None,
         index: Vec::new(),
         whereabouts: Whereabouts::default(),

@@ -3,13 +3,13 @@
 use formats::charset::Charset;
 
 use crate::{
-    At, Fault, Library, Limits, OutletFile, Program, ProgramFile, StepFile,
+    At, ExpectFile, Fault, KnownBy, Library, Limits, OutletFile, Program, ProgramFile, StepFile,
     compile::{Compiler, Kind},
     form::TextMay,
     keys::Key,
     lint::Names,
     paths::AnyPath,
-    program::{Outlet, Reply},
+    program::{Expect, Known, Outlet, Reply},
     run,
     shape::Shape,
     step::{Action, Split, Step},
@@ -35,6 +35,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
     let (steps, shape) = compiler.steps(&file.steps, Stage::channel(start));
     let outlets = file.outlets.iter().map(|outlet| compiler.outlet(outlet, shape)).collect();
     let reply = file.reply.as_ref().and_then(|at| compiler.reply(at, start));
+    let expect = file.expect.as_ref().and_then(|expect| compiler.expect(expect, shape));
     let index = file
         .index
         .iter()
@@ -56,6 +57,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
         shape,
         outlets,
         reply,
+        expect,
         index,
         uses,
         holds,
@@ -195,6 +197,21 @@ impl Compiler<'_> {
             waits: file.after.is_some(),
             on_response: self.on_response(file),
         }
+    }
+
+    /// Messages of another channel may have any shape.
+    fn expect(&mut self, file: &ExpectFile, shape: Shape) -> Option<Expect> {
+        let asks = self.known_by(&file.asks, shape);
+        let answers: Vec<Option<Known>> =
+            file.answers.iter().map(|answer| self.known_by(answer, Shape::Unknown)).collect();
+        Some(Expect { asks: asks?, answers: answers.into_iter().collect::<Option<_>>()? })
+    }
+
+    fn known_by(&mut self, file: &KnownBy, shape: Shape) -> Option<Known> {
+        let kind = Kind { names: Names::STEP, shape, judges: false };
+        let when = file.when.as_ref().map(|at| self.condition(&at.path, &at.value, kind));
+        let key = self.key(&file.key, kind);
+        if matches!(when, Some(None)) { None } else { Some(Known { when: when.flatten(), key: key? }) }
     }
 
     fn key(&mut self, written: &[At<String>], kind: Kind) -> Option<Key> {

@@ -123,6 +123,24 @@ pub struct OutletFile {
     pub after: Option<String>,
 }
 
+/// `expect:`, as far as code goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectFile {
+    /// What asks.
+    pub asks: KnownBy,
+    /// What answers, one for each channel that may.
+    pub answers: Vec<KnownBy>,
+}
+
+/// By what a question or an answer is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBy {
+    /// `when:`, at its value: other messages are none.
+    pub when: Option<At<String>>,
+    /// `key:` paths, or one expression.
+    pub key: Vec<At<String>>,
+}
+
 /// Everything of a channel's file that is code, or that code needs.
 #[derive(Debug, Clone)]
 pub struct ProgramFile {
@@ -138,6 +156,8 @@ pub struct ProgramFile {
     pub outlets: Vec<OutletFile>,
     /// `reply: { script: … }`, at its value.
     pub reply: Option<At<String>>,
+    /// `expect:`, the answers that it waits for.
+    pub expect: Option<ExpectFile>,
     /// `index:` more search keys: a name, and a path at its value.
     pub index: Vec<(String, At<String>)>,
     /// Names a place for people, when a step fails.

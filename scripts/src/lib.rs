@@ -48,7 +48,8 @@ mod tree;
 pub use assemble::compile;
 pub use fault::{CODES, Fault, FileDiagnostic};
 pub use file::{
-    At, DeidentifyFile, Format, Limits, OutletFile, ProgramFile, SplitFile, StepFile, Whereabouts,
+    At, DeidentifyFile, ExpectFile, Format, KnownBy, Limits, OutletFile, ProgramFile, SplitFile, StepFile,
+    Whereabouts,
 };
 pub use library::{Library, Uses};
 pub use program::Program;

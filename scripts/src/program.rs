@@ -43,6 +43,7 @@ pub struct Program {
     pub(crate) shape: Shape,
     pub(crate) outlets: Vec<Outlet>,
     pub(crate) reply: Option<Reply>,
+    pub(crate) expect: Option<Expect>,
     pub(crate) index: Vec<(String, AnyPath)>,
     pub(crate) uses: Uses,
     /// Whether a table that it uses may hold a message.
@@ -63,6 +64,18 @@ pub(crate) struct Outlet {
 
 /// `reply: { script: … }`, compiled.
 pub(crate) struct Reply(pub(crate) Code);
+
+/// `expect:`, compiled.
+pub(crate) struct Expect {
+    pub(crate) asks: Known,
+    pub(crate) answers: Vec<Known>,
+}
+
+/// By what a question or an answer is known.
+pub(crate) struct Known {
+    pub(crate) when: Option<Code>,
+    pub(crate) key: Key,
+}
 
 /// A piece between two steps.
 struct Moving {
@@ -259,6 +272,23 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The keys of a question or an answer; none where the message is no such thing.
+    fn known(&self, by: &Known, piece: &Piece, context: &Context) -> Result<Vec<String>, Halt> {
+        let body = self.body_of(piece);
+        let work = || {
+            let given = Given::new(self.engine(), &body, context);
+            if let Some(when) = &by.when
+                && !step::decide(when, &given)?
+            {
+                return Ok(Vec::new());
+            }
+            by.key.keys(&given)
+        };
+        self.within(context, Holds::No, work).map_err(|stopped| step::halt("expect", stopped))
+    }
+}
+
 impl Script for Program {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
         read::read(&inbound.body, &self.format, self.charset.as_ref(), &self.index)
@@ -307,6 +337,15 @@ impl Script for Program {
             ..Given::new(self.engine(), &payload, context)
         };
         self.within(context, Holds::No, || answers::judge(&self.outlets[outlet].on_response, &given))
+    }
+
+    fn asks(&self, piece: &Piece, context: &Context) -> Result<Vec<String>, Halt> {
+        self.expect.as_ref().map_or_else(|| Ok(Vec::new()), |expect| self.known(&expect.asks, piece, context))
+    }
+
+    fn answers(&self, piece: &Piece, place: usize, context: &Context) -> Result<Vec<String>, Halt> {
+        let answers = self.expect.as_ref().and_then(|expect| expect.answers.get(place));
+        answers.map_or_else(|| Ok(Vec::new()), |answers| self.known(answers, piece, context))
     }
 
     fn reply(&self, message: &Message, ended: &[Ended], context: &Context) -> Result<Bytes, Halt> {

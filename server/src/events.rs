@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Message { channel: String, id: Option<MessageId>, outcome: &'static str },
     /// A message waits for a code that a table lacks.
     Held { channel: String, id: MessageId },
+    /// A message has no answer in the time in which its channel expects one.
+    Overdue { channel: String, id: MessageId },
     /// One attempt at a delivery ended.
     Delivery { channel: String, destination: String, message: MessageId, outcome: &'static str },
     /// Something became of a file that a source takes.
@@ -33,6 +35,7 @@ impl Event {
             Self::State { .. } => "state",
             Self::Message { .. } => "message",
             Self::Held { .. } => "held",
+            Self::Overdue { .. } => "overdue",
             Self::Delivery { .. } => "delivery",
             Self::File { .. } => "file",
         }
@@ -53,6 +56,11 @@ impl Events {
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
         self.sender.subscribe()
+    }
+
+    /// The answer to a message did not come in time.
+    pub(crate) fn overdue(&self, channel: &str, message: MessageId) {
+        self.tell(|| Event::Overdue { channel: channel.to_owned(), id: message });
     }
 
     /// Makes the event only if somebody listens: this is on the way of every message.

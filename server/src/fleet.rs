@@ -118,6 +118,10 @@ impl Fleet {
         let pasts = self.pasts().await?;
         self.compare_with_last_run(&project, &pasts);
         self.logs.follow(&project, None);
+        let enabled = project.channels.iter().filter(|read| read.enabled);
+        for plan in enabled.filter_map(|read| read.plan.as_ref()) {
+            self.around.expectations.declare(plan);
+        }
         let mut members = BTreeMap::new();
         let mut starting = Vec::new();
         for read in &project.channels {
@@ -163,6 +167,12 @@ impl Fleet {
 
     pub(crate) fn member(&self, name: &str) -> Option<Member> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Whether a channel waits for answers.
+    pub(crate) fn expects(&self) -> bool {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        members.values().filter_map(Member::running).any(|channel| channel.plan().expect.is_some())
     }
 
     /// What is wrong with the files as they are now, where they are not in force.
@@ -242,6 +252,7 @@ impl Fleet {
         {
             if let Some(channel) = member.running() {
                 channel.stop(Duration::from_secs(10)).await;
+                self.around.expectations.withdraw(name);
                 changes.push(format!("{name} stopped: it is no longer in the files, or not enabled"));
             }
             self.members.write().unwrap_or_else(PoisonError::into_inner).remove(name);

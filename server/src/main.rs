@@ -11,6 +11,7 @@ mod key;
 mod log;
 mod metrics;
 mod open_files;
+mod overdue;
 mod reload;
 mod retention;
 mod serving;

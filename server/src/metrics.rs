@@ -3,7 +3,7 @@
 mod room;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     oldest: GaugeVec,
     connections: IntGaugeVec,
     held: IntGaugeVec,
+    overdue: IntGaugeVec,
     up: IntGaugeVec,
     room: RoomGauges,
     channels: RwLock<HashMap<String, Arc<Handles>>>,
@@ -97,6 +98,11 @@ impl Metrics {
             )?,
             connections: gauge("relais_connections", "Open connections of a channel's source", &["channel"])?,
             held: gauge("relais_held", "Messages that wait for a code that a table lacks", &["channel"])?,
+            overdue: gauge(
+                "relais_overdue",
+                "Messages that have no answer in the time in which their channel expects one",
+                &["channel"],
+            )?,
             up: gauge("relais_channel_up", "1 if the channel takes messages", &["channel"])?,
             room: RoomGauges::new()?,
             channels: RwLock::default(),
@@ -114,7 +120,7 @@ impl Metrics {
         for histograms in [&self.reply, &self.arrival] {
             self.registry.register(Box::new(histograms.clone()))?;
         }
-        for gauges in [&self.depth, &self.connections, &self.held, &self.up] {
+        for gauges in [&self.depth, &self.connections, &self.held, &self.overdue, &self.up] {
             self.registry.register(Box::new(gauges.clone()))?;
         }
         self.registry.register(Box::new(self.oldest.clone()))?;
@@ -192,12 +198,18 @@ impl Metrics {
     }
 
     /// The page that Prometheus reads: what was counted, and how the channels stand now.
-    pub(crate) fn page(&self, views: &[ChannelView], broken: &[String], room: &Room) -> String {
+    pub(crate) fn page(
+        &self,
+        views: &[ChannelView],
+        broken: &[String],
+        (overdue, room): (&BTreeMap<String, u64>, &Room),
+    ) -> String {
         let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.depth.reset();
         self.oldest.reset();
         self.connections.reset();
         self.held.reset();
+        self.overdue.reset();
         self.up.reset();
         for view in views {
             self.show(view);
@@ -206,6 +218,10 @@ impl Metrics {
             self.connections.with_label_values(&[channel]).set(0);
             self.held.with_label_values(&[channel]).set(0);
             self.up.with_label_values(&[channel]).set(0);
+            self.overdue.with_label_values(&[channel]).set(0);
+        }
+        for (channel, number) in overdue {
+            self.overdue.with_label_values(&[channel]).set(*number as i64);
         }
         self.room.show(room);
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
@@ -220,6 +236,7 @@ impl Metrics {
         }
         self.connections.with_label_values(&[channel]).set(view.connections);
         self.held.with_label_values(&[channel]).set(view.held as i64);
+        self.overdue.with_label_values(&[channel]).set(0);
         let up = view.state == engine::ChannelState::Running && view.trouble.is_none();
         self.up.with_label_values(&[channel]).set(i64::from(up));
     }
@@ -257,7 +274,11 @@ mod tests {
     fn every_series_of_a_channel_stands_at_zero_before_anything_happens() {
         let metrics = Metrics::new().unwrap();
         metrics.expect("lab", ["record".to_owned()]);
-        let page = metrics.page(&[], &["broken-one".to_owned()], &Room { used: 7, ..Room::default() });
+        let page = metrics.page(
+            &[],
+            &["broken-one".to_owned()],
+            (&BTreeMap::new(), &Room { used: 7, ..Room::default() }),
+        );
         for line in [
             "relais_received_total{channel=\"lab\"} 0",
             "relais_skipped_bytes_total{channel=\"lab\"} 0",
@@ -277,7 +298,7 @@ mod tests {
     fn what_is_not_known_of_room_has_no_value() {
         let metrics = Metrics::new().unwrap();
         let room = Room { free: 9, floor: 3, budget: Some(8), full_days: Some(1.5), ..Room::default() };
-        let page = metrics.page(&[], &[], &room);
+        let page = metrics.page(&[], &[], (&BTreeMap::new(), &room));
         for line in [
             "relais_store_free_bytes 9",
             "relais_store_floor_bytes 3",
@@ -286,7 +307,7 @@ mod tests {
         ] {
             assert!(page.contains(line), "`{line}` is missing in\n{page}");
         }
-        let page = metrics.page(&[], &[], &Room::default());
+        let page = metrics.page(&[], &[], (&BTreeMap::new(), &Room::default()));
         assert!(!page.contains("relais_store_budget_bytes") && !page.contains("relais_store_full_days"));
     }
 
@@ -296,7 +317,7 @@ mod tests {
         metrics.expect("lab", []);
         metrics.ended("lab", Outcome::Unreadable);
         metrics.ended("lab", Outcome::Refused);
-        let page = metrics.page(&[], &[], &Room::default());
+        let page = metrics.page(&[], &[], (&BTreeMap::new(), &Room::default()));
         assert!(page.contains("relais_messages_total{channel=\"lab\",outcome=\"refused\"} 2"), "{page}");
     }
 
@@ -307,7 +328,7 @@ mod tests {
         for came in DeliveryOutcome::ALL {
             metrics.attempted("lab", "record", came);
         }
-        let page = metrics.page(&[], &[], &Room::default());
+        let page = metrics.page(&[], &[], (&BTreeMap::new(), &Room::default()));
         for came in DeliveryOutcome::ALL {
             let line = format!("outcome=\"{}\"}} 1", came.name());
             assert!(page.contains(&line), "`{line}` is missing in\n{page}");

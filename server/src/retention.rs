@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use engine::{Ages, History as _, StoreError};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Member};
 
 const EVERY: Duration = Duration::from_hours(1);
 
@@ -26,8 +26,14 @@ pub(crate) async fn hourly(fleet: Arc<Fleet>, first: Duration) {
 
 /// First whole files, which costs nearly nothing, then message by message; says how many messages it touched.
 async fn forget(fleet: &Fleet) -> Result<u64, StoreError> {
+    let members = fleet.members();
+    let expects = |(channel, member): (&String, &Member)| {
+        let plan = member.running()?.plan();
+        Some((channel.clone(), (plan.expect?.within, member.ages.errors)))
+    };
+    fleet.store.forget_expected(&members.iter().filter_map(expects).collect()).await?;
     let ages: BTreeMap<String, Ages> =
-        fleet.members().into_iter().map(|(channel, member)| (channel, member.ages)).collect();
+        members.into_iter().map(|(channel, member)| (channel, member.ages)).collect();
     let mut forgotten = fleet.store.forget_spans(&ages).await?;
     for (channel, ages) in ages {
         forgotten += fleet.store.forget(&channel, ages).await?;

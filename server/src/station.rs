@@ -8,7 +8,7 @@ use std::{
 
 use channels::{Options, Project};
 use connectors::setting::Size;
-use engine::{Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
+use engine::{Expectations, Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
 use store::{Directory, Sqlite};
 
 use crate::{
@@ -110,6 +110,7 @@ fn surroundings(
     Surroundings {
         store,
         ports: Ports::default(),
+        expectations: Expectations::default(),
         feeds: Feeds::default(),
         shares: Shares::default(),
         observer,

@@ -100,6 +100,7 @@ fn processed(message: &Message, delivery: DeliveryId) -> Processed {
         outcome: Outcome::Accepted,
         inputs: None,
         parts: vec![Part { place: None, control_id, body: None, halt: None, deliveries: vec![delivery] }],
+        expected: Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Filer {
     folder: PathBuf,
     pub(crate) spans: Arc<Spans>,
     pub(crate) large: Arc<Large>,
-    register: Tables,
+    pub(crate) register: Tables,
     open: Vec<(u64, SpanFile)>,
     /// So many numbers of messages share a span.
     full: u64,

@@ -8,6 +8,7 @@ mod backup;
 mod codes;
 mod deliveries;
 mod directory;
+mod expected;
 mod failure;
 mod filer;
 mod filters;

@@ -9,6 +9,7 @@ use engine::{
 
 use crate::{
     codes::{json, json_unless, parsed},
+    expected,
     failure::Failure,
     intake,
     large::Large,
@@ -146,6 +147,7 @@ pub(crate) fn queue(
     if !made.is_empty() {
         ledger.put_parts(row.id, made)?;
     }
+    expected::note(ledger, &row, &processed.expected)?;
     let mut done = Vec::new();
     for (new, payload) in parts.iter().flat_map(|part| &part.deliveries) {
         let earlier = if row.copied & ANEW == 0 { None } else { earlier(ledger, &row, new)? };

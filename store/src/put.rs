@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use crate::{
     codes::{Coded, json_unless, nanoseconds, parsed_or_default},
+    expected::{put_answered, put_asked},
     ledger::FiledMessage,
     packing::{Packed, Packer},
     rows::{ContentRow, DeliveryRow, Entry, MessageRow, PartRow, PayloadRow},
@@ -194,6 +195,10 @@ pub(crate) fn entry(register: &Tables, entry: &Entry) -> rusqlite::Result<()> {
             "INSERT OR IGNORE INTO versions (hash, channel, text) VALUES (?1, ?2, ?3)",
             (hash, channel, text),
         ),
+        Entry::Asked { channel, key, message, at, within } => {
+            put_asked(register, (channel, key), (*message, *at, *within))
+        }
+        Entry::Answered { channel, key, at } => put_answered(register, (channel, key), *at),
     }
     .map(drop)
 }

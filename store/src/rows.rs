@@ -121,9 +121,35 @@ pub(crate) struct ResponseRow {
 /// What people did and set, and what channels were: kept apart from messages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Entry {
-    Audit { at: i64, by: String, what: String, subject: String },
-    Switch { name: String, value: Option<String> },
-    Version { hash: [u8; 32], channel: String, text: String },
+    Audit {
+        at: i64,
+        by: String,
+        what: String,
+        subject: String,
+    },
+    Switch {
+        name: String,
+        value: Option<String>,
+    },
+    Version {
+        hash: [u8; 32],
+        channel: String,
+        text: String,
+    },
+    /// A message of this channel asks under a key, and waits so long (in nanoseconds).
+    Asked {
+        channel: Arc<str>,
+        key: String,
+        message: u64,
+        at: i64,
+        within: i64,
+    },
+    /// What this channel asks under a key is answered.
+    Answered {
+        channel: Arc<str>,
+        key: String,
+        at: i64,
+    },
 }
 
 /// A row as it stands after a write; the newest one counts.

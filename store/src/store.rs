@@ -10,8 +10,8 @@ use engine::{
 };
 
 use crate::{
-    Sqlite, codes::parsed_or_default, deliveries, failure::Failure, intake, large, load, messages, people,
-    queues::Queue, rows::MessageRow, spans::look,
+    Sqlite, codes::parsed_or_default, deliveries, expected, failure::Failure, intake, large, load, messages,
+    people, queues::Queue, rows::MessageRow, spans::look,
 };
 
 /// After an end that was not in order: a message whose steps end the process does so within this time.
@@ -225,6 +225,11 @@ impl Store for Sqlite {
                 people::intervene(ledger, &intervention, fresh, (body.as_ref(), has_content))
             })
             .await
+    }
+
+    async fn excuse(&self, channel: &str, key: &str, by: &str) -> Result<(), StoreError> {
+        let (channel, key, by) = (channel.to_owned(), key.to_owned(), by.to_owned());
+        self.writer.write(move |ledger| expected::excuse(ledger, &channel, &key, &by)).await
     }
 
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {

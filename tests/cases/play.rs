@@ -159,7 +159,8 @@ impl<'a> Play<'a> {
             // The stage was built so.
             Deed::Settings(_) => Ok(()),
             Deed::LogSays(words) => {
-                let said = comes_true(PATIENCE, || self.stage.log().contains(words));
+                let words = self.set.filled(words);
+                let said = comes_true(PATIENCE, || self.stage.log().contains(&words));
                 if said { Ok(()) } else { Err(self.stage.log()) }
             }
             Deed::Killed => {

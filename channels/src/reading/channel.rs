@@ -9,6 +9,7 @@ use scripts::{At, OutletFile, ProgramFile, Whereabouts};
 use super::{
     Around,
     destination::{DestinationRead, destination},
+    expect::{ExpectRead, expect},
     files::{log_file, parts_fit},
     names,
     reader::Reader,
@@ -36,6 +37,7 @@ pub(crate) struct ChannelRead {
     pub(crate) destinations: Vec<DestinationRead>,
     pub(crate) repeats: Repeats,
     pub(crate) index: Vec<(String, At<String>)>,
+    pub(crate) expect: Option<ExpectRead>,
     source: Option<SourceRead>,
     format: scripts::Format,
     charset: Option<String>,
@@ -70,6 +72,7 @@ impl ChannelRead {
             repeats: repeats(reader, others, ages.metadata),
             steps: steps(reader, &top("steps"), parts(reader)),
             index: index(reader),
+            expect: expect(reader),
             reply,
             destinations,
             source,
@@ -92,6 +95,7 @@ impl ChannelRead {
                 .collect::<Vec<OutletFile>>(),
             reply: self.reply.script.clone().map(|code| At::new(at, code)),
             index: self.index.clone(),
+            expect: self.expect.as_ref().map(|expect| expect.code.clone()),
             whereabouts,
         }
     }
@@ -128,6 +132,7 @@ impl ChannelRead {
             words: self.reply.words.clone(),
             repeats: self.repeats,
             script,
+            expect: self.expect.as_ref().map(|expect| expect.plan.clone()),
             outlets: self.destinations.iter().map(|read| read.plan.clone()).collect::<Option<_>>()?,
         })
     }

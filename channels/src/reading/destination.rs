@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     destination_file::{
-        Attempts, KeyFile, Lasting, NackFile, OnNackFile, OrderFile, OrderWord, QueueFile, RetryFile,
-        WhenUnsureFile,
+        Attempts, Lasting, NackFile, OnNackFile, OrderFile, OrderWord, QueueFile, RetryFile, WhenUnsureFile,
     },
     shape::{Shape, Template},
     values::{PartOfDay, PerTime},
@@ -169,12 +168,7 @@ fn order(reader: &mut Reader<'_>, path: &Path) -> OrderRead {
         }
         Some(OrderFile::Short(OrderWord::None)) => OrderRead { order: Order::None, key: Vec::new() },
         Some(OrderFile::Long(long)) => {
-            let key = match long.key {
-                KeyFile::One(code) => vec![At::new(key_at, code)],
-                KeyFile::Several(paths) => {
-                    paths.into_iter().enumerate().map(|(n, path)| At::new(key_at.join(n), path)).collect()
-                }
-            };
+            let key = long.key.at(&key_at);
             OrderRead { order: Order::Key, key }
         }
     }

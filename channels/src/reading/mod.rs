@@ -2,6 +2,7 @@
 
 mod channel;
 mod destination;
+mod expect;
 mod files;
 mod hours;
 mod names;
@@ -57,6 +58,8 @@ pub(crate) struct Draft {
     pub(crate) promises: Option<Promises>,
     pub(crate) claims: Vec<(Claim, Path)>,
     pub(crate) tests: Vec<String>,
+    /// The channels whose answers it waits for, and where it names them.
+    pub(crate) answered_by: Vec<(String, Path)>,
 }
 
 /// Faults that are warnings where a channel is not enabled: what is missing may be on another machine.
@@ -108,6 +111,7 @@ pub(crate) fn channel(
         promises,
         version,
         claims: read.claims(),
+        answered_by: read.expect.as_ref().map(|expect| expect.named.clone()).unwrap_or_default(),
         tests: read.tests.iter().map(|test| test.name.clone()).collect(),
         name: read.name,
         enabled: read.enabled,

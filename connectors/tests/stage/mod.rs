@@ -22,8 +22,9 @@ use std::{
 
 use engine::{
     Channel, Content, DeliveryId, Destination, EmptyDirectory, Facts, Feeds, Hash, Memory, MessageId,
-    Observer, Opening, OtherBytes, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy, ReplyWhen,
-    ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble, memory::StoredMessage,
+    Observer, Opening, OtherBytes, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy,
+    ReplyWhen, ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble,
+    memory::StoredMessage,
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
@@ -127,6 +128,7 @@ impl Stage {
         let around = Surroundings {
             store: Arc::clone(&memory) as Arc<dyn Store>,
             ports,
+            expectations: engine::Expectations::default(),
             feeds: feeds.clone(),
             shares: Shares::default(),
             observer: Arc::clone(&heard) as Arc<dyn Observer>,
@@ -242,6 +244,7 @@ fn plan(name: &str, source: Box<dyn SourceSettings>, words: ReplyWords, gate: &G
             others: OtherBytes::Flag,
         },
         script: Arc::new(Steps::new(gate.clone())),
+        expect: None,
         outlets: Vec::new(),
     }
 }

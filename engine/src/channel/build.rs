@@ -102,6 +102,8 @@ impl Standing {
             version: plan.version,
             store: Arc::clone(&self.around.store),
             script: Arc::clone(&plan.script),
+            expect: plan.expect.clone(),
+            expectations: self.around.expectations.clone(),
             outlets: in_order.collect(),
             reply: plan.reply.clone(),
             repeats: plan.repeats,

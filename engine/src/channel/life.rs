@@ -41,6 +41,7 @@ impl Channel {
             outlet.set_held(set(&hold_switch(&plan.name, name)).is_some());
         }
         standing.conduct(&plan, &outlets);
+        standing.around.expectations.declare(&plan);
         let line = standing.line(&plan, &outlets);
         let channel = Arc::new(Self {
             name: Arc::clone(&plan.name),
@@ -83,6 +84,7 @@ impl Channel {
             self.refill(&outlet).await;
         }
         standing.conduct(&plan, &outlets);
+        standing.around.expectations.declare(&plan);
         let line = standing.line(&plan, &outlets);
         *self.line.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&line);
         self.inlet.switch(line);

@@ -18,9 +18,9 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    AnswerState, Backlog, Feeds, Inlet, MessageId, Mirror, Observer, Outcome, Plan, Ports, Reply, Shares,
-    Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, held::Holding, line::Line, outlet::Outlet,
-    recovery::Recovery,
+    AnswerState, Backlog, Expectations, Feeds, Inlet, MessageId, Mirror, Observer, Outcome, Plan, Ports,
+    Reply, Shares, Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, held::Holding, line::Line,
+    outlet::Outlet, recovery::Recovery,
 };
 
 /// What a channel stands in.
@@ -31,6 +31,7 @@ pub struct Surroundings {
     pub feeds: Feeds,
     pub shares: Shares,
     pub observer: Arc<dyn Observer>,
+    pub expectations: Expectations,
     /// The project's folder.
     pub root: PathBuf,
     /// A folder where sources keep what they have to remember of their side.

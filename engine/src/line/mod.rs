@@ -3,6 +3,7 @@
 mod again;
 mod broken;
 mod deliver;
+mod expect;
 mod held;
 mod intake;
 mod process;
@@ -21,8 +22,9 @@ use take::Way;
 pub(crate) use together::Seat;
 
 use crate::{
-    AnswerState, Closed, Content, Cut, Directory, Halt, Hash, Inbound, Message, MessageId, MessageState,
-    Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store, StoreError, Told,
+    AnswerState, Closed, Content, Cut, Directory, Expect, Expectations, Halt, Hash, Inbound, Message,
+    MessageId, MessageState, Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store,
+    StoreError, Told,
     arrivals::Arrivals,
     caller::Caller,
     held::Holding,
@@ -37,6 +39,8 @@ pub(crate) struct Line {
     pub(crate) version: Hash,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) script: Arc<dyn Script>,
+    pub(crate) expect: Option<Expect>,
+    pub(crate) expectations: Expectations,
     /// In the order of the file.
     pub(crate) outlets: Vec<Arc<Outlet>>,
     pub(crate) reply: ReplyPolicy,

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{Exit, Halted, Line};
 use crate::{
-    Context, DeliveryId, DeliveryState, Goes, Halt, Held, Inputs, Leaving, Message, MessageState,
+    Context, DeliveryId, DeliveryState, Expected, Goes, Halt, Held, Inputs, Leaving, Message, MessageState,
     NewDelivery, Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, RoutedPiece, Tally,
     Waiting,
     caller::Caller,
@@ -93,7 +93,10 @@ impl Line {
             }
             Err(halt) => return Err(halted(message, halt, &context)),
         };
-        Ok(self.gather(message, parts, &context))
+        match self.expected(&parts, &context) {
+            Ok(expected) => Ok(self.gather(message, (parts, expected), &context)),
+            Err(halt) => Err(halted(message, halt, &context)),
+        }
     }
 
     /// Makes the deliveries durable, hands them to their outlets, and lets younger messages pass.
@@ -152,7 +155,12 @@ impl Line {
         Ok(routed)
     }
 
-    fn gather(&self, message: Message, parts: Vec<RoutedPiece>, context: &Context) -> Routed {
+    fn gather(
+        &self,
+        message: Message,
+        (parts, expected): (Vec<RoutedPiece>, Vec<Expected>),
+        context: &Context,
+    ) -> Routed {
         let outcome = routing::outcome(&parts, self.outlets.len());
         let mut fresh = Vec::new();
         let mut stored = Vec::with_capacity(parts.len());
@@ -186,6 +194,7 @@ impl Line {
             outcome,
             inputs,
             parts: stored,
+            expected,
         };
         Routed { message, processed, fresh }
     }
@@ -264,7 +273,7 @@ fn position(message: &Message, piece: &Piece, delivery: DeliveryId) -> Position 
     Position { message: message.id, part: piece.place.unwrap_or(0), delivery }
 }
 
-fn broke(step: &str, why: String) -> Halt {
+pub(super) fn broke(step: &str, why: String) -> Halt {
     Halt::Failed { step: step.to_owned(), why, place: None }
 }
 

@@ -95,7 +95,7 @@ impl State {
         &mut self,
         processed: Processed,
     ) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
-        let Processed { message, version, state, outcome, inputs, parts, .. } = processed;
+        let Processed { message, version, state, outcome, inputs, parts, expected, .. } = processed;
         let stored = self.open(message)?;
         let is_anew = stored.is_anew;
         stored.version = version;
@@ -106,6 +106,7 @@ impl State {
         stored.halt = None;
         stored.marks = 0;
         stored.parts = parts.iter().map(StoredPart::new).collect();
+        self.expect(message, expected);
         let mut done = Vec::new();
         for part in parts {
             for delivery in part.deliveries {

@@ -15,10 +15,20 @@ use crate::{
 pub struct Snapshot {
     pub messages: Vec<StoredMessage>,
     pub deliveries: Vec<StoredDelivery>,
+    /// By channel and key.
+    pub questions: BTreeMap<(String, String), Question>,
     pub switches: BTreeMap<String, String>,
     /// The texts of the channels' versions.
     pub versions: BTreeMap<Hash, String>,
     pub audit: Vec<Audited>,
+}
+
+/// What a channel asked under a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// The message that asked, when it came and by when the answer was due; `None` where the answer came first.
+    pub asked: Option<(MessageId, SystemTime, SystemTime)>,
+    pub answered: Option<SystemTime>,
 }
 
 /// A line of the audit log.

@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::rows::{Audited, Snapshot, StoredDelivery, StoredMessage};
+use super::rows::{Audited, Question, Snapshot, StoredDelivery, StoredMessage};
 use crate::{DeliveryId, Hash, MessageId, StoreError};
 
 /// All that is kept. Each method that changes it is one transaction: the caller holds the lock.
@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) began: Option<MessageId>,
     /// Messages that are in their steps alone.
     pub(super) inside: BTreeSet<MessageId>,
+    /// What channels asked under which keys, and when it was answered.
+    pub(super) questions: BTreeMap<(String, String), Question>,
     switches: BTreeMap<String, String>,
     versions: BTreeMap<Hash, String>,
 }
@@ -27,6 +29,7 @@ impl State {
         Snapshot {
             messages: self.messages.values().cloned().collect(),
             deliveries: self.deliveries.values().cloned().collect(),
+            questions: self.questions.clone(),
             switches: self.switches.clone(),
             versions: self.versions.clone(),
             audit: self.audit.clone(),

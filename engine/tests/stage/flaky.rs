@@ -355,6 +355,10 @@ impl Store for Flaky {
         self.write("intervene", self.memory.intervene(intervention)).await
     }
 
+    async fn excuse(&self, channel: &str, key: &str, by: &str) -> Result<(), StoreError> {
+        self.write("excuse", self.memory.excuse(channel, key, by)).await
+    }
+
     async fn remember(&self, channel: &str, version: Hash, text: &str) -> Result<(), StoreError> {
         self.write("remember", self.memory.remember(channel, version, text)).await
     }

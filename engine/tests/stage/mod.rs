@@ -215,6 +215,7 @@ async fn start(plan: &Plan, store: &Arc<Flaky>, memory: &Memory) -> Arc<Channel>
     let around = Surroundings {
         store: Arc::clone(store) as Arc<dyn Store>,
         ports: Ports::default(),
+        expectations: engine::Expectations::default(),
         feeds: Feeds::default(),
         shares: Shares::default(),
         observer: Arc::new(Unobserved),
@@ -263,6 +264,7 @@ pub fn plan(outlets: Vec<OutletPlan>) -> Plan {
             others: OtherBytes::Flag,
         },
         script: Arc::new(Steps::new(&outlets)),
+        expect: None,
         outlets,
     }
 }

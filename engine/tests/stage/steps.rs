@@ -7,6 +7,7 @@
 //! `ask` (what it asks may be away: see [`Steps::asking`]), `ask-later` (the same of an `after:` destination),
 //! `then:refuse`, `then:filter`, `then:break` (once nothing is lacking),
 //! `keyless` (no key can be worked out where it is held),
+//! `asks:KEY`, `answers:KEY` (several),
 //! `split:N` with `bad:N` (a part that fails), `skip:N` (a part that is filtered) and `each`.
 
 use std::sync::{
@@ -163,6 +164,14 @@ impl Script for Steps {
 
     fn keys(&self, piece: &Piece, _outlet: usize, _context: &Context) -> Result<Vec<String>, Halt> {
         if has(piece, "keyless") { Err(broken()) } else { Ok(values(piece, "key:")) }
+    }
+
+    fn asks(&self, piece: &Piece, _context: &Context) -> Result<Vec<String>, Halt> {
+        if has(piece, "break-asks") { Err(broken()) } else { Ok(values(piece, "asks:")) }
+    }
+
+    fn answers(&self, piece: &Piece, _place: usize, _context: &Context) -> Result<Vec<String>, Halt> {
+        if has(piece, "break-answers") { Err(broken()) } else { Ok(values(piece, "answers:")) }
     }
 
     fn complete(&self, piece: &Piece, _outlet: usize, context: &Context) -> Result<Route, Halt> {

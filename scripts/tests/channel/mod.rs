@@ -74,6 +74,7 @@ impl Channel {
             zone: TimeZone::get("Europe/Paris").unwrap(),
             steps: Vec::new(),
             outlets: Vec::new(),
+            expect: None,
             reply: None,
             index: Vec::new(),
             whereabouts: Whereabouts::default(),

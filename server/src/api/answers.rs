@@ -55,6 +55,9 @@ pub(crate) struct ChannelStatus {
     /// Messages that wait for a code that a table lacks.
     #[serde(default)]
     pub(crate) held: u64,
+    /// Messages that have no answer in the time in which the channel expects one.
+    #[serde(default)]
+    pub(crate) overdue: u64,
     pub(crate) destinations: Vec<DestinationStatus>,
     /// Why it is broken, or why its edited file is not in force.
     pub(crate) faults: Vec<Value>,
@@ -189,6 +192,7 @@ impl ChannelStatus {
             received,
             failed: of_messages(&ours_unsettled, "failed"),
             held: of_messages(&ours_unsettled, "held"),
+            overdue: 0,
             destinations: view
                 .iter()
                 .flat_map(|view| &view.destinations)
@@ -205,10 +209,15 @@ impl ChannelStatus {
         if self.failed > 0 {
             words = format!("{words}  {} failed within a day", terminal::counted(self.failed, "message"));
         }
-        match self.held {
+        words = match self.held {
             0 => words,
             1 => format!("{words}  1 message waits for a code"),
             held => format!("{words}  {held} messages wait for a code"),
+        };
+        match self.overdue {
+            0 => words,
+            1 => format!("{words}  1 answer is overdue"),
+            overdue => format!("{words}  {overdue} answers are overdue"),
         }
     }
 

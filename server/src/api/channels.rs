@@ -21,11 +21,13 @@ type DestinationAnswer = Result<Json<DestinationStatus>, Problem>;
 
 pub(super) async fn list(State(context): Shared) -> Result<Json<Vec<ChannelStatus>>, Problem> {
     let unsettled = unsettled(&context).await?;
+    let overdue = context.fleet.store.count_overdue().await?;
     let edit = context.fleet.edit();
     let members = context.fleet.members();
     let status = members.iter().map(|(name, member)| {
         let counted = (context.metrics.received_by(name), unsettled.as_slice());
-        ChannelStatus::of(name, member, counted, &edit)
+        let status = ChannelStatus::of(name, member, counted, &edit);
+        ChannelStatus { overdue: overdue.get(name).copied().unwrap_or(0), ..status }
     });
     Ok(Json(status.collect()))
 }
@@ -93,7 +95,9 @@ async fn status(context: &Context, name: &str) -> Answer {
     let unsettled = unsettled(context).await?;
     let member = context.fleet.member(name).ok_or_else(|| unknown(name))?;
     let received = context.metrics.received_by(name);
-    Ok(Json(ChannelStatus::of(name, &member, (received, &unsettled), &context.fleet.edit())))
+    let overdue = context.fleet.store.count_overdue().await?.get(name).copied().unwrap_or(0);
+    let status = ChannelStatus::of(name, &member, (received, &unsettled), &context.fleet.edit());
+    Ok(Json(ChannelStatus { overdue, ..status }))
 }
 
 /// What needs a person; messages that failed longer ago have been seen.
@@ -108,7 +112,7 @@ async fn destination(context: &Context, channel: &str, name: &str) -> Destinatio
     found.map(Json).ok_or_else(|| Problem::missing(format!("there is no destination {channel}/{name}")))
 }
 
-fn unknown(name: &str) -> Problem {
+pub(super) fn unknown(name: &str) -> Problem {
     Problem::missing(format!("there is no channel `{name}`"))
 }
 

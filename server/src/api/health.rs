@@ -35,7 +35,9 @@ pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let broken: Vec<_> =
         members.iter().filter(|(_, member)| member.is_broken()).map(|(name, _)| name.clone()).collect();
     let room = Room { used: context.fleet.store.size(), ..context.fleet.store.room() };
-    let mut page = context.metrics.page(&views, &broken, &room);
+    // Of a store that cannot be read nothing is said.
+    let overdue = context.fleet.store.count_overdue().await.unwrap_or_default();
+    let mut page = context.metrics.page(&views, &broken, (&overdue, &room));
     page.push_str(&syncs::metrics(&context).await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }

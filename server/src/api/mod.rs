@@ -6,6 +6,7 @@ mod deliveries;
 mod guard;
 mod health;
 mod messages;
+mod overdue;
 mod page;
 mod pending;
 mod problem;
@@ -30,6 +31,7 @@ pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
 pub(crate) use guard::Reach;
+pub(crate) use overdue::Unanswered;
 pub(crate) use pending::Pending;
 #[cfg(test)]
 pub(crate) use report::Day;
@@ -83,6 +85,8 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/messages/{id}/resend", post(deliveries::resend_message))
         .route("/messages/{id}/drop", post(deliveries::drop_message))
         .route("/unmapped", get(unmapped::list))
+        .route("/overdue", get(overdue::list))
+        .route("/channels/{name}/overdue/settle", post(overdue::settle))
         .route("/deliveries", get(deliveries::find))
         .route("/deliveries/{id}/resend", post(deliveries::resend))
         .route("/deliveries/{id}/drop", post(deliveries::drop))

@@ -12,6 +12,7 @@ mod hold;
 mod listen;
 mod mock;
 mod new;
+mod overdue;
 mod park;
 mod pause;
 mod pending;
@@ -92,6 +93,7 @@ enum Verb {
     Unmapped(unmapped::Arguments),
     Pending(pending::Arguments),
     Retry(retry::Arguments),
+    Overdue(overdue::Arguments),
     Resend(resend::Arguments),
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
@@ -187,9 +189,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 20] = [
-    "backup", "check", "deploy", "drop", "find", "hold", "park", "pause", "pending", "release", "report",
-    "rerun", "resend", "retry", "show", "start", "status", "stop", "sync", "unmapped",
+const REMOTE: [&str; 21] = [
+    "backup", "check", "deploy", "drop", "find", "hold", "overdue", "park", "pause", "pending", "release",
+    "report", "rerun", "resend", "retry", "show", "start", "status", "stop", "sync", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -235,6 +237,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Pending(arguments) => pending::run(&arguments, &place).await,
         Verb::Retry(arguments) => retry::run(&arguments, &place).await,
         Verb::Report(arguments) => report::run(&arguments, &place).await,
+        Verb::Overdue(arguments) => overdue::run(&arguments, &place).await,
         Verb::Unmapped(arguments) => unmapped::run(&arguments, &place).await,
         Verb::Resend(arguments) => resend::run(&arguments, &place).await,
         Verb::Drop(arguments) => drop::run(&arguments, &place).await,

@@ -107,11 +107,12 @@ fn wanted(watch: notify::Result<Watch>, reload: Reload) -> Option<Watch> {
 async fn serve(station: &Station, watch: Option<Watch>, forget_after: Duration, signals: &mut Signals) {
     let fleet = &station.context.fleet;
     let watching = watch.map(|watch| tokio::spawn(watch.reload(Arc::clone(fleet))));
+    let due = tokio::spawn(crate::overdue::watch(Arc::clone(fleet), Arc::clone(&station.context.events)));
     let forgetting = tokio::spawn(crate::retention::hourly(Arc::clone(fleet), forget_after));
     while signals.next().await == Asked::Reload {
         reload::deploy_all(fleet).await;
     }
-    for task in watching.into_iter().chain([forgetting]) {
+    for task in watching.into_iter().chain([forgetting, due]) {
         task.abort();
     }
 }

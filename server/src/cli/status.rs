@@ -108,7 +108,9 @@ fn table(channels: &[ChannelStatus]) -> String {
     let unsettled = |state: &str| destinations().any(|one| one.unsettled.contains_key(state));
     for (state, advice) in ADVICE {
         let is_held = state == "held" && channels.iter().any(|channel| channel.held > 0);
+        let is_overdue = state == "overdue" && channels.iter().any(|channel| channel.overdue > 0);
         if is_held
+            || is_overdue
             || unsettled(state)
             || (state == "failed" && channels.iter().any(|channel| channel.failed > 0))
         {
@@ -119,7 +121,11 @@ fn table(channels: &[ChannelStatus]) -> String {
 }
 
 /// What to do about each state that needs a person.
-const ADVICE: [(&str, &str); 5] = [
+const ADVICE: [(&str, &str); 6] = [
+    (
+        "overdue",
+        "overdue: `relais overdue` lists the messages without an answer, `relais overdue CHANNEL --settle KEY` says that one needs none",
+    ),
     (
         "held",
         "wait for a code: `relais unmapped` lists what the tables lack; with the rows in force the messages go on by themselves",

@@ -1,7 +1,7 @@
 //! One resource with its versions: how a new one is written, and how bytes are packed.
 
 use bytes::Bytes;
-use engine::{Resource, Presence};
+use engine::{Presence, Resource};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Fault, terms};

@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use engine::{
-    Ages, DeliveryRow, History, MessageId, MessageRow, Query, Shown, StoreError, Tallied, Unmapped, Unsettled,
+    Ages, DeliveryRow, History, MessageId, MessageRow, Overdue, Query, Shown, StoreError, Tallied, Unmapped,
+    Unsettled,
 };
 
 use crate::{
@@ -123,6 +124,21 @@ impl History for Sqlite {
             Ok(grouped.done())
         })
         .await
+    }
+
+    async fn overdue(
+        &self,
+        channel: Option<&str>,
+        between: (SystemTime, SystemTime),
+        limit: usize,
+    ) -> Result<Vec<Overdue>, StoreError> {
+        self.writer.filed().await;
+        self.due(channel, between, limit).await
+    }
+
+    async fn count_overdue(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.writer.filed().await;
+        self.count_due().await
     }
 
     async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError> {

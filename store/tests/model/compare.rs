@@ -1,11 +1,13 @@
 //! Everything that both stores show, side by side.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{cmp::Reverse, collections::BTreeSet, time::SystemTime};
 
 use engine::{
     DeliveryState, History, MessageId, Query, Store, Waiting,
     memory::{Snapshot, StoredDelivery, StoredMessage},
 };
+
+use crate::stage;
 
 use super::operation::{CHANNELS, DESTINATIONS, Operation, Pair};
 
@@ -31,6 +33,7 @@ pub(crate) async fn compare(pair: &Pair, after: &Operation) {
             }
         }
     }
+    compare_questions(pair, &snapshot, after).await;
     assert_eq!(pair.memory.switches().await.unwrap(), pair.disk.switches().await.unwrap());
     assert_eq!(snapshot.audit.len(), pair.disk.audit(1000).await.unwrap().len(), "after {after:?}");
 }
@@ -58,6 +61,29 @@ async fn compare_held(pair: &Pair, channel: &str, after: &Operation) {
         held += pair.memory.held(channel, None, 100).await.unwrap().len() as u64;
     }
     assert_eq!(listed, held, "after {after:?}");
+}
+
+/// What was asked and has no answer.
+async fn compare_questions(pair: &Pair, snapshot: &Snapshot, after: &Operation) {
+    let open = snapshot.questions.iter().filter(|(_, question)| question.answered.is_none());
+    let mut memory: Vec<_> = open
+        .filter_map(|((channel, key), question)| {
+            let (message, _, due) = question.asked?;
+            Some((channel.clone(), key.clone(), message, due <= stage::at(80)))
+        })
+        .collect();
+    memory.sort();
+    let ever = (SystemTime::UNIX_EPOCH, stage::at(1_000_000));
+    let all = pair.disk.overdue(None, ever, 100).await.unwrap();
+    let due = pair.disk.overdue(None, (SystemTime::UNIX_EPOCH, stage::at(80)), 100).await.unwrap();
+    let mut disk: Vec<_> = all
+        .iter()
+        .map(|one| (one.channel.clone(), one.key.clone(), one.message, due.contains(one)))
+        .collect();
+    disk.sort();
+    assert_eq!(memory, disk, "after {after:?}");
+    let counted: u64 = pair.disk.count_overdue().await.unwrap().values().sum();
+    assert_eq!(counted, disk.len() as u64, "all of it was long ago");
 }
 
 /// How much waits, and what waits by key.

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Filling, Halt, Hash, Held,
-    Intervention, LateAnswer, Memory, MessageId, MessageState, Missing, NewDelivery, OtherBytes, Outcome,
-    Part, Processed, RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally, Texts,
-    Told,
+    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Expected, Filling, Halt, Hash,
+    Held, Intervention, LateAnswer, Memory, MessageId, MessageState, Missing, NewDelivery, OtherBytes,
+    Outcome, Part, Processed, RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally,
+    Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -341,6 +341,12 @@ fn processed(message: u64, shape: u8) -> Processed {
         outcome: if shape == 0 { Outcome::Filtered } else { Outcome::Accepted },
         inputs: (shape == 3).then(|| serde_json::json!([{ "now": 7 }])),
         parts,
+        expected: match shape {
+            1 => vec![asked("P-1"), answered("P-2")],
+            2 => vec![asked("P-2")],
+            3 | 4 => vec![answered("P-1")],
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -353,6 +359,14 @@ fn delivery(id: u64, destination: usize, after: Option<usize>) -> NewDelivery {
         keys: keys(id),
         ..stage::delivery(DeliveryId(id), DESTINATIONS[destination])
     }
+}
+
+fn asked(key: &str) -> Expected {
+    Expected::Asked { key: key.to_owned(), within: Duration::from_secs(40) }
+}
+
+fn answered(key: &str) -> Expected {
+    Expected::Answered { of: Arc::from(CHANNELS[0]), key: key.to_owned() }
 }
 
 fn settlement(end: u8) -> Settlement {

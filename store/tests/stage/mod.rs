@@ -94,6 +94,7 @@ pub(crate) fn processed(message: MessageId, control_id: &str, deliveries: Vec<Ne
             halt: None,
             deliveries,
         }],
+        expected: Vec::new(),
     }
 }
 

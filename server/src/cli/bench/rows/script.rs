@@ -57,6 +57,7 @@ fn program(code: &str) -> Result<Program, Complaint> {
         zone: TimeZone::UTC,
         steps: vec![At::new(engine::Path::parse("steps"), step)],
         outlets: Vec::new(),
+        expect: None,
         reply: None,
         index: Vec::new(),
         whereabouts: Whereabouts::default(),

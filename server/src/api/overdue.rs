@@ -1,0 +1,85 @@
+//! Messages whose answers are overdue.
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use engine::{History as _, Overdue, Store as _};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Context,
+    channels::{unknown, who},
+    problem::Problem,
+};
+
+/// As many as a list gives at once, unless asked for fewer or more.
+const USUAL: usize = 100;
+const MOST: usize = 10_000;
+
+/// A message that has no answer in the time in which its channel expects one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Unanswered {
+    pub(crate) channel: String,
+    /// By what the answer would know it.
+    pub(crate) key: String,
+    /// The message that asked first.
+    pub(crate) message: u64,
+    pub(crate) asked: String,
+    pub(crate) due: String,
+}
+
+impl Unanswered {
+    fn of(found: Overdue) -> Self {
+        let Overdue { channel, key, message, asked, due } = found;
+        // Between the values of a key of several paths stands a character that nobody sees.
+        Self { channel, key: key.replace('\u{1f}', " / "), message: message.0, asked, due }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    channel: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(context): State<Arc<Context>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Vec<Unanswered>>, Problem> {
+    let limit = wanted.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let until_now = (SystemTime::UNIX_EPOCH, SystemTime::now());
+    let found = context.fleet.store.overdue(wanted.channel.as_deref(), until_now, limit).await?;
+    Ok(Json(found.into_iter().map(Unanswered::of).collect()))
+}
+
+/// Which question is settled.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    key: String,
+}
+
+/// A person says that a message needs no answer any more.
+pub(super) async fn settle(
+    State(context): State<Arc<Context>>,
+    Path(channel): Path<String>,
+    headers: HeaderMap,
+    Json(Which { key }): Json<Which>,
+) -> Result<Json<Unanswered>, Problem> {
+    let until_now = (SystemTime::UNIX_EPOCH, SystemTime::now());
+    let found = context.fleet.store.overdue(Some(&channel), until_now, MOST).await?;
+    let meant = |one: &&Overdue| one.key == key || one.key.replace('\u{1f}', " / ") == key;
+    let Some(one) = found.iter().find(meant).cloned() else {
+        if context.fleet.member(&channel).is_none() {
+            return Err(unknown(&channel));
+        }
+        return Err(Problem::missing(format!("no answer to `{key}` is overdue in {channel}")));
+    };
+    context.fleet.store.excuse(&channel, &one.key, &who(&headers)).await?;
+    Ok(Json(Unanswered::of(one)))
+}
