@@ -83,6 +83,11 @@ fn read(file: &File) -> Result<Instance, String> {
         .map_err(|error| error.to_string())
 }
 
+/// To the precision that the shorter kind of number has.
+fn is_same_number(one: f64, other: f64) -> bool {
+    one.to_bits() == other.to_bits() || (one as f32).to_bits() == (other as f32).to_bits()
+}
+
 fn is_same(ours: &str, theirs: &Value) -> bool {
     match theirs {
         Value::String(text) => {
@@ -95,7 +100,7 @@ fn is_same(ours: &str, theirs: &Value) -> bool {
             let ours: Vec<f64> = ours.split('\\').filter_map(|number| number.parse().ok()).collect();
             let theirs: Vec<f64> = numbers.iter().filter_map(Value::as_f64).collect();
             ours.len() == theirs.len()
-                && ours.iter().zip(&theirs).all(|(one, other)| one == other || *one as f32 == *other as f32)
+                && ours.iter().zip(&theirs).all(|(one, other)| is_same_number(*one, *other))
         }
         _ => false,
     }
@@ -234,7 +239,7 @@ fn fault(path: &str, before: Option<&Value>, now: &Value) -> Option<&'static str
         return None;
     }
     let is_same =
-        before.is_some_and(|before| before.as_str().map_or(before.to_string() == now, |text| text == now));
+        before.is_some_and(|before| before.as_str().map_or_else(|| before.to_string(), str::to_owned) == now);
     let is_standard = now.split('\\').all(|uid| uid.starts_with("1.2.840.10008."));
     match last {
         "Z" | "X/Z" => Some("is not empty"),

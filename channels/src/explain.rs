@@ -30,6 +30,7 @@ const PAGES: &[(&str, &str)] = &[
     ("folded-code", include_str!("../../docs/errors/folded-code.md")),
     ("folder-taken", include_str!("../../docs/errors/folder-taken.md")),
     ("framing", include_str!("../../docs/errors/framing.md")),
+    ("function-mixed", include_str!("../../docs/errors/function-mixed.md")),
     ("held-overtaken", include_str!("../../docs/errors/held-overtaken.md")),
     ("idle-workers", include_str!("../../docs/errors/idle-workers.md")),
     ("kept-function", include_str!("../../docs/errors/kept-function.md")),

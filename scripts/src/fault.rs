@@ -36,6 +36,7 @@ pub struct FileDiagnostic {
 pub const CODES: &[&str] = &[
     "bad-date",
     "double-row",
+    "function-mixed",
     "kept-function",
     "not-a-path",
     "no-paths-here",

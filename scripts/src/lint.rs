@@ -1,11 +1,14 @@
 //! Looks through compiled code for what could never work: names, paths, tables that do not exist.
 
+mod mixed;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use formats::hl7;
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Map, Position, Scope, Stmt};
+
+pub(crate) use mixed::Calls;
 
 use crate::{
     callbacks::{self, Alone},
@@ -117,6 +120,7 @@ pub(crate) fn look(ast: &AST, around: &Surroundings<'_>) -> Seen {
     for position in callbacks::kept(ast, if shares { Alone::No } else { Alone::Yes }) {
         look.kept_function(position);
     }
+    look.seen.found.extend(mixed::mixed(&Calls::of(ast), around.shelf));
     look.seen
 }
 

@@ -3,13 +3,13 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
-use rhai::Engine;
+use rhai::{AST, Engine};
 use serde_json::Value;
 
-use crate::lint::Names;
+use crate::lint::{Calls, Names};
 
 /// What Relais ships: name and text.
 pub(crate) const SHIPPED: &[(&str, &str)] = &[
@@ -66,7 +66,9 @@ pub(crate) struct Shelf {
 #[derive(Clone)]
 struct Script {
     text: Cow<'static, str>,
+    /// Those that it defines for others.
     functions: BTreeSet<(String, usize)>,
+    calls: Arc<Calls>,
 }
 
 /// What is the same for every project, and takes a while to find out.
@@ -111,6 +113,11 @@ impl Shelf {
         self.scripts.get(name).map(|script| &*script.text)
     }
 
+    /// What a script defines, calls and imports.
+    pub(crate) fn calls(&self, name: &str) -> Option<&Calls> {
+        self.scripts.get(name).map(|script| &*script.calls)
+    }
+
     /// Whether a script has a function of so many parameters.
     pub(crate) fn has_function(&self, script: &str, name: &str, parameters: usize) -> bool {
         self.scripts
@@ -139,14 +146,15 @@ impl Known {
 }
 
 impl Script {
+    /// Of one that does not compile nothing is known here; what is wrong with it is told elsewhere.
     fn of(engine: &Engine, text: Cow<'static, str>) -> Self {
-        Self { functions: functions_of(engine, &text), text }
+        let ast = engine.compile_with_scope(&Names::ALL.scope(), &text).unwrap_or_default();
+        Self { functions: functions_of(&ast), calls: Arc::new(Calls::of(&ast)), text }
     }
 }
 
-/// The functions a script defines for others; none where it does not compile, which is told elsewhere.
-fn functions_of(engine: &Engine, text: &str) -> BTreeSet<(String, usize)> {
-    let Ok(ast) = engine.compile_with_scope(&Names::ALL.scope(), text) else { return BTreeSet::new() };
+/// The functions a script defines for others.
+fn functions_of(ast: &AST) -> BTreeSet<(String, usize)> {
     ast.iter_functions()
         .filter(|function| function.access == rhai::FnAccess::Public)
         .map(|function| (function.name.to_owned(), function.params.len()))
