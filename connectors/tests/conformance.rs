@@ -15,8 +15,8 @@ use engine::{Checks, Destination, Diagnostic, Feeds, Opening, Outbound, Outcome,
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use stage::{
-    Guest, PATIENCE, Peer, Sshd, Stage, Web, destination, destination_in, free_address, hears, message,
-    named, opening, outbound, posts, says, telling,
+    Guest, PATIENCE, Peer, Sshd, Stage, Web, destination, destination_in, free_address, hears, instance,
+    message, named, opening, outbound, posts, says, telling,
 };
 use tokio::{net::TcpListener, time::timeout};
 
@@ -44,6 +44,7 @@ struct Source {
 enum Sender {
     Mllp(SocketAddr),
     Http(SocketAddr),
+    Dicom(SocketAddr),
     File(PathBuf),
     Sftp(Sshd),
     Channel,
@@ -61,6 +62,8 @@ struct Behind {
 enum Played {
     Mllp(TcpListener),
     Http(Web),
+    /// Our own source takes what is sent: it does what the message says.
+    Dicom(Stage),
 }
 
 #[derive(Clone, Copy)]
@@ -79,6 +82,8 @@ async fn rig(name: &str, root: &Path) -> Rig {
         "exec" => exec(root).await,
         "sftp" => sftp(root).await,
         "channel" => channel().await,
+        "dicom" => dicom(root).await,
+        "dicomweb" => dicomweb(root).await,
         other => panic!("connector `{other}` has no rig: say here how it is tried"),
     }
 }
@@ -211,6 +216,55 @@ async fn channel() -> Rig {
     }
 }
 
+async fn dicom(root: &Path) -> Rig {
+    let address = free_address();
+    Rig {
+        source: Some(Source { stage: Stage::storing(address).await, sender: Sender::Dicom(address) }),
+        absent: Some(archive(free_address(), root).await),
+        refusing: Some(dicom_behind(root, "refuse").await),
+        cutting: None,
+        silent: Some(dicom_behind(root, "wait").await),
+    }
+}
+
+async fn archive(address: SocketAddr, root: &Path) -> Box<dyn Destination> {
+    let settings = json!({ "connect": address.to_string(), "called_ae": "RELAIS", "timeout": "300ms" });
+    destination("dicom", settings, root).await
+}
+
+async fn dicom_behind(root: &Path, words: &str) -> Behind {
+    let address = free_address();
+    let stage = Stage::storing(address).await;
+    Behind {
+        destination: archive(address, root).await,
+        peer: Some(Played::Dicom(stage)),
+        answer: Answer::Silence,
+        message: outbound(instance(words)),
+    }
+}
+
+async fn dicomweb(root: &Path) -> Rig {
+    let absent = json!({ "url": format!("http://{}/", free_address()) });
+    Rig {
+        source: None,
+        absent: Some(destination("dicomweb", absent, root).await),
+        refusing: Some(dicomweb_behind(root, Answer::Refusal).await),
+        cutting: Some(dicomweb_behind(root, Answer::Cut).await),
+        silent: Some(dicomweb_behind(root, Answer::Silence).await),
+    }
+}
+
+async fn dicomweb_behind(root: &Path, answer: Answer) -> Behind {
+    let web = Web::open().await;
+    let settings = json!({ "url": web.url("/"), "timeout": "300ms" });
+    Behind {
+        destination: destination("dicomweb", settings, root).await,
+        peer: Some(Played::Http(web)),
+        answer,
+        message: outbound(instance("M-1")),
+    }
+}
+
 impl Source {
     /// Sends a message in small pieces and says whether the sender was told that it is safe.
     async fn send(&self, message: &str) -> bool {
@@ -228,6 +282,11 @@ impl Source {
                     guest.write(piece).await;
                 }
                 guest.asked().await.unwrap().status() == 200
+            }
+            Sender::Dicom(address) => {
+                let modality = json!({ "connect": address.to_string(), "called_ae": "RELAIS" });
+                let modality = destination("dicom", modality, Path::new(".")).await;
+                modality.send(&outbound(instance(message))).await.is_ok()
             }
             Sender::File(ref root) => self.drop_file(root, "in/m.hl7", "done/m.hl7", message).await,
             Sender::Sftp(ref sshd) => {
@@ -268,6 +327,11 @@ impl Behind {
             }
             Some(Played::Http(web)) => {
                 tokio::join!(self.destination.send(&self.message), self.play_http(web)).0
+            }
+            Some(Played::Dicom(stage)) => {
+                let sent = self.destination.send(&self.message).await;
+                stage.gate.open();
+                sent
             }
         }
     }
@@ -344,7 +408,11 @@ async fn every_source_stops_within_a_second() {
 async fn who_is_not_there_is_tried_again() {
     each(async |name, rig| {
         if let Some(absent) = rig.absent {
-            let body = if name == "fhir" { PATIENT.to_owned() } else { message("M-1") };
+            let body = match name {
+                "fhir" => PATIENT.as_bytes().to_vec(),
+                "dicom" | "dicomweb" => instance("M-1"),
+                _ => message("M-1").into_bytes(),
+            };
             let sent = absent.send(&outbound(body)).await;
             assert!(matches!(sent, Err(SendError::NotDelivered { .. })), "`{name}`: {sent:?}");
         }

@@ -26,7 +26,7 @@ use engine::{
     ReplyWhen, ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble,
     memory::StoredMessage,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
 
 pub use files::{Files, authority, client, usage};
@@ -80,6 +80,12 @@ impl Stage {
     pub async fn serving(address: SocketAddr, mut settings: Value, words: ReplyWords) -> Self {
         settings["listen"] = address.to_string().into();
         Self::start("http", settings, words, Feeds::default(), Some(address)).await
+    }
+
+    /// Starts a channel with a source of DICOM that listens on `address`.
+    pub async fn storing(address: SocketAddr) -> Self {
+        let settings = json!({ "listen": address.to_string() });
+        Self::start("dicom", settings, ReplyWords::default(), Feeds::default(), Some(address)).await
     }
 
     /// Starts a channel with this source; one that is fed is called `next`.
@@ -318,6 +324,26 @@ pub fn message(control_id: &str) -> String {
 /// The same, with these words for the steps.
 pub fn telling(control_id: &str, words: &str) -> String {
     format!("{}NTE|1||{words}\r", message(control_id))
+}
+
+/// A DICOM file whose only element says these words to the steps.
+pub fn instance(words: &str) -> Vec<u8> {
+    let element = |number: u16, kind: &[u8; 2], value: &str, fill: u8| {
+        let mut value = value.as_bytes().to_vec();
+        value.resize(value.len().next_multiple_of(2), fill);
+        let length = u16::try_from(value.len()).unwrap();
+        [&number.to_le_bytes()[..], kind, &length.to_le_bytes(), &value].concat()
+    };
+    let meta = [(0x0002, "1.2.840.10008.5.1.4.1.1.7"), (0x0003, "1.2.3.4"), (0x0010, "1.2.840.10008.1.2.1")];
+    let mut file = vec![0; 128];
+    file.extend_from_slice(b"DICM");
+    for (number, uid) in meta {
+        file.extend_from_slice(&2u16.to_le_bytes());
+        file.extend_from_slice(&element(number, b"UI", uid, 0));
+    }
+    file.extend_from_slice(&0x0010_u16.to_le_bytes());
+    file.extend_from_slice(&element(0x4000, b"LT", words, b' '));
+    file
 }
 
 /// The same, asking for answers by MSH-15 and MSH-16.

@@ -36,6 +36,9 @@ impl Steps {
 
 impl Script for Steps {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
+        if inbound.body.bytes().get(128..132) == Some(b"DICM") {
+            return Ok(Reading::default());
+        }
         let unreadable = |error: formats::hl7::ParseError| Unreadable { why: error.to_string() };
         let header = Header::read(inbound.body.bytes()).map_err(unreadable)?;
         header.readable().map_err(unreadable)?;
