@@ -109,6 +109,7 @@ const AROUND: &[(&str, &str)] = &[
     ("channels/ward.yaml", "name: ward\nsource: { channel: {} }\ndestinations: []\n"),
     ("channels/lab-results.yaml", "name: fed\nsource: { channel: {} }\ndestinations: []\n"),
     ("secrets/files", "a password\n"),
+    ("secrets/esante", "a key\n"),
     ("messages/k-high.hl7", ""),
     ("messages/k-preliminary.hl7", ""),
     ("messages/two-orders.hl7", ""),
