@@ -7,6 +7,7 @@ mod stage;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +24,7 @@ use tokio::{net::TcpListener, time::timeout};
 const PATIENT: &str = "{\"resourceType\": \"Patient\"}";
 
 /// A connector under test: a source that runs, and destinations whose other side behaves in a known way.
+#[derive(Default)]
 struct Rig {
     source: Option<Source>,
     /// The other side is not there.
@@ -84,6 +86,9 @@ async fn rig(name: &str, root: &Path) -> Rig {
         "channel" => channel().await,
         "dicom" => dicom(root).await,
         "dicomweb" => dicomweb(root).await,
+        // Tried against a server that misbehaves, in `src/sync/tests`.
+        "annuaire" | "fhir_sync" => Rig::default(),
+        "directory" => directory(root).await,
         other => panic!("connector `{other}` has no rig: say here how it is tried"),
     }
 }
@@ -181,6 +186,18 @@ async fn exec(root: &Path) -> Rig {
         refusing: Some(behind(json!({ "run": ["false"] })).await),
         cutting: None,
         silent: Some(behind(json!({ "run": ["sleep", "300"], "timeout": "300ms" })).await),
+    }
+}
+
+async fn directory(root: &Path) -> Rig {
+    // Without a directory nothing can be kept in it.
+    let absent = destination("directory", json!({}), root).await;
+    let opening = Opening { directory: Arc::new(store::Directory::open(root).unwrap()), ..opening(root) };
+    let refusing = destination_in("directory", json!({}), &opening).await;
+    Rig {
+        absent: Some(absent),
+        refusing: Some(Behind::alone(refusing, outbound("no JSON"))),
+        ..Rig::default()
     }
 }
 
@@ -410,6 +427,7 @@ async fn who_is_not_there_is_tried_again() {
         if let Some(absent) = rig.absent {
             let body = match name {
                 "fhir" => PATIENT.as_bytes().to_vec(),
+                "directory" => b"{\"resourceType\": \"Patient\", \"id\": \"1\"}".to_vec(),
                 "dicom" | "dicomweb" => instance("M-1"),
                 _ => message("M-1").into_bytes(),
             };
