@@ -43,7 +43,7 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let running = Load { pace: Some(PACE), ..Load::closed(channel.listen, SENDERS) }.start().await;
     window::warm_up(bench.lasts()).await;
     peer.waits().clear();
-    window::slices(bench.lasts(), || running.accepted()).await;
+    let pace = window::slices(bench.lasts(), || running.accepted()).await;
     let waits = peer.waits().waits();
     let accepted = running.stop().await?;
     peer.delivered().wait_for(accepted, PATIENCE).await?;
@@ -52,6 +52,7 @@ pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
         "50 results a second, the shipped mapping, a transaction to a FHIR server that answers at once",
     );
     row.rate("asked", PACE);
+    row.pace(&pace);
     row.count("delivered", peer.delivered().count());
     row.count("repeated", peer.repeated());
     row.waits("end_to_end", waits);
