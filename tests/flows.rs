@@ -4,11 +4,13 @@
 
 use std::{
     fs,
+    net::TcpStream,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::Value;
-use tests::{Project, wait_until};
+use tests::{Behaviour, Project, Receiver, Relais, binary, free_port, wait_until};
 
 fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/file-flow")
@@ -85,6 +87,48 @@ fn files_are_loaded_answered_mapped_put_away_and_reported() {
     assert!(project.files("answers").is_empty(), "an answer that was taken lies there no more");
 
     reported(&project);
+}
+
+/// A server that the example's own script starts; ended with the test.
+struct Started(std::process::Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // The script has become the server.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_batches_come_from_the_server_that_the_example_starts() {
+    let (project, port, receiver) = (Project::new(), free_port(), Receiver::start(Behaviour::Code("AA")));
+    for name in ["start-server", "server/channels/partner.yaml"] {
+        let text = fs::read_to_string(example().join(name)).unwrap();
+        let text = text.replace("2722", &port.to_string()).replace("2712", &receiver.port.to_string());
+        assert!(text.contains(&port.to_string()));
+        project.write(name, text);
+    }
+    let server = fs::read_to_string(example().join("server/relais.yaml")).unwrap();
+    project.write("server/relais.yaml", server.replace("8605", &project.port.to_string()));
+    fs::create_dir_all("/run/sshd").unwrap_or_default();
+    let mut script = Command::new("sh");
+    let log = fs::File::create(project.path("sshd.log")).unwrap();
+    script.arg("start-server").current_dir(project.root()).stderr(log);
+    let started = Started(script.spawn().unwrap());
+    wait_until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+
+    let mut relais = Command::new("sh");
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    // Everything is found from the folder of `server/relais.yaml`.
+    relais.args(["-c", "cd server && exec \"$0\" \"$@\""]).arg(binary()).env("USER", user.trim());
+    let relais = Relais::start_with(&project, &mut relais);
+    fs::copy(example().join("messages/batch.hl7"), project.path("server/files/batch.tmp")).unwrap();
+    fs::rename(project.path("server/files/batch.tmp"), project.path("server/files/in/batch.hl7")).unwrap();
+    let refused = project.path("server/files/refused/batch.hl7");
+    wait_until("one of the batch has no number", || refused.exists());
+    wait_until("the others are recorded", || receiver.count() == 2);
+    drop((relais, started));
 }
 
 /// The report's numbers are those of the files that were dropped.

@@ -113,7 +113,24 @@ fn a_thousand_files_are_processed_once_though_the_server_is_cut_and_the_engine_k
     let id = found[0]["id"].to_string();
     let shown = String::from_utf8(project.relais(&["show", &id]).stdout).unwrap();
     assert!(shown.contains("this is poison"), "{shown}");
+    told_truly(&project, all);
     assert!(relais.terminate().success());
+}
+
+/// Nothing waits any more, and the report's numbers are those of the files that were dropped.
+fn told_truly(project: &Project, done: usize) {
+    let asked = |arguments: &[&str]| -> serde_json::Value {
+        let output = project.relais(&[arguments, &["--format", "json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    wait_until("nothing waits", || asked(&["pending"]).as_array().unwrap().is_empty());
+    let report = asked(&["report", "flow"]);
+    let count = |name: &str| report["total"][name].as_u64().unwrap();
+    let names = ["received", "processed", "refused", "failed", "given_up", "in_doubt", "waiting"];
+    assert_eq!(names.map(count), [done as u64 + 1, done as u64, 0, 0, 1, 0, 0], "{}", report["total"]);
+    let plan = asked(&["retry", "flow", "--plan"]);
+    let files: Vec<_> = plan.as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect();
+    assert_eq!(files, ["poison.txt"], "{plan}");
 }
 
 /// A file that somebody writes on and on, until this is dropped.

@@ -45,6 +45,7 @@ const PAGES: &[(&str, &str)] = &[
     ("not-read", include_str!("../../docs/errors/not-read.md")),
     ("not-utf8", include_str!("../../docs/errors/not-utf8.md")),
     ("not-yaml", include_str!("../../docs/errors/not-yaml.md")),
+    ("one-engine", include_str!("../../docs/errors/one-engine.md")),
     ("path-taken", include_str!("../../docs/errors/path-taken.md")),
     ("period-too-short", include_str!("../../docs/errors/period-too-short.md")),
     ("port-taken", include_str!("../../docs/errors/port-taken.md")),

@@ -7,7 +7,7 @@ mod stage;
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -210,6 +210,46 @@ async fn a_file_that_was_cut_is_written_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_of_the_server_is_said_in_words_and_leaves_nothing_half() {
+    let sshd = Sshd::on_small_disk("out", "1m");
+    let files = putting(&sshd, json!({})).await;
+    match files.send(&named("big.hl7", "x".repeat(2_000_000))).await {
+        Err(SendError::NotDelivered { why, .. }) => {
+            assert!(why.starts_with("no space left in `out` on 127.0.0.1:"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(names(sshd.inside("out")), Vec::<String>::new());
+    files.send(&named("small.hl7", "fits")).await.unwrap();
+    assert_eq!(fs::read_to_string(sshd.inside("out/small.hl7")).unwrap(), "fits");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_an_ordinary_user_serves_theirs_and_says_what_it_may_not() {
+    let (sshd, root) = (Sshd::ordinary(), tempfile::tempdir().unwrap());
+    drop_file(&sshd, "a.hl7", &message("M-1"));
+    let stage = taking(&sshd, root.path(), json!({})).await;
+    stage.tells("a.hl7", "moved to in/done/a.hl7").await;
+    let may = |mode: u32| fs::set_permissions(sshd.path("in"), fs::Permissions::from_mode(mode)).unwrap();
+    may(0o000);
+    stage.trouble(Some("ermission denied")).await;
+    may(0o755);
+    stage.trouble(None).await;
+    drop_file(&sshd, "b.hl7", &message("M-2"));
+    stage.tells("b.hl7", "moved to in/done/b.hl7").await;
+    // What may be read and not moved is left, and said once.
+    may(0o555);
+    let put = putting(&sshd, json!({ "dir": "in" })).await;
+    match put.send(&named("c.hl7", "x")).await {
+        Err(SendError::NotDelivered { why, .. }) => assert!(why.contains("ermission denied"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    may(0o755);
+    assert_eq!(stage.messages().len(), 2);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn channels_of_one_server_share_its_connection() {
     let (sshd, root) = (Sshd::start(), tempfile::tempdir().unwrap());
     let opening = engine::Opening { shares: Shares::default(), ..opening(root.path()) };
@@ -232,7 +272,7 @@ fn what_would_let_anybody_in_or_nobody_is_found_beforehand() {
         source("sftp", settings).check(&mut engine::Checks::new(engine::Path::default(), &mut found));
         found.into_iter().map(|fault| fault.code).collect::<Vec<_>>()
     };
-    let base = json!({ "host": "h", "user": "u", "dir": "in" });
+    let base = json!({ "host": "h", "user": "u", "dir": "in", "delete": true });
     assert_eq!(wrong(base.clone()), ["missing-field"]);
     assert_eq!(wrong(add(base.clone(), &json!({ "passphrase": "x", "agent": true }))), ["missing-field"]);
     let odd = json!({ "agent": true, "known_hosts": "k", "old_algorithms": ["rot13"] });

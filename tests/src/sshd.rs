@@ -15,10 +15,16 @@ const SSHD: &str = "/usr/sbin/sshd";
 /// Longer than it takes to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A user that this machine does not have, for a server that must not be root's.
+const ORDINARY: (&str, u32) = ("relais-test", 4711);
+
 /// An OpenSSH server that lets us in by a key.
 pub struct Sshd {
     folder: TempDir,
     address: SocketAddr,
+    user: String,
+    /// What starts the server; its own command follows.
+    launcher: Vec<String>,
     child: Option<Child>,
 }
 
@@ -29,11 +35,55 @@ impl Sshd {
 
     /// With more lines in its settings.
     pub fn with(lines: &str) -> Self {
+        let mut sshd = Self::made(lines);
+        sshd.go();
+        sshd
+    }
+
+    /// As an ordinary user: as the one who runs the test, or in place of root as another.
+    pub fn ordinary() -> Self {
+        let mut sshd = Self::made("");
+        if sshd.user == "root" {
+            let (name, number) = ORDINARY;
+            let users = sshd.path("users");
+            fs::write(&users, format!("{name}:*:{number}:{number}::/:/bin/sh\n")).unwrap();
+            sshd.in_its_eyes(&format!("mount --bind {} /etc/passwd", users.display()));
+            let becoming = format!("--reuid={number} --regid={number} --clear-groups");
+            sshd.launcher.extend(["setpriv"].into_iter().chain(becoming.split(' ')).map(str::to_owned));
+            for entry in fs::read_dir(sshd.path("")).unwrap() {
+                std::os::unix::fs::chown(entry.unwrap().path(), Some(number), Some(number)).unwrap();
+            }
+            std::os::unix::fs::chown(sshd.path(""), Some(number), Some(number)).unwrap();
+            name.clone_into(&mut sshd.user);
+        }
+        sshd.go();
+        sshd
+    }
+
+    /// With a disk of this size mounted on one of its folders, in its own eyes: [`Self::inside`] looks there.
+    pub fn on_small_disk(folder: &str, size: &str) -> Self {
+        let mut sshd = Self::made("");
+        let at = sshd.path(folder);
+        fs::create_dir_all(&at).unwrap();
+        sshd.in_its_eyes(&format!("mount -t tmpfs -o size={size} relais-test {}", at.display()));
+        sshd.go();
+        sshd
+    }
+
+    /// Lets the server see other files than the rest of the machine does.
+    fn in_its_eyes(&mut self, mounting: &str) {
+        let script = format!("{mounting} && exec \"$0\" \"$@\"");
+        let rights: &[&str] = if self.user == "root" { &[] } else { &["--map-current-user", "--keep-caps"] };
+        let words = [&["unshare"], rights, &["--mount", "sh", "-c", &script]].concat();
+        self.launcher = words.into_iter().map(str::to_owned).collect();
+    }
+
+    fn made(lines: &str) -> Self {
         assert!(Path::new(SSHD).exists(), "there is no {SSHD}: apt-get install openssh-server");
         // A server of root keeps its unprivileged part there.
         let _ = fs::create_dir_all("/run/sshd");
         let folder = tempfile::tempdir().unwrap();
-        let mut sshd = Self { address: free(), child: None, folder };
+        let sshd = Self { address: free(), user: user(), launcher: Vec::new(), child: None, folder };
         sshd.generate("host", "ed25519", "");
         sshd.generate("user", "ed25519", "");
         fs::copy(sshd.path("user.pub"), sshd.path("authorized")).unwrap();
@@ -49,13 +99,20 @@ impl Sshd {
         fs::write(sshd.path("settings"), settings).unwrap();
         fs::create_dir(sshd.path("in")).unwrap();
         fs::create_dir(sshd.path("out")).unwrap();
-        sshd.go();
         sshd
     }
 
     /// Where a user arrives, and what lies there.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The same, in the eyes of the server.
+    pub fn inside(&self, name: &str) -> PathBuf {
+        let process = self.child.as_ref().expect("it runs").id();
+        let path = self.path(name);
+        let path = path.strip_prefix("/").expect("a temporary folder has an absolute path");
+        PathBuf::from(format!("/proc/{process}/root")).join(path)
     }
 
     /// Makes a pair of keys in the server's folder.
@@ -83,7 +140,7 @@ impl Sshd {
         let mut settings = json!({
             "host": self.address.ip().to_string(),
             "port": self.address.port(),
-            "user": user(),
+            "user": self.user,
             "key": self.path("user"),
             "host_key": self.public_key("host"),
             "timeout": "5s",
@@ -99,8 +156,9 @@ impl Sshd {
     /// Listens, and returns once it does.
     pub fn go(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = Command::new(SSHD);
-        command.args(["-D", "-e", "-f"]).arg(self.path("settings"));
+        let words: Vec<&str> = self.launcher.iter().map(String::as_str).chain([SSHD]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["-D", "-e", "-f"]).arg(self.path("settings"));
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let began = Instant::now();
         while TcpStream::connect(self.address).is_err() {

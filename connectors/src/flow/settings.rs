@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::Checks;
+use engine::{Checks, Diagnostic, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -299,6 +299,7 @@ impl Taking {
             checks.error("wrong-value", "complete", message);
         }
         self.check_answer(checks);
+        self.note_leaving(checks);
         if let (Some(least), Some(most)) = (self.min_age, self.max_age)
             && least >= most
         {
@@ -307,6 +308,14 @@ impl Taking {
                 "max_age",
                 "no file is older than `min_age` and younger than this",
             );
+        }
+    }
+
+    fn note_leaving(&self, checks: &mut Checks<'_>) {
+        if self.leaves() {
+            let message = "files stay in this folder, known by this engine's own notes: a second engine on it would take each again";
+            let help = "with `done` or `delete` each file is claimed by a rename, and several engines may read one folder";
+            checks.add(Diagnostic::note("one-engine", Path::default(), message).help(help));
         }
     }
 

@@ -144,8 +144,20 @@ impl Remote {
         done(session.ask(RENAME, |request| request.text(&from).text(&to)).await?)
     }
 
+    /// Says that a file could not be written since the disk of the server is full, where the server tells as much.
+    pub(super) async fn lacks_room(
+        &self,
+        folder: &Location,
+        bytes: usize,
+        broken: &Broken,
+    ) -> Option<String> {
+        let is_full = *broken == Broken::Refused(Refusal::Failure)
+            && self.has_room(folder, bytes as u64).await == Some(false);
+        is_full.then(|| format!("no space left in `{folder}` on {}", self.link.server().address()))
+    }
+
     /// Whether the disk of the server has room for so many bytes, where it says so.
-    pub(super) async fn has_room(&self, folder: &Location, bytes: u64) -> Option<bool> {
+    async fn has_room(&self, folder: &Location, bytes: u64) -> Option<bool> {
         let session = self.link.session().await.ok()?;
         if !session.has("statvfs@openssh.com") {
             return None;
@@ -227,8 +239,12 @@ impl Place for Remote {
     }
 
     async fn write(&self, at: &Location, bytes: &Bytes) -> Done {
-        let written = self.put(at, bytes).await;
-        written.map_err(|broken| self.fault("write to", &at.folder(), broken))
+        let Err(broken) = self.put(at, bytes).await else { return Ok(()) };
+        let folder = at.folder();
+        match self.lacks_room(&folder, bytes.len(), &broken).await {
+            Some(why) => Err(Fault::Away(why)),
+            None => Err(self.fault("write to", &folder, broken)),
+        }
     }
 
     async fn rename(&self, from: &Location, to: &Location) -> Done {

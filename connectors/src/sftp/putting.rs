@@ -120,12 +120,9 @@ impl Putting<'_> {
 
     async fn write(&self, folder: &Location, hidden: &Location) -> Result<(), SendError> {
         let Err(broken) = self.remote.put(hidden, self.bytes).await else { return Ok(()) };
-        let is_full = broken == Broken::Refused(Refusal::Failure)
-            && self.remote.has_room(folder, self.bytes.len() as u64).await == Some(false);
-        if is_full {
+        if let Some(why) = self.remote.lacks_room(folder, self.bytes.len(), &broken).await {
             // What was written takes room that nobody has.
             let _ = self.remote.remove(hidden).await;
-            let why = format!("no space left in `{folder}` on {}", self.remote.link.server().address());
             return Err(SendError::not_delivered(why));
         }
         Err(SendError::not_delivered(self.remote.fault("write to", folder, broken).to_string()))
