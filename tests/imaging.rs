@@ -333,10 +333,12 @@ fn hostile() -> Vec<Vec<u8>> {
     let sound = Instance::of("1.2.826.0.1.3", 1);
     let file = sound.file();
     let begins = file.len() - sound.data_set().len();
-    let mut all: Vec<Vec<u8>> =
-        (begins + 9..file.len()).step_by(22).map(|end| file[..end].to_vec()).collect();
+    // Cut at odd places, so never between two elements; one that lacks a last byte of filling is whole with it.
+    let is_whole = |end: &usize| Header::read(Cursor::new([&file[..*end], &[0]].concat())).is_ok();
+    let ends = (begins + 9..file.len()).step_by(22).filter(|end| !is_whole(end));
+    let mut all: Vec<Vec<u8>> = ends.map(|end| file[..end].to_vec()).collect();
     let with = |behind: &[u8]| [&file[..], behind].concat();
-    // Cut at odd places, so never between two elements. A length of four gigabytes; a sequence that never ends; one in one, 20,000 deep.
+    // A length of four gigabytes; a sequence that never ends; one in one, 20,000 deep.
     all.push(with(&[0xff, 0xff, 0x10, 0, b'O', b'B', 0, 0, 0xfe, 0xff, 0xff, 0xff, 1, 2]));
     all.push(with(&[0xff, 0xff, 0x10, 0, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]));
     let deep = [0xff, 0xff, 0x10, 0, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]

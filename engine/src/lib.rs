@@ -30,6 +30,7 @@ mod line;
 pub mod memory;
 mod message;
 mod mirror;
+mod names;
 mod observer;
 mod outlet;
 mod pace;
@@ -67,6 +68,7 @@ pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Readin
 pub use mirror::{
     Change, Changed, Mirror, Missed, Page, Removed, Seen, SyncName, SyncRow, Tenure, Wish, Wished, Written,
 };
+pub use names::{OtherBytes, known_otherwise};
 pub use observer::{DeliveryOutcome, Observer, Unobserved};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;
@@ -85,7 +87,7 @@ pub use source::{Claim, OpenError, Opening, Source, SourceSettings, Trouble};
 pub use stop::Stop;
 pub use store::{
     Act, AnswerState, Arrival, AttemptEnd, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent,
-    Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, OtherBytes, Owed,
-    Part, Position, Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store,
-    StoreError, StoredReply, Taken, Tally, Told, Waiting, abandoned, known_otherwise, left_to,
+    Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
+    Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError,
+    StoredReply, Taken, Tally, Told, Waiting, abandoned, left_to,
 };

@@ -206,15 +206,6 @@ pub struct Arrival {
     pub batch: Option<(Hash, u32)>,
 }
 
-impl Arrival {
-    /// Whether it is turned away, where what came last under its name and stands has other bytes, or has not.
-    /// A person who runs it again has seen that.
-    pub fn turns_away(&self, has_other_bytes: bool) -> bool {
-        let may = self.repeats.others == OtherBytes::Refuse && self.closed.is_none() && self.again.is_none();
-        may && has_other_bytes
-    }
-}
-
 /// Whether somebody waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owed {
@@ -227,17 +218,7 @@ pub enum Owed {
 pub struct Repeats {
     pub policy: RepeatPolicy,
     pub window: std::time::Duration,
-    pub others: OtherBytes,
-}
-
-/// What to do with other bytes under a name that is known: same sender, same control id, within the window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OtherBytes {
-    /// They are a message like any other, and flagged.
-    #[default]
-    Flag,
-    /// Kept and refused, where what came last under that name was not refused and did not fail. A person may run them again.
-    Refuse,
+    pub others: crate::OtherBytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,7 +238,7 @@ pub enum Kept {
     /// already kept, for a message that was run again before, and, whatever the policy, where the first copy's sender
     /// was told *unavailable* and the first is open or has ended since.
     Again(MessageId),
-    /// Kept, and closed in the same write as [`known_otherwise`] says: this one has its name, and other bytes.
+    /// Kept, and closed in the same write as [`crate::known_otherwise`] says: this one has its name, and other bytes.
     Other(MessageId),
 }
 
@@ -590,17 +571,6 @@ pub fn abandoned(by: &str) -> String {
 /// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
 pub fn left_to(first: DeliveryId, of: MessageId) -> String {
     format!("its effect is that of delivery {} of message {of}, an earlier copy", first.0)
-}
-
-/// How a message is closed whose name another one has, with other bytes.
-pub fn known_otherwise(first: MessageId) -> Closed {
-    Closed {
-        state: MessageState::Refused,
-        outcome: Outcome::Refused,
-        why: format!("message {first} has the same name, and other bytes"),
-        halt: None,
-        inputs: None,
-    }
 }
 
 /// Says that the store could not do it. Nothing of the call took effect, as far as anybody can tell.

@@ -7,8 +7,8 @@ use crate::{
     Again, Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome,
     Owed, Reading, Reply, ReplyWhen, Silence,
     caller::Caller,
+    known_otherwise,
     recovery::{IsKept, Stranded},
-    store::known_otherwise,
 };
 
 /// A message as it was read, about to be kept.

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     Arrival, Closed, DeliveryId, DeliveryState, Done, Halt, Interrupted, Kept, Message, MessageId,
     MessageState, NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, Standstill, StoreError,
-    StoredReply, Taken, Told,
-    store::{abandoned, known_otherwise, left_to},
+    StoredReply, Taken, Told, known_otherwise,
+    store::{abandoned, left_to},
 };
 
 impl State {
