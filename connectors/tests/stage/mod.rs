@@ -341,6 +341,11 @@ pub fn instance(words: &str) -> Vec<u8> {
         file.extend_from_slice(&2u16.to_le_bytes());
         file.extend_from_slice(&element(number, b"UI", uid, 0));
     }
+    // An instance says in its data set too which one it is.
+    for (number, (_, uid)) in [0x0016, 0x0018].into_iter().zip(meta) {
+        file.extend_from_slice(&8u16.to_le_bytes());
+        file.extend_from_slice(&element(number, b"UI", uid, 0));
+    }
     file.extend_from_slice(&0x0010_u16.to_le_bytes());
     file.extend_from_slice(&element(0x4000, b"LT", words, b' '));
     file
