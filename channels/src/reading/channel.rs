@@ -151,6 +151,7 @@ fn format(reader: &mut Reader<'_>, source: Option<&SourceRead>) -> scripts::Form
     let Some(file) = reader.read::<FormatFile>(&at) else {
         let usual = match source.map(|source| source.settings.usual_format()) {
             Some("json") => scripts::Format::Json,
+            Some("dicom") => scripts::Format::Dicom,
             Some("text") => scripts::Format::Text,
             Some("binary") => scripts::Format::Binary,
             _ => scripts::Format::Hl7,

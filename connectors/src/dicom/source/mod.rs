@@ -196,7 +196,7 @@ impl SourceSettings for Settings {
     }
 
     fn usual_format(&self) -> &'static str {
-        "binary"
+        "dicom"
     }
 
     fn others(&self) -> OtherBytes {

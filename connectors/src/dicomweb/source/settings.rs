@@ -208,7 +208,7 @@ impl SourceSettings for Settings {
     }
 
     fn usual_format(&self) -> &'static str {
-        if self.take == Some(Take::Metadata) { "json" } else { "binary" }
+        if self.take == Some(Take::Metadata) { "json" } else { "dicom" }
     }
 
     fn others(&self) -> OtherBytes {
