@@ -40,6 +40,7 @@ fn hospital() -> Project {
     assert!(made.status.success(), "{}", words(&made));
     project.write("hospital/tables/wards.csv", "code,name\nSUR,Surgery\nCAR,Cardiology\n");
     project.write("hospital/secrets/esante", "a key\n");
+    project.write("hospital/secrets/deidentify", "a key that is long enough\n");
     project.write("hospital/tables/tests.csv", blocks(&page("tables.md"), "csv tests")[0]);
     project
 }

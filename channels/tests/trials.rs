@@ -213,7 +213,7 @@ fn an_instance_is_expected_by_the_paths_of_its_elements() {
     fs::create_dir(folder.path().join("channels")).unwrap();
     let channel = "name: images
 source:
-  file: { dir: in }
+  file: { dir: in, done: done }
 format: dicom
 steps:
   - deidentify: { key: a key of some length, patient: pseudonym, keep: [PatientName] }
