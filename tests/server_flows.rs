@@ -82,7 +82,8 @@ fn a_thousand_files_are_processed_once_though_the_server_is_cut_and_the_engine_k
     drop_file(&incoming, "poison.txt", "POISON");
     drop_file(&incoming, OsStr::from_bytes(b"z\xff $(touch pwned)'.txt"), "hostile");
     for step in 1..=9 {
-        wait_until("some more are done", || count(&done) >= step * 100);
+        let went_on = comes_true(Duration::from_mins(2), || count(&done) >= step * 100);
+        assert!(went_on, "step {step}: {} done\n{}", count(&done), relais.log());
         if step % 3 == 0 {
             sshd.cut();
             sshd.go();
