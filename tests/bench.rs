@@ -104,7 +104,7 @@ fn what_waits_is_delivered_in_the_end() {
         "--backlog",
         "300",
         "--disk",
-        "100",
+        "1000",
     ]);
     assert_eq!(of(&rows, "lone").len(), 2);
     for row in of(&rows, "lone") {
@@ -122,8 +122,9 @@ fn what_waits_is_delivered_in_the_end() {
     same(backlog, "waiting", "delivered");
     assert!(count(backlog, "waiting") >= 300, "{backlog:#}");
     let disk = of(&rows, "disk")[0];
-    assert_eq!(count(disk, "messages"), 100);
-    assert!(number(disk, "each_bytes") > 500.0, "{disk:#}");
+    assert_eq!(count(disk, "messages"), 1000);
+    // Of few messages it would be lost in what any store takes.
+    assert!(number(disk, "each_bytes") > 200.0, "{disk:#}");
 }
 
 #[test]
