@@ -37,7 +37,8 @@ fn is_dicom(file: &[u8]) -> bool {
 
 /// Whether its structure holds: an archive that cannot read an instance says nothing at all of it.
 fn is_sound(file: &[u8]) -> bool {
-    formats::dicom::Instance::of_bytes(file.to_vec().into()).is_ok()
+    Header::read(Cursor::new(file)).is_ok()
+        && formats::dicom::Instance::of_bytes(file.to_vec().into()).is_ok()
 }
 
 /// The messages of a channel, with their deliveries.
