@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use bytes::Bytes;
 use jiff::{ToSpan, civil::Date};
 
 use super::{
@@ -16,7 +17,8 @@ use super::{
     path::Path,
     syntax::Encoding,
     tag::{Tag, tags},
-    value::Manner,
+    uid::is_uid,
+    value::{Manner, ValueError},
     vr::Vr,
 };
 
@@ -139,7 +141,7 @@ impl Deidentification {
         let mut level = Level::clone(&instance.level);
         work.level(&mut level, &charset)?;
         instance.level = Arc::new(level);
-        instance.clear_head();
+        instance.clear_head()?;
         instance.is_changed = true;
         self.tell(instance, &whose)
     }
@@ -354,8 +356,16 @@ fn dummy(vr: Vr) -> &'static str {
 
 impl Instance {
     /// Takes away what the head of the file tells beside the instance: where it came from, and what may stand before it.
-    fn clear_head(&mut self) {
+    /// What names the instance by no UID would make a file that nobody can read.
+    fn clear_head(&mut self) -> Result<(), AccessError> {
         let uid = self.level.find(tags::SOP_INSTANCE).and_then(|node| self.value(node).ok());
+        let is_name = |uid: &Bytes| {
+            let text = std::str::from_utf8(uid).map(|text| text.trim_end_matches(['\0', ' ']));
+            text.is_ok_and(|text| text.is_empty() || is_uid(text))
+        };
+        if uid.as_ref().is_some_and(|uid| !is_name(uid)) {
+            return Err(AccessError::Value(Path::to(tags::SOP_INSTANCE), ValueError::NotUid));
+        }
         let meta = Arc::make_mut(&mut self.meta);
         let is_technical = |node: &Node| node.tag.number() <= 0x0013;
         meta.nodes.retain(is_technical);
@@ -363,6 +373,7 @@ impl Instance {
         if let Some(uid) = uid {
             self.tell_meta(tags::SOP_INSTANCE, &uid);
         }
+        Ok(())
     }
 }
 
