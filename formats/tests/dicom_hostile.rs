@@ -4,7 +4,7 @@ mod instance;
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use formats::dicom::{DicomError, Header, TransferSyntax, Why};
+use formats::dicom::{DicomError, Header, Instance, TransferSyntax, Why};
 use instance::{BIG, DEFLATED, EXPLICIT, Elements, IMPLICIT, file, small};
 
 fn read(file: &[u8]) -> Result<Header, DicomError> {
@@ -142,6 +142,16 @@ impl Seek for Huge {
         };
         Ok(self.at)
     }
+}
+
+#[test]
+fn few_bytes_that_inflate_without_end_are_refused_after_a_bound() {
+    let pixels = vec![0; 65 << 20];
+    let bomb = file(DEFLATED, &Elements::explicit().identified().with(0x7FE0_0010, "OW", &pixels).bytes);
+    assert!(bomb.len() < 1 << 17, "{} bytes", bomb.len());
+    assert_eq!(read(&bomb).unwrap_err().why, Why::Inflated(64 << 20));
+    let Err(error) = Instance::of_bytes(bomb.into()) else { panic!("it was taken") };
+    assert_eq!(error.why, Why::Inflated(64 << 20));
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use flate2::read::DeflateDecoder;
 
-use super::error::DicomError;
+use super::error::{DicomError, Why};
+
+/// The longest deflated part that is taken, as it is when inflated: few bytes grow to a thousand times as many.
+pub(crate) const LONGEST_INFLATED: u64 = 64 << 20;
 
 /// The inflated bytes behind a place of a reader. Goes forward alone; back only to its beginning.
 pub(crate) struct Inflated<'r, R: Read> {
@@ -33,7 +36,11 @@ impl<'r, R: Read + Seek> Inflated<'r, R> {
     pub(crate) fn measure(reader: &'r mut R, starts: u64) -> Result<u64, DicomError> {
         let failed = |error| DicomError::read(starts, error);
         let mut inflated = Self::new(reader, starts).map_err(failed)?;
-        let length = io::copy(&mut inflated, &mut io::sink()).map_err(failed)?;
+        let length =
+            io::copy(&mut (&mut inflated).take(LONGEST_INFLATED + 1), &mut io::sink()).map_err(failed)?;
+        if length > LONGEST_INFLATED {
+            return Err(DicomError::new(starts, None, Why::Inflated(LONGEST_INFLATED)));
+        }
         Ok(starts + length)
     }
 }

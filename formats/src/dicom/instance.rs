@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{
     charset::CharacterSet,
     error::{DicomError, Why},
-    inflate::Inflated,
+    inflate::{Inflated, LONGEST_INFLATED},
     level::{Held, Item, Level, Node},
     meta::Meta,
     path::{Name, Path, PathStep},
@@ -22,8 +22,6 @@ use super::{
 
 /// A value that is longer is not read into memory.
 const LONGEST: u64 = 16 << 20;
-/// A deflated data set that grows longer is not taken apart: it must be in memory for that.
-const LONGEST_INFLATED: u64 = 64 << 20;
 
 /// An instance. Its copies share what was not changed.
 #[derive(Clone)]
