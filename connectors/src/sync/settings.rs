@@ -24,7 +24,8 @@ use crate::{
 const ANNUAIRE: &str = "https://gateway.api.esante.gouv.fr/fhir/v2";
 
 /// Its types, those that others refer to before those that refer.
-const TYPES: [&str; 5] = ["Organization", "Practitioner", "HealthcareService", "Device", "PractitionerRole"];
+pub(super) const TYPES: [&str; 5] =
+    ["Organization", "Practitioner", "HealthcareService", "Device", "PractitionerRole"];
 
 /// What a filter cannot hold, and why.
 const REFUSED: [(&str, &str); 10] = [
@@ -246,11 +247,17 @@ impl Settings {
         }
     }
 
-    pub(super) fn check(&self, checks: &mut Checks<'_>) {
+    /// `only`: the types that the server has, where they are known.
+    pub(super) fn check(&self, only: &[&str], checks: &mut Checks<'_>) {
         self.access().check(checks);
         for (place, resource) in self.resources.iter().enumerate() {
             let at = format!("resources.{place}");
             let (kind, filter) = split(resource);
+            if !only.is_empty() && !only.contains(&kind) {
+                let known: Vec<_> = only.iter().map(|kind| format!("`{kind}`")).collect();
+                let message = format!("there is no `{kind}` there; known: {}", known.join(", "));
+                checks.error("wrong-value", &at, message);
+            }
             if self.resources[..place].iter().any(|other| split(other).0 == kind) {
                 checks.error("wrong-value", &at, format!("`{kind}` is named twice: a type is one sync"));
             }

@@ -21,7 +21,7 @@ use super::{
     plan::Plan,
     run::{Cut, Work, blocking},
     schedule::Times,
-    settings::{Annuaire, FhirSync, Settings},
+    settings::{Annuaire, FhirSync, Settings, TYPES},
     state::{Standing, State},
 };
 use crate::{
@@ -53,7 +53,7 @@ impl SourceSettings for Annuaire {
         if self.0.key.is_some() && self.0.auth.is_some() {
             checks.error("conflicting-fields", "auth", "`key` and `auth` exclude each other");
         }
-        self.whole().check(checks);
+        self.whole().check(&TYPES, checks);
     }
 
     fn usual_format(&self) -> &'static str {
@@ -72,7 +72,7 @@ impl SourceSettings for Annuaire {
 #[async_trait]
 impl SourceSettings for FhirSync {
     fn check(&self, checks: &mut Checks<'_>) {
-        self.0.check(checks);
+        self.0.check(&[], checks);
     }
 
     fn usual_format(&self) -> &'static str {
