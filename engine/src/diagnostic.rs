@@ -1,6 +1,10 @@
 //! What is wrong with what a person wrote, and where.
 
-use std::fmt;
+use std::{
+    fmt,
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 /// Where in a file, from its top: `destinations.0.mllp.connect`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +58,8 @@ pub struct Diagnostic {
     pub place: Place,
     pub message: String,
     pub help: Option<String>,
+    /// When what it warns of ends, in seconds of the system's time: a certificate.
+    pub ends: Option<NonZeroU32>,
 }
 
 /// What exactly at a path is meant.
@@ -70,7 +76,15 @@ pub enum Place {
 
 impl Diagnostic {
     pub fn error(code: &'static str, at: Path, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, at, place: Place::Value, message: message.into(), help: None }
+        Self {
+            code,
+            severity: Severity::Error,
+            at,
+            place: Place::Value,
+            message: message.into(),
+            help: None,
+            ends: None,
+        }
     }
 
     pub fn warning(code: &'static str, at: Path, message: impl Into<String>) -> Self {
@@ -85,6 +99,19 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Says when what it warns of ends.
+    #[must_use]
+    pub fn ending(mut self, when: SystemTime) -> Self {
+        let seconds = when.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.ends = NonZeroU32::new(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// When what it warns of ends.
+    pub fn ends(&self) -> Option<SystemTime> {
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::from(self.ends?.get())))
     }
 
     #[must_use]

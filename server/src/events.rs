@@ -4,9 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{DeliveryOutcome, Facts, MessageId, Observer, Outcome};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::{flow_log::FlowLogs, metrics::Metrics};
+use crate::{
+    alerts::{Change, Episode},
+    flow_log::FlowLogs,
+    metrics::Metrics,
+};
 
 /// How far a listener may fall behind before it misses events.
 const BEHIND: usize = 4096;
@@ -27,6 +32,8 @@ pub(crate) enum Event {
     Delivery { channel: String, destination: String, message: MessageId, outcome: &'static str },
     /// Something became of a file that a source takes.
     File { channel: String, file: String, words: String, message: Option<MessageId> },
+    /// A state that needs a person began, moved or ended, or somebody took note of it.
+    Episode { change: Change, channel: Option<String>, episode: Value },
 }
 
 impl Event {
@@ -38,6 +45,7 @@ impl Event {
             Self::Overdue { .. } => "overdue",
             Self::Delivery { .. } => "delivery",
             Self::File { .. } => "file",
+            Self::Episode { .. } => "episode",
         }
     }
 }
@@ -61,6 +69,14 @@ impl Events {
     /// The answer to a message did not come in time.
     pub(crate) fn overdue(&self, channel: &str, message: MessageId) {
         self.tell(|| Event::Overdue { channel: channel.to_owned(), id: message });
+    }
+
+    /// What became of an episode.
+    pub(crate) fn episode(&self, change: Change, episode: &Episode) {
+        self.tell(|| {
+            let told = serde_json::to_value(episode).expect("an episode has text keys");
+            Event::Episode { change, channel: episode.channel.clone(), episode: told }
+        });
     }
 
     /// Makes the event only if somebody listens: this is on the way of every message.

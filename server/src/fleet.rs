@@ -233,7 +233,8 @@ impl Fleet {
         self.root.join(&self.settings.store.path)
     }
 
-    async fn read(&self) -> Project {
+    /// The files as they are now.
+    pub(crate) async fn read(&self) -> Project {
         let (root, options) = (self.root.clone(), self.options.clone());
         let reading = tokio::task::spawn_blocking(move || channels::load(&root, &options));
         reading.await.expect("reading a project does not panic")

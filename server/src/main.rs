@@ -1,5 +1,6 @@
 //! The `relais` binary: the command line, the running server and its API.
 
+mod alerts;
 mod api;
 mod cli;
 mod client;

@@ -158,6 +158,21 @@ impl Metrics {
         self.handles(channel).map_or(0, |handles| handles.received.get())
     }
 
+    /// How many messages of a channel ended since the start, and how many of them were refused or failed.
+    pub(crate) fn ended_by(&self, channel: &str) -> (u64, u64) {
+        let Some(handles) = self.handles(channel) else { return (0, 0) };
+        let count = |outcome: Outcome| handles.messages[place(outcome)].get();
+        let all = handles.messages.iter().map(IntCounter::get).sum();
+        (all, count(Outcome::Refused) + count(Outcome::Failed))
+    }
+
+    /// How many deliveries a destination took since the start.
+    pub(crate) fn sent_to(&self, channel: &str, destination: &str) -> u64 {
+        let handles = self.handles(channel);
+        let counters = handles.as_ref().and_then(|handles| handles.deliveries.get(destination));
+        counters.map_or(0, |counters| counters[DeliveryOutcome::Sent as usize].get())
+    }
+
     pub(crate) fn received(&self, channel: &str) {
         if let Some(handles) = self.handles(channel) {
             handles.received.inc();

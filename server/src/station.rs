@@ -12,6 +12,7 @@ use engine::{Expectations, Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, 
 use store::{Directory, Sqlite};
 
 use crate::{
+    alerts::Alerts,
     api::{self, ChannelStatus, Reach},
     events::Events,
     fleet::Fleet,
@@ -64,6 +65,7 @@ impl Station {
         let fleet = Arc::new(Fleet::new((options, settings), store, around, (Arc::clone(&metrics), logs)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
+            alerts: Arc::new(Alerts::open(&folder)),
             fleet,
             directory,
             metrics,

@@ -5,9 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use engine::{Checks, Diagnostic};
+use engine::{Checks, Diagnostic, Severity};
 use rustls::{crypto::aws_lc_rs, pki_types::CertificateDer, sign::CertifiedKey};
-use x509_parser::{certificate::X509Certificate, prelude::FromDer};
+use x509_parser::{
+    certificate::{Validity, X509Certificate},
+    prelude::FromDer,
+};
 
 use super::{Side, Tls, load};
 
@@ -62,14 +65,22 @@ impl Examination<'_> {
         let now = seconds_now();
         if now > validity.not_after.timestamp() {
             let why = format!("`{}` expired on {}", certificate.subject(), validity.not_after);
-            checks.error("certificate-expired", &self.at(name), why);
+            checks.add(self.ends("certificate-expired", (name, why), validity));
         } else if now < validity.not_before.timestamp() {
             let why = format!("`{}` is valid only from {}", certificate.subject(), validity.not_before);
             checks.error("certificate-expired", &self.at(name), why);
         } else if now + NOTICE.as_secs() as i64 > validity.not_after.timestamp() {
             let why = format!("`{}` expires on {}", certificate.subject(), validity.not_after);
-            checks.add(Diagnostic::warning("certificate-expires", engine::Path::parse(&self.at(name)), why));
+            let expires = self.ends("certificate-expires", (name, why), validity);
+            checks.add(Diagnostic { severity: Severity::Warning, ..expires });
         }
+    }
+
+    /// A complaint that says when the certificate ends.
+    fn ends(&self, code: &'static str, (name, why): (&str, String), validity: &Validity) -> Diagnostic {
+        let seconds = u64::try_from(validity.not_after.timestamp()).unwrap_or_default();
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(u64::from(u32::MAX)));
+        Diagnostic::error(code, engine::Path::parse(&self.at(name)), why).ending(end)
     }
 
     fn check_usage(&self, certificate: &CertificateDer<'_>, checks: &mut Checks<'_>) {

@@ -39,5 +39,6 @@ pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let overdue = context.fleet.store.count_overdue().await.unwrap_or_default();
     let mut page = context.metrics.page(&views, &broken, (&overdue, &room));
     page.push_str(&syncs::metrics(&context).await);
+    page.push_str(&context.alerts.metrics());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }

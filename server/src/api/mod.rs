@@ -3,6 +3,7 @@
 mod answers;
 mod channels;
 mod deliveries;
+mod episodes;
 mod guard;
 mod health;
 mod messages;
@@ -30,6 +31,7 @@ use engine::{Mirror, Stop};
 pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
+pub(crate) use episodes::Episodes;
 pub(crate) use guard::Reach;
 pub(crate) use overdue::Unanswered;
 pub(crate) use pending::Pending;
@@ -40,7 +42,7 @@ pub(crate) use retry::Retried;
 pub(crate) use syncs::{NewSync, SyncStatus};
 pub(crate) use unmapped::UnmappedCode;
 
-use crate::{events::Events, fleet::Fleet, key::Key, metrics::Metrics};
+use crate::{alerts::Alerts, events::Events, fleet::Fleet, key::Key, metrics::Metrics};
 
 /// A request may carry an edited message: as large as a source takes by default.
 const LARGEST: usize = 64 << 20;
@@ -48,6 +50,7 @@ const LARGEST: usize = 64 << 20;
 /// What every answer is made from.
 pub(crate) struct Context {
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) directory: Arc<dyn Mirror>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Events>,
@@ -87,6 +90,10 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .route("/unmapped", get(unmapped::list))
         .route("/overdue", get(overdue::list))
         .route("/channels/{name}/overdue/settle", post(overdue::settle))
+        .route("/episodes", get(episodes::list))
+        .route("/episodes/{id}/acknowledge", post(episodes::acknowledge))
+        .route("/episodes/{id}/snooze", post(episodes::snooze))
+        .route("/episodes/{id}/wake", post(episodes::wake))
         .route("/deliveries", get(deliveries::find))
         .route("/deliveries/{id}/resend", post(deliveries::resend))
         .route("/deliveries/{id}/drop", post(deliveries::drop))

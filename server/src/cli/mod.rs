@@ -6,6 +6,7 @@ mod change;
 mod check;
 mod deploy;
 mod drop;
+mod episodes;
 mod explain;
 mod find;
 mod hold;
@@ -94,6 +95,7 @@ enum Verb {
     Pending(pending::Arguments),
     Retry(retry::Arguments),
     Overdue(overdue::Arguments),
+    Episodes(episodes::Arguments),
     Resend(resend::Arguments),
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
@@ -189,9 +191,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 21] = [
-    "backup", "check", "deploy", "drop", "find", "hold", "overdue", "park", "pause", "pending", "release",
-    "report", "rerun", "resend", "retry", "show", "start", "status", "stop", "sync", "unmapped",
+const REMOTE: [&str; 22] = [
+    "backup", "check", "deploy", "drop", "episodes", "find", "hold", "overdue", "park", "pause", "pending",
+    "release", "report", "rerun", "resend", "retry", "show", "start", "status", "stop", "sync", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -238,6 +240,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Retry(arguments) => retry::run(&arguments, &place).await,
         Verb::Report(arguments) => report::run(&arguments, &place).await,
         Verb::Overdue(arguments) => overdue::run(&arguments, &place).await,
+        Verb::Episodes(arguments) => episodes::run(&arguments, &place).await,
         Verb::Unmapped(arguments) => unmapped::run(&arguments, &place).await,
         Verb::Resend(arguments) => resend::run(&arguments, &place).await,
         Verb::Drop(arguments) => drop::run(&arguments, &place).await,

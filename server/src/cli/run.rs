@@ -108,11 +108,18 @@ async fn serve(station: &Station, watch: Option<Watch>, forget_after: Duration, 
     let fleet = &station.context.fleet;
     let watching = watch.map(|watch| tokio::spawn(watch.reload(Arc::clone(fleet))));
     let due = tokio::spawn(crate::overdue::watch(Arc::clone(fleet), Arc::clone(&station.context.events)));
+    let context = &station.context;
+    let alerts = Arc::clone(&context.alerts);
+    let watching_over = tokio::spawn(alerts.watch(
+        Arc::clone(fleet),
+        Arc::clone(&context.metrics),
+        Arc::clone(&context.events),
+    ));
     let forgetting = tokio::spawn(crate::retention::hourly(Arc::clone(fleet), forget_after));
     while signals.next().await == Asked::Reload {
         reload::deploy_all(fleet).await;
     }
-    for task in watching.into_iter().chain([forgetting, due]) {
+    for task in watching.into_iter().chain([forgetting, due, watching_over]) {
         task.abort();
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Ending, Exit, Format, Place, say, say_json};
 use crate::{
-    api::{ChannelStatus, ServerStatus},
+    alerts::Severity,
+    api::{ChannelStatus, Episodes, ServerStatus},
     client::Client,
     terminal::{Table, Tone, counted, lasting, sized, tinted},
 };
@@ -22,6 +23,9 @@ pub(crate) struct Arguments {
 const NEAR: f64 = 7.0;
 const FAR: f64 = 3650.0;
 
+/// So many states that need a person are told beside the channels.
+const MOST: usize = 10;
+
 pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     let client = Client::reach(place)?;
     if let Some(name) = &arguments.channel {
@@ -37,7 +41,10 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
         Format::Json => say_json(&channels),
         Format::Text => {
             let server: ServerStatus = client.get(&["server"], &[]).await?;
-            say(format_args!("{}\n{}", headline(&server, client.address()), table(&channels)));
+            let open = [("state", "open".to_owned())];
+            let episodes: Episodes = client.get(&["episodes"], &open).await?;
+            let (headline, needs) = (headline(&server, client.address()), needs(&episodes));
+            say(format_args!("{headline}{needs}\n{}", table(&channels)));
         }
     }
     Ok(Exit::Done)
@@ -58,6 +65,23 @@ fn headline(server: &ServerStatus, address: &str) -> String {
         let faults = counted(server.edit_faults.len() as u64, "fault");
         let words = tinted("the files changed and are not in force:", Tone::Warning);
         let _ = writeln!(text, "{words} {faults}, see `relais check`");
+    }
+    text
+}
+
+/// What needs a person, the worst first; not what somebody took note of.
+fn needs(episodes: &Episodes) -> String {
+    let mut text = String::new();
+    let mine = || episodes.episodes.iter().filter(|one| one.needs_somebody(episodes.made));
+    for one in mine().take(MOST) {
+        let tone = if one.severity == Severity::Critical { Tone::Bad } else { Tone::Warning };
+        let _ = writeln!(text, "{} {} (episode {})", tinted("needs a person:", tone), one.words, one.id);
+    }
+    match mine().count().saturating_sub(MOST) {
+        0 => {}
+        more => {
+            let _ = writeln!(text, "and {more} more: `relais episodes`");
+        }
     }
     text
 }

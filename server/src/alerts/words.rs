@@ -1,0 +1,147 @@
+//! An episode in words, and the command that shows more of it.
+
+use std::time::Duration;
+
+use super::{
+    cause::Cause,
+    episode::{Episode, Key},
+};
+use crate::terminal::{counted, lasting, sized};
+
+/// The whole of it in one sentence.
+pub(crate) fn of(episode: &Episode) -> String {
+    format!("{}: {}", place(episode), what(episode))
+}
+
+/// `lab → record`, `lab`, or the server.
+pub(crate) fn place(episode: &Episode) -> String {
+    match (&episode.channel, &episode.destination) {
+        (Some(channel), Some(destination)) => format!("{channel} → {destination}"),
+        (Some(channel), None) => channel.clone(),
+        (None, _) => "server".to_owned(),
+    }
+}
+
+fn what(episode: &Episode) -> String {
+    let count = episode.count;
+    let time = |name: &str| lasting(seconds(episode.value(name).unwrap_or(0.0)));
+    let messages = counted(count, "message");
+    match episode.cause {
+        Cause::StoreTrouble => with("the store cannot write", episode.detail.as_deref()),
+        Cause::StoreRefuses => with("new messages are refused", episode.detail.as_deref()),
+        Cause::ChannelBroken => with("its file has faults, and it does not run", episode.detail.as_deref()),
+        Cause::SourceDown => {
+            with(&format!("takes nothing since {}", time("down")), episode.detail.as_deref())
+        }
+        Cause::DestinationDown => {
+            let attempts = counted(episode.value("attempts").unwrap_or(0.0) as u64, "attempt");
+            let what = format!("nothing gets there since {}, {attempts}, {count} waiting", time("down"));
+            with(&what, episode.detail.as_deref())
+        }
+        Cause::DestinationStopped => {
+            let what = format!("stopped since {} until a person decides, {count} waiting", time("stopped"));
+            with(&what, episode.detail.as_deref())
+        }
+        Cause::Disk => {
+            let free = sized(episode.value("free").unwrap_or(0.0) as u64);
+            format!("full in {} at this pace, {free} free", days(episode.measure))
+        }
+        Cause::Certificate => certificate(episode),
+        Cause::Silent => episode.detail.clone().unwrap_or_default(),
+        Cause::QueueOld => format!("the oldest of {count} waiting came {} ago", time("oldest")),
+        Cause::ErrorShare => {
+            let (share, all) = (episode.measure, episode.value("all").unwrap_or(0.0));
+            format!("{count} of {all:.0} messages refused or failed within 15 min ({share:.0} %)")
+        }
+        Cause::GivenUp => format!("{} given up", counted(count, "delivery")),
+        Cause::SetAside => format!("{} set aside for a person", counted(count, "delivery")),
+        Cause::Unsure => format!("{} may have arrived or not", counted(count, "delivery")),
+        Cause::Unmapped if count == 1 => format!("{messages} waits for a code that a table lacks"),
+        Cause::Unmapped => format!("{messages} wait for a code that a table lacks"),
+        Cause::Failed => format!("{messages} failed in a step within 24 h"),
+        Cause::Overdue if count == 1 => "1 expected answer is overdue".to_owned(),
+        Cause::Overdue => format!("{count} expected answers are overdue"),
+        Cause::EditNotInForce => {
+            let what = "its edited file has faults and is not in force; the version before goes on";
+            with(what, episode.detail.as_deref())
+        }
+    }
+}
+
+fn certificate(episode: &Episode) -> String {
+    let file = episode.subject.as_deref().unwrap_or("its certificate");
+    match episode.measure {
+        left if left < 0.0 => format!("the certificate of `{file}` has expired"),
+        left => format!("the certificate of `{file}` expires in {}", days(left)),
+    }
+}
+
+fn days(days: f64) -> String {
+    lasting(seconds(days * 86_400.0))
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0).round()).unwrap_or_default()
+}
+
+fn with(what: &str, why: Option<&str>) -> String {
+    why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"))
+}
+
+/// What shows more of it.
+pub(crate) fn command(key: &Key) -> String {
+    let channel = key.channel.as_deref().unwrap_or_default();
+    let to = key.destination.as_ref().map(|name| format!(" --to {name}")).unwrap_or_default();
+    match key.cause {
+        Cause::StoreTrouble | Cause::StoreRefuses | Cause::Disk => "relais status".to_owned(),
+        Cause::ChannelBroken | Cause::EditNotInForce | Cause::Certificate => "relais check".to_owned(),
+        Cause::SourceDown
+        | Cause::DestinationDown
+        | Cause::DestinationStopped
+        | Cause::Silent
+        | Cause::QueueOld => format!("relais status {channel}"),
+        Cause::GivenUp | Cause::SetAside | Cause::Unsure => {
+            format!("relais find --channel {channel} --state {}{to}", key.cause.name())
+        }
+        Cause::ErrorShare | Cause::Failed => format!("relais find --channel {channel} --state failed"),
+        Cause::Unmapped => "relais unmapped".to_owned(),
+        Cause::Overdue => format!("relais overdue {channel}"),
+    }
+}
+
+/// Why a destination takes nothing, as a code, from what the engine says of its last attempt.
+pub(crate) fn reason(why: &str) -> &'static str {
+    const SIGNS: [(&str, &[&str]); 6] = [
+        ("no_answer", &["no telling", "timed out", "no answer"]),
+        ("tls", &["TLS", "certificate"]),
+        ("name_unknown", &["lookup", "name or service", "not known", "no address"]),
+        ("signed_out", &["401", "403", "407", "login", "sign in", "password", "permission", "token"]),
+        ("no_room", &["no space", "No space", "quota", "552", "452"]),
+        ("busy", &["429", "503", "425", "408", "busy", "later"]),
+    ];
+    let sign = SIGNS.iter().find(|(_, words)| words.iter().any(|word| why.contains(word)));
+    match sign {
+        Some((code, _)) => code,
+        None if why.contains("cannot connect") || why.contains("cannot start") => "cannot_connect",
+        None => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_of_an_attempt_has_a_code() {
+        let known = [
+            ("not delivered: cannot connect to 127.0.0.1:2701: Connection refused", "cannot_connect"),
+            ("not delivered: cannot connect to record: TLS failed: expired", "tls"),
+            ("no telling whether it was delivered: no answer within 30 s", "no_answer"),
+            ("not delivered: the server answered 503", "busy"),
+            ("not delivered: something new", "other"),
+        ];
+        for (why, code) in known {
+            assert_eq!(reason(why), code, "{why}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Episodes: what needs a person, and a person's word about it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+};
+use connectors::setting::Period;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, channels::who, problem::Problem};
+use crate::alerts::{Cause, Episode, Say, Severity, Unsaid};
+
+/// What closed longer ago is not listed.
+const RECENT: Duration = Duration::from_hours(24);
+
+/// As long as an episode may be put off.
+const LONGEST: Duration = Duration::from_hours(24 * 30);
+
+/// As long as a note may be.
+const NOTE: usize = 1000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    channel: Option<String>,
+    state: Option<Which>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Which {
+    Open,
+    Closed,
+    All,
+}
+
+#[expect(clippy::struct_field_names, reason = "the list is called what it holds")]
+/// All of them, and how many need somebody now.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Episodes {
+    pub(crate) made: Timestamp,
+    pub(crate) open: usize,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) episodes: Vec<Episode>,
+}
+
+/// Those that are open for one cause.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) cause: Cause,
+    pub(crate) severity: Severity,
+    pub(crate) number: usize,
+    pub(crate) since: Timestamp,
+}
+
+impl Episodes {
+    fn of(mut episodes: Vec<Episode>, now: Timestamp) -> Self {
+        episodes.sort_by_key(|one| {
+            let newest_first = one.closed.map(|closed| std::cmp::Reverse(closed.as_second()));
+            (!one.is_open(), newest_first, one.severity, one.since, one.id)
+        });
+        let open = episodes.iter().filter(|one| one.needs_somebody(now)).count();
+        Self { made: now, open, groups: groups(&episodes), episodes }
+    }
+}
+
+fn groups(episodes: &[Episode]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for one in episodes.iter().filter(|one| one.is_open()) {
+        if let Some(group) = groups.iter_mut().find(|group| group.cause == one.cause) {
+            group.number += 1;
+            group.severity = group.severity.min(one.severity);
+            group.since = group.since.min(one.since);
+        } else {
+            groups.push(Group { cause: one.cause, severity: one.severity, number: 1, since: one.since });
+        }
+    }
+    groups.sort_by_key(|group| (group.severity, group.cause));
+    groups
+}
+
+type Shared = State<Arc<Context>>;
+type Answer = Result<Json<Episode>, Problem>;
+
+pub(super) async fn list(State(context): Shared, Query(wanted): Query<Wanted>) -> Json<Episodes> {
+    let now = Timestamp::now();
+    let mut found = context.alerts.list(wanted.channel.as_deref());
+    let recent = |one: &Episode| one.closed.is_none_or(|closed| closed > now - RECENT);
+    found.retain(|one| match wanted.state.unwrap_or(Which::All) {
+        Which::Open => one.is_open(),
+        Which::Closed => !one.is_open() && recent(one),
+        Which::All => recent(one),
+    });
+    Json(Episodes::of(found, now))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    note: Option<String>,
+}
+
+pub(super) async fn acknowledge(
+    State(context): Shared,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+    Json(Note { note }): Json<Note>,
+) -> Answer {
+    let note = note.map(|note| note.trim().chars().take(NOTE).collect::<String>());
+    let note = note.filter(|note| !note.is_empty());
+    say(&context, id, Say::Seen { note }, &headers)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Later {
+    r#for: String,
+}
+
+pub(super) async fn snooze(
+    State(context): Shared,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+    Json(later): Json<Later>,
+) -> Answer {
+    let time = Period::try_from(later.r#for).map(|period| period.0);
+    let time = time.ok().filter(|time| !time.is_zero() && *time <= LONGEST).ok_or_else(|| {
+        let detail = "`for` is no length of time up to 30 days: write 30m, 2h or 1d";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    })?;
+    say(&context, id, Say::Later { time }, &headers)
+}
+
+pub(super) async fn wake(State(context): Shared, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
+    say(&context, id, Say::Wake, &headers)
+}
+
+fn say(context: &Context, id: u64, say: Say, headers: &HeaderMap) -> Answer {
+    match context.alerts.say(id, (say, &who(headers)), &context.events) {
+        Ok(episode) => Ok(Json(episode)),
+        Err(Unsaid::Unknown) => Err(Problem::missing(format!("there is no episode {id}"))),
+        Err(Unsaid::Closed) => Err(Problem::conflict(format!("episode {id} is over"))),
+    }
+}
