@@ -8,6 +8,7 @@ mod proof;
 mod putting;
 mod server;
 mod session;
+mod short_key;
 mod source;
 mod ssh;
 mod transfer;

@@ -12,6 +12,8 @@ use russh::{
     mac,
 };
 
+use super::short_key;
+
 /// Reads a line of a `.pub` file.
 pub(super) fn read_key(line: &str) -> Result<PublicKey, String> {
     let wrong = || format!("`{line}` is no public key such as `ssh-ed25519 AAAA…`");
@@ -27,10 +29,13 @@ pub(super) fn read_key(line: &str) -> Result<PublicKey, String> {
 /// Reads a private key. The words never hold any of it.
 pub(super) fn load_key(path: &Path, passphrase: Option<&str>) -> Result<PrivateKey, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    russh::keys::decode_secret_key(&text, passphrase).map_err(|error| match (error, passphrase) {
-        (russh::keys::Error::KeyIsEncrypted, _) => "the key is locked: `passphrase` opens it".to_owned(),
-        (_, Some(_)) => "this is no private key, or `passphrase` does not open it".to_owned(),
-        (_, None) => "this is no private key of OpenSSH, PKCS#8 or PKCS#1".to_owned(),
+    let read = russh::keys::decode_secret_key(&text, passphrase);
+    read.or_else(|error| short_key::read(&text, passphrase).ok_or(error)).map_err(|error| {
+        match (error, passphrase) {
+            (russh::keys::Error::KeyIsEncrypted, _) => "the key is locked: `passphrase` opens it".to_owned(),
+            (_, Some(_)) => "this is no private key, or `passphrase` does not open it".to_owned(),
+            (_, None) => "this is no private key of OpenSSH, PKCS#8 or PKCS#1".to_owned(),
+        }
     })
 }
 
