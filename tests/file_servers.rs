@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tests::{Project, Receiving, SmallDisk, Sshd, binary, python, wait_until};
+use tests::{PASSWORD, Project, Receiving, SmallDisk, Sshd, binary, python, wait_until};
 
 /// The settings of a connection as YAML in one line.
 fn one_line(settings: &Value) -> String {
@@ -119,15 +119,26 @@ fn a_disk_that_is_full_here_leaves_files_on_the_server_and_takes_each_once_after
 
 #[test]
 fn a_server_of_another_make_lets_in_by_a_password_and_serves_both_ways() {
-    let (sshd, project) = (Sshd::start(), Project::new());
+    let sshd = Sshd::start();
     // Of OpenSSH the folder and the keys are used alone.
     let mut serving = python("serve_files.py");
     serving.arg(sshd.path("")).arg(sshd.path("host"));
     let serving = Receiving::start(serving);
-    let settings = json!({
-        "host": "127.0.0.1", "port": serving.port, "user": "partner", "password": "${file:secret}", "timeout": "5s",
-        "host_key": sshd.public_key("host"),
-    });
+    by_password(&sshd, json!({ "port": serving.port, "user": "partner" }));
+}
+
+#[test]
+fn an_openssh_server_lets_in_by_a_password_and_serves_both_ways() {
+    by_password(&Sshd::asking_password(), json!({}));
+}
+
+/// Files go there and back with the right password, and it is said where it is wrong.
+fn by_password(sshd: &Sshd, more: Value) {
+    let project = Project::new();
+    let mut settings = sshd.settings(more);
+    settings["password"] = json!("${file:secret}");
+    settings.as_object_mut().unwrap().remove("key");
+    let user = settings["user"].as_str().unwrap().to_owned();
     let server = one_line(&settings);
     project.channel(
         "flow",
@@ -137,8 +148,8 @@ fn a_server_of_another_make_lets_in_by_a_password_and_serves_both_ways() {
         ),
     );
     project.write("secret", "open says me\n");
-    says(&project, &["check", "--connect"], "the password of user `partner` was refused");
-    project.write("secret", "open sesame\n");
+    says(&project, &["check", "--connect"], &format!("the password of user `{user}` was refused"));
+    project.write("secret", format!("{PASSWORD}\n"));
     let checked = project.relais(&["check", "--connect"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     let _relais = project.start();

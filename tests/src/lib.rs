@@ -27,5 +27,5 @@ pub use places::{corpus, installed, pydicom_files};
 pub use postgres::Postgres;
 pub use project::Project;
 pub use relais::{Relais, binary, comes_true, free_port, wait_until};
-pub use sshd::Sshd;
+pub use sshd::{PASSWORD, Sshd};
 pub use web::Post;

@@ -18,6 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A user that this machine does not have, for a server that must not be root's.
 const ORDINARY: (&str, u32) = ("relais-test", 4711);
 
+/// What [`Sshd::asking_password`] lets in by, and what a system keeps of it.
+pub const PASSWORD: &str = "open sesame";
+const HASHED: &str =
+    "$6$relais$K/iLPCTjsaV/1FQHRm6PKYF6PZqNipUr33zVC4zcNtWHsi2AT/Tkfbx/5QlzkwuTV2q5g2GO/ZtwS/nzLKpzN/";
+
 /// An OpenSSH server that lets us in by a key.
 pub struct Sshd {
     folder: TempDir,
@@ -44,20 +49,40 @@ impl Sshd {
     pub fn ordinary() -> Self {
         let mut sshd = Self::made("");
         if sshd.user == "root" {
-            let (name, number) = ORDINARY;
-            let users = sshd.path("users");
-            fs::write(&users, format!("{name}:*:{number}:{number}::/:/bin/sh\n")).unwrap();
-            sshd.in_its_eyes(&format!("mount --bind {} /etc/passwd", users.display()));
+            let (_, number) = ORDINARY;
+            sshd.serving("*");
             let becoming = format!("--reuid={number} --regid={number} --clear-groups");
             sshd.launcher.extend(["setpriv"].into_iter().chain(becoming.split(' ')).map(str::to_owned));
-            for entry in fs::read_dir(sshd.path("")).unwrap() {
-                std::os::unix::fs::chown(entry.unwrap().path(), Some(number), Some(number)).unwrap();
-            }
-            std::os::unix::fs::chown(sshd.path(""), Some(number), Some(number)).unwrap();
-            name.clone_into(&mut sshd.user);
         }
         sshd.go();
         sshd
+    }
+
+    /// As the machine's own, which lets an ordinary user in by [`PASSWORD`] and by nothing else.
+    pub fn asking_password() -> Self {
+        let mut sshd = Self::made("PubkeyAuthentication no");
+        sshd.serving(HASHED);
+        sshd.go();
+        sshd
+    }
+
+    /// Knows an ordinary user, whose folder it is: the one who runs the test, or in place of root another.
+    fn serving(&mut self, password: &str) {
+        let (mut name, mut number) = (self.user.clone(), id("-u"));
+        if name == "root" {
+            (name, number) = (ORDINARY.0.to_owned(), ORDINARY.1.to_string());
+        }
+        let machine = fs::read_to_string("/etc/passwd").unwrap();
+        let users = self.path("users");
+        let known = format!("{name}:{password}:{number}:{number}::/:/bin/sh\n{machine}");
+        fs::write(&users, known).unwrap();
+        self.in_its_eyes(&format!("mount --bind {} /etc/passwd", users.display()));
+        let owner = Some(number.parse().unwrap());
+        for entry in fs::read_dir(self.path("")).unwrap() {
+            std::os::unix::fs::chown(entry.unwrap().path(), owner, owner).unwrap();
+        }
+        std::os::unix::fs::chown(self.path(""), owner, owner).unwrap();
+        self.user = name;
     }
 
     /// With a disk of this size mounted on one of its folders, in its own eyes: [`Self::inside`] looks there.
@@ -83,7 +108,7 @@ impl Sshd {
         // A server of root keeps its unprivileged part there.
         let _ = fs::create_dir_all("/run/sshd");
         let folder = tempfile::tempdir().unwrap();
-        let sshd = Self { address: free(), user: user(), launcher: Vec::new(), child: None, folder };
+        let sshd = Self { address: free(), user: id("-un"), launcher: Vec::new(), child: None, folder };
         sshd.generate("host", "ed25519", "");
         sshd.generate("user", "ed25519", "");
         fs::copy(sshd.path("user.pub"), sshd.path("authorized")).unwrap();
@@ -201,8 +226,9 @@ fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-fn user() -> String {
-    let named = Command::new("id").arg("-un").output().unwrap();
+/// Who runs the test: by name (`-un`) or by number (`-u`).
+fn id(how: &str) -> String {
+    let named = Command::new("id").arg(how).output().unwrap();
     String::from_utf8(named.stdout).unwrap().trim().to_owned()
 }
 
