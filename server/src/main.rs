@@ -7,6 +7,7 @@ mod client;
 mod events;
 mod fleet;
 mod flow_log;
+mod heaps;
 mod in_force;
 mod key;
 mod log;

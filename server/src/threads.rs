@@ -29,10 +29,10 @@ impl Drop for Sends {
 /// Threads that take messages and serve people, or those that send. More than processors: steps that hang leave the other
 /// channels some. Scripts nest deeply: their stacks are reserved, and cost memory only where they are used.
 pub(crate) fn runtime() -> io::Result<Runtime> {
-    let processors = available_parallelism().map_or(2, NonZero::get);
-    Builder::new_multi_thread()
-        .worker_threads(processors * 2)
-        .thread_stack_size(100 << 20)
-        .enable_all()
-        .build()
+    Builder::new_multi_thread().worker_threads(workers()).thread_stack_size(100 << 20).enable_all().build()
+}
+
+/// How many threads a runtime has.
+pub(crate) fn workers() -> usize {
+    available_parallelism().map_or(2, NonZero::get) * 2
 }

@@ -177,6 +177,9 @@ pub(crate) fn main() -> ExitCode {
             "`relais {verb}` speaks with no server: leave out --server"
         )));
     }
+    if verb == "run" {
+        crate::heaps::keep_few();
+    }
     let runtime = match crate::threads::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&Complaint::wrong(format!("cannot start: {error}"))),
