@@ -67,6 +67,10 @@ pub(crate) struct ChannelFile {
     /// What is not answered by then is overdue: `relais overdue`.
     #[serde(default)]
     expect: Option<ExpectFile>,
+    /// Its messages are run together, in groups: each is kept and answered when it comes, and when no more of a group come
+    /// the steps and destinations run once for all of them.
+    #[serde(default)]
+    group: Option<GroupFile>,
     /// How long what is kept.
     #[serde(default)]
     keep: Option<KeepFile>,
@@ -376,6 +380,35 @@ pub(crate) struct AnswerFile {
     pub(crate) when: Option<String>,
     /// A path, several, or an expression on that channel's message.
     pub(crate) key: KeyFile,
+}
+
+/// `group:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupFile {
+    /// Which group a message belongs to: a path, several, or an expression. One for which it is empty is refused.
+    #[schemars(extend("examples" = ["StudyInstanceUID"]))]
+    pub(crate) by: KeyFile,
+    /// So long after its last member a group is run (`30s`). A member that comes later has it run again, with all.
+    pub(crate) quiet: Period,
+    /// How many members a group has: a number, or a path or an expression on each member. With as many it is run at once.
+    #[serde(default)]
+    pub(crate) count: Option<CountFile>,
+    /// So long after the first member that no run has had a group is run, though it is not quiet.
+    #[serde(default)]
+    pub(crate) at_most: Option<Period>,
+    /// What the group has of each member: a path, several, or an expression. Without it, what is usual for the format: of
+    /// `dicom` the header's main elements, of `json` the document, of `binary` nothing, of others the text. At most 1 MB.
+    #[serde(default)]
+    pub(crate) member: Option<KeyFile>,
+}
+
+/// `count:`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum CountFile {
+    Number(#[schemars(range(min = 1))] u32),
+    Read(KeyFile),
 }
 
 /// How long what is kept.

@@ -37,6 +37,9 @@ pub struct Promises {
     pub(crate) errors: Duration,
     pub(crate) metadata: Duration,
     pub(crate) index: Vec<String>,
+    /// By what its messages are run together.
+    #[serde(default)]
+    pub(crate) group: Option<String>,
     pub(crate) destinations: Vec<Destination>,
 }
 
@@ -141,6 +144,10 @@ impl Promises {
             errors,
             metadata,
             index: read.index.iter().map(|(name, _)| name.clone()).collect(),
+            group: read.group.as_ref().map(|group| {
+                let by: Vec<_> = group.code.by.iter().map(|at| at.value.as_str()).collect();
+                by.join(", ")
+            }),
             destinations: read
                 .destinations
                 .iter()

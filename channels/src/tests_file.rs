@@ -18,6 +18,9 @@ pub(crate) struct TestFile {
     /// The file with the message, from the project's folder. Where the source takes batches, each message of a batch
     /// runs, in order.
     pub(crate) message: String,
+    /// Where the channel has `group:`, the files of the other members of the group: the steps run once for all of them.
+    #[serde(default)]
+    pub(crate) members: Vec<String>,
     /// Pins the time, the ids and the random numbers.
     pub(crate) at: Option<Instant>,
     /// The code that the sender hears: `AA`; of a batch one for all, or each in order: `AA, AE`.

@@ -23,6 +23,7 @@ mod diagnostic;
 mod directory;
 mod expect;
 mod feeds;
+mod group;
 mod held;
 mod history;
 mod inlet;
@@ -57,6 +58,10 @@ pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use directory::{Directory, EmptyDirectory, Presence, Resource, Search, Term};
 pub use expect::{Expect, Expectations, Expected};
 pub use feeds::{Feeds, Offer};
+pub use group::{
+    Gathered, Gathering, Gatherings, Group, Joins, Member, Membership, OpenGroups, Ripe, RunBody,
+    facts_of_run, is_run,
+};
 pub use held::{Held, Looked, Missing, Standstill};
 pub use history::{
     Ages, DeliveryRow, History, MessageRow, Overdue, Query, Reason, Shown, ShownLate, ShownPart,

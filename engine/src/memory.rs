@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod expected;
+mod groups;
 mod intake;
 mod people;
 mod repeats;
@@ -17,11 +18,12 @@ use std::sync::{
 use async_trait::async_trait;
 
 use crate::{
-    Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, Message, MessageId, Note, Position, Processed, Settlement, Sibling,
-    Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
+    Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Gatherings, Hash,
+    Interrupted, Intervention, Kept, LateAnswer, Member, Message, MessageId, Note, Position, Processed, Ripe,
+    Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
 };
 
+pub use groups::{StoredGroup, StoredMember};
 pub use rows::{Audited, Payload, Question, Snapshot, StoredDelivery, StoredMessage, StoredPart};
 use state::State;
 
@@ -139,6 +141,20 @@ impl Store for Memory {
 
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
         Ok(self.lock().messages.get(&id).map(|stored| stored.message.clone()))
+    }
+
+    async fn gatherings(&self, channel: &str, ripe: Ripe, limit: usize) -> Result<Gatherings, StoreError> {
+        Ok(self.lock().gatherings(channel, ripe, limit))
+    }
+
+    async fn members(
+        &self,
+        channel: &str,
+        mark: Hash,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        Ok(self.lock().members(channel, mark, after, limit))
     }
 
     async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    DestinationSettings, Doubt, Expect, Hash, Repeats, ReplyPolicy, ReplyWords, Script, SourceSettings,
+    DestinationSettings, Doubt, Expect, Group, Hash, Repeats, ReplyPolicy, ReplyWords, Script, SourceSettings,
 };
 
 /// All that the engine needs to run one channel.
@@ -29,6 +29,8 @@ pub struct Plan {
     pub script: Arc<dyn Script>,
     /// The answers it waits for.
     pub expect: Option<Expect>,
+    /// Its messages are run together, in groups.
+    pub group: Option<Group>,
     /// In the order of the file.
     pub outlets: Vec<OutletPlan>,
 }

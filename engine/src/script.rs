@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Content, Context, Held, Inbound, Message, Outcome, Piece, Reading, Response, SendError, Unreadable,
+    Content, Context, Held, Inbound, Joins, Message, Outcome, Piece, Reading, Response, SendError, Unreadable,
 };
 
 /// A channel's own part of the way: how its messages are read, and what its steps make of them.
@@ -52,6 +52,12 @@ pub trait Script: Send + Sync {
     /// in `answered_by`.
     fn answers(&self, _piece: &Piece, _place: usize, _context: &Context) -> Result<Vec<String>, Halt> {
         Ok(Vec::new())
+    }
+
+    /// Which group a message belongs to, and what it brings there (`group:`).
+    fn joins(&self, _message: &Message, _context: &Context) -> Result<Joins, Halt> {
+        let why = "nothing says which group it belongs to".to_owned();
+        Err(Halt::Failed { step: "group".to_owned(), why, place: None })
     }
 
     /// Words the answer to the sender (`reply: { script: … }`).

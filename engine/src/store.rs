@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Again, Content, Expected, Halt, Hash, Held, LateAnswer, Message, MessageId, Note, Outcome, Piece,
-    Reading, Reply, Response, Standstill, Texts,
+    Again, Content, Expected, Gathered, Gatherings, Halt, Hash, Held, Joins, LateAnswer, Member, Message,
+    MessageId, Note, Outcome, Piece, Reading, Reply, Response, Ripe, Standstill, Texts,
 };
 
 /// Keeps messages and their deliveries across a crash.
@@ -97,6 +97,18 @@ pub trait Store: Send + Sync {
 
     /// One message as it was kept, to run its steps again.
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// The groups of a channel that are ripe, the oldest first, and when the next of the others is.
+    async fn gatherings(&self, channel: &str, ripe: Ripe, limit: usize) -> Result<Gatherings, StoreError>;
+
+    /// The members of a group in the order in which they were queued, after this place.
+    async fn members(
+        &self,
+        channel: &str,
+        mark: Hash,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError>;
 
     /// Closes a message that is held as filtered, since a person does not want it; `false` where it is not held. In the
     /// audit log too.
@@ -204,6 +216,8 @@ pub struct Arrival {
     pub effect: Option<Hash>,
     /// The batch it came in, and its place there from 1.
     pub batch: Option<(Hash, u32)>,
+    /// Set where it is a run of a group: which members it has, said in the same write.
+    pub gathers: Option<Gathered>,
 }
 
 /// Whether somebody waits for an answer.
@@ -369,6 +383,8 @@ pub struct Processed {
     pub parts: Vec<Part>,
     /// The questions that it asks, and those that it answers.
     pub expected: Vec<Expected>,
+    /// What it brings into its group, where it is a member of one.
+    pub joins: Option<Joins>,
 }
 
 /// One piece as the channel's steps left it.

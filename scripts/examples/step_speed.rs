@@ -73,6 +73,7 @@ fn program(steps: &[&str], library: &Library) -> scripts::Program {
         steps: steps.iter().map(step).enumerate().map(at).collect::<Vec<At<StepFile>>>(),
         outlets: Vec::new(),
         expect: None,
+        group: None,
         reply: None,
         index: Vec::new(),
         whereabouts: Whereabouts::default(),

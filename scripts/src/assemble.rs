@@ -31,7 +31,10 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
         imported: std::collections::BTreeSet::new(),
     };
     let charset = read_charset(&mut compiler, file.charset.as_deref());
-    let start = Shape::of(&file.format);
+    let own = Shape::of(&file.format);
+    let group = file.group.as_ref().map(|group| compiler.group(group, &file.format));
+    // Steps see the run of a group, whatever its members are.
+    let start = if group.is_some() { Shape::Json } else { own };
     let (steps, shape) = compiler.steps(&file.steps, Stage::channel(start));
     let outlets = file.outlets.iter().map(|outlet| compiler.outlet(outlet, shape)).collect();
     let reply = file.reply.as_ref().and_then(|at| compiler.reply(at, start));
@@ -39,7 +42,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
     let index = file
         .index
         .iter()
-        .filter_map(|(name, at)| compiler.path(&at.path, &at.value, start).map(|path| (name.clone(), path)));
+        .filter_map(|(name, at)| compiler.path(&at.path, &at.value, own).map(|path| (name.clone(), path)));
     let index = index.collect();
     if !compiler.faults.is_empty() {
         return Err(compiler.faults);
@@ -58,6 +61,7 @@ fn assemble(file: ProgramFile, library: &Library, limits: Limits) -> Result<Prog
         outlets,
         reply,
         expect,
+        group: group.flatten(),
         index,
         uses,
         holds,
@@ -214,7 +218,7 @@ impl Compiler<'_> {
         if matches!(when, Some(None)) { None } else { Some(Known { when: when.flatten(), key: key? }) }
     }
 
-    fn key(&mut self, written: &[At<String>], kind: Kind) -> Option<Key> {
+    pub(crate) fn key(&mut self, written: &[At<String>], kind: Kind) -> Option<Key> {
         let [first, rest @ ..] = written else { return None };
         if rest.is_empty() && is_expression(&first.value, kind.shape) {
             return self.code(&first.path, &first.value, kind).map(Key::Code);
@@ -243,7 +247,7 @@ impl Compiler<'_> {
 }
 
 /// Whether an order key is code: what can be no path is.
-fn is_expression(text: &str, shape: Shape) -> bool {
+pub(crate) fn is_expression(text: &str, shape: Shape) -> bool {
     let is_json_path = crate::paths::JsonPath::parse(text).is_ok()
         && !text.contains(['(', ' ', '+'])
         && !["msg.", "msg[", "out.", "out[", "source.", "ctx."].iter().any(|name| text.starts_with(name));

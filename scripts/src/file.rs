@@ -141,6 +141,17 @@ pub struct KnownBy {
     pub key: Vec<At<String>>,
 }
 
+/// `group:`, as far as code goes. Each holds paths, or one expression.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupFile {
+    /// `by:` which group a message belongs to.
+    pub by: Vec<At<String>>,
+    /// `member:` what the group knows of it; empty: what is usual for the format.
+    pub member: Vec<At<String>>,
+    /// `count:` how many members there are; or a number.
+    pub count: Vec<At<String>>,
+}
+
 /// Everything of a channel's file that is code, or that code needs.
 #[derive(Debug, Clone)]
 pub struct ProgramFile {
@@ -158,6 +169,8 @@ pub struct ProgramFile {
     pub reply: Option<At<String>>,
     /// `expect:`, the answers that it waits for.
     pub expect: Option<ExpectFile>,
+    /// `group:`, by which its messages are run together.
+    pub group: Option<GroupFile>,
     /// `index:` more search keys: a name, and a path at its value.
     pub index: Vec<(String, At<String>)>,
     /// Names a place for people, when a step fails.

@@ -20,6 +20,7 @@ mod file;
 mod form;
 mod functions;
 mod given;
+mod group;
 mod handle;
 mod json;
 mod keys;
@@ -48,8 +49,8 @@ mod tree;
 pub use assemble::compile;
 pub use fault::{CODES, Fault, FileDiagnostic};
 pub use file::{
-    At, DeidentifyFile, ExpectFile, Format, KnownBy, Limits, OutletFile, ProgramFile, SplitFile, StepFile,
-    Whereabouts,
+    At, DeidentifyFile, ExpectFile, Format, GroupFile, KnownBy, Limits, OutletFile, ProgramFile, SplitFile,
+    StepFile, Whereabouts,
 };
 pub use library::{Library, Uses};
 pub use program::Program;

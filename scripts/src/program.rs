@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use engine::{
-    Bond, CameBack, Content, Context, Cut, Ended, Halt, Held, Inbound, Judged, Leaving, Message, Piece,
-    Reading, Route, Script, Texts, Unreadable,
+    Bond, CameBack, Content, Context, Cut, Ended, Halt, Held, Inbound, Joins, Judged, Leaving, Message,
+    Piece, Reading, Route, Script, Texts, Unreadable,
 };
 use formats::charset::Charset;
 use jiff::tz::TimeZone;
@@ -21,6 +21,7 @@ use crate::{
     cut,
     form::Body,
     given::Given,
+    group::{Group, format_of},
     keys::Key,
     paths::AnyPath,
     read,
@@ -44,6 +45,7 @@ pub struct Program {
     pub(crate) outlets: Vec<Outlet>,
     pub(crate) reply: Option<Reply>,
     pub(crate) expect: Option<Expect>,
+    pub(crate) group: Option<Group>,
     pub(crate) index: Vec<(String, AnyPath)>,
     pub(crate) uses: Uses,
     /// Whether a table that it uses may hold a message.
@@ -119,7 +121,7 @@ impl Program {
     }
 
     fn walk(&self, message: &Message, context: &Context) -> Result<Vec<Moving>, Halt> {
-        let body = self.body(&message.body)?;
+        let body = self.body(message)?;
         let control_id = message.control_id.clone();
         let whole = Moving { body, control_id, is_part: false, bond: Bond::Together, halt: None };
         let mut moving = vec![whole];
@@ -201,8 +203,9 @@ impl Program {
     }
 
     /// Reads a message as it came. It was read before, so what fails here is ours.
-    fn body(&self, content: &Content) -> Result<Body, Halt> {
-        Body::read(content, &self.format, self.charset.as_ref()).map(|(body, _)| body).map_err(|unreadable| {
+    fn body(&self, message: &Message) -> Result<Body, Halt> {
+        let format = format_of(&self.format, self.is_run(&message.facts));
+        Body::read(&message.body, format, self.charset.as_ref()).map(|(body, _)| body).map_err(|unreadable| {
             Halt::Failed { step: "the reading of the message".to_owned(), why: unreadable.why, place: None }
         })
     }
@@ -212,7 +215,8 @@ impl Program {
         let parsed = piece.view.clone().and_then(|view| view.downcast::<Body>().ok());
         parsed.filter(|body| body.content == piece.body).unwrap_or_else(|| {
             // What it is behind the steps is what it was before them, or not known.
-            let known = Some(&self.format).filter(|format| Shape::of(format) == self.shape);
+            let start = format_of(&self.format, self.group.is_some());
+            let known = Some(start).filter(|format| Shape::of(format) == self.shape);
             let read = known.and_then(|format| Body::read(&piece.body, format, self.charset.as_ref()).ok());
             let body = read.map(|(body, _)| body);
             Arc::new(body.unwrap_or_else(|| Body::guess(&piece.body, self.charset.as_ref())))
@@ -291,6 +295,9 @@ impl Program {
 
 impl Script for Program {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
+        if self.is_run(&inbound.facts) {
+            return read::read(&inbound.body, &Format::Json, None, &[]);
+        }
         read::read(&inbound.body, &self.format, self.charset.as_ref(), &self.index)
     }
 
@@ -348,9 +355,13 @@ impl Script for Program {
         answers.map_or_else(|| Ok(Vec::new()), |answers| self.known(answers, piece, context))
     }
 
+    fn joins(&self, message: &Message, context: &Context) -> Result<Joins, Halt> {
+        self.within(context, Holds::No, || self.joining(&message.body, context))
+    }
+
     fn reply(&self, message: &Message, ended: &[Ended], context: &Context) -> Result<Bytes, Halt> {
         let Some(Reply(code)) = &self.reply else { return Ok(Bytes::new()) };
-        let body = self.body(&message.body)?;
+        let body = self.body(message)?;
         let given = Given { came_back: answers::ended(ended), ..Given::new(self.engine(), &body, context) };
         self.within(context, Holds::No, || answers::reply(code, &given))
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{ChannelView, DeliveryOutcome, Outcome};
+use engine::{ChannelView, DeliveryOutcome, OpenGroups, Outcome};
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -41,11 +41,19 @@ pub(crate) struct Metrics {
     connections: IntGaugeVec,
     held: IntGaugeVec,
     overdue: IntGaugeVec,
+    groups: IntGaugeVec,
     up: IntGaugeVec,
     room: RoomGauges,
     channels: RwLock<HashMap<String, Arc<Handles>>>,
     /// One scrape at a time: the gauges are set anew for each.
     scraping: std::sync::Mutex<()>,
+}
+
+/// What the store says where the page is read.
+pub(crate) struct Stored<'a> {
+    pub(crate) overdue: &'a BTreeMap<String, u64>,
+    pub(crate) groups: &'a BTreeMap<String, OpenGroups>,
+    pub(crate) room: &'a Room,
 }
 
 /// One channel's series, looked up once.
@@ -103,6 +111,11 @@ impl Metrics {
                 "Messages that have no answer in the time in which their channel expects one",
                 &["channel"],
             )?,
+            groups: gauge(
+                "relais_groups_open",
+                "Groups of messages that wait until no more of them come",
+                &["channel"],
+            )?,
             up: gauge("relais_channel_up", "1 if the channel takes messages", &["channel"])?,
             room: RoomGauges::new()?,
             channels: RwLock::default(),
@@ -120,7 +133,7 @@ impl Metrics {
         for histograms in [&self.reply, &self.arrival] {
             self.registry.register(Box::new(histograms.clone()))?;
         }
-        for gauges in [&self.depth, &self.connections, &self.held, &self.overdue, &self.up] {
+        for gauges in [&self.depth, &self.connections, &self.held, &self.overdue, &self.groups, &self.up] {
             self.registry.register(Box::new(gauges.clone()))?;
         }
         self.registry.register(Box::new(self.oldest.clone()))?;
@@ -213,18 +226,14 @@ impl Metrics {
     }
 
     /// The page that Prometheus reads: what was counted, and how the channels stand now.
-    pub(crate) fn page(
-        &self,
-        views: &[ChannelView],
-        broken: &[String],
-        (overdue, room): (&BTreeMap<String, u64>, &Room),
-    ) -> String {
+    pub(crate) fn page(&self, views: &[ChannelView], broken: &[String], stored: &Stored<'_>) -> String {
         let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.depth.reset();
         self.oldest.reset();
         self.connections.reset();
         self.held.reset();
         self.overdue.reset();
+        self.groups.reset();
         self.up.reset();
         for view in views {
             self.show(view);
@@ -234,11 +243,15 @@ impl Metrics {
             self.held.with_label_values(&[channel]).set(0);
             self.up.with_label_values(&[channel]).set(0);
             self.overdue.with_label_values(&[channel]).set(0);
+            self.groups.with_label_values(&[channel]).set(0);
         }
-        for (channel, number) in overdue {
+        for (channel, number) in stored.overdue {
             self.overdue.with_label_values(&[channel]).set(*number as i64);
         }
-        self.room.show(room);
+        for (channel, open) in stored.groups {
+            self.groups.with_label_values(&[channel]).set(open.groups as i64);
+        }
+        self.room.show(stored.room);
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
@@ -252,6 +265,7 @@ impl Metrics {
         self.connections.with_label_values(&[channel]).set(view.connections);
         self.held.with_label_values(&[channel]).set(view.held as i64);
         self.overdue.with_label_values(&[channel]).set(0);
+        self.groups.with_label_values(&[channel]).set(0);
         let up = view.state == engine::ChannelState::Running && view.trouble.is_none();
         self.up.with_label_values(&[channel]).set(i64::from(up));
     }
@@ -285,15 +299,18 @@ fn histogram(name: &str, what: &str, buckets: &[f64]) -> Result<HistogramVec, pr
 mod tests {
     use super::*;
 
+    fn stored(room: &Room) -> Stored<'_> {
+        const NONE: &BTreeMap<String, u64> = &BTreeMap::new();
+        const OPEN: &BTreeMap<String, OpenGroups> = &BTreeMap::new();
+        Stored { overdue: NONE, groups: OPEN, room }
+    }
+
     #[test]
     fn every_series_of_a_channel_stands_at_zero_before_anything_happens() {
         let metrics = Metrics::new().unwrap();
         metrics.expect("lab", ["record".to_owned()]);
-        let page = metrics.page(
-            &[],
-            &["broken-one".to_owned()],
-            (&BTreeMap::new(), &Room { used: 7, ..Room::default() }),
-        );
+        let page =
+            metrics.page(&[], &["broken-one".to_owned()], &stored(&Room { used: 7, ..Room::default() }));
         for line in [
             "relais_received_total{channel=\"lab\"} 0",
             "relais_skipped_bytes_total{channel=\"lab\"} 0",
@@ -303,6 +320,7 @@ mod tests {
             "relais_end_to_end_seconds_count{channel=\"lab\"} 0",
             "relais_channel_up{channel=\"broken-one\"} 0",
             "relais_held{channel=\"broken-one\"} 0",
+            "relais_groups_open{channel=\"broken-one\"} 0",
             "relais_store_bytes 7",
         ] {
             assert!(page.contains(line), "`{line}` is missing in\n{page}");
@@ -313,7 +331,7 @@ mod tests {
     fn what_is_not_known_of_room_has_no_value() {
         let metrics = Metrics::new().unwrap();
         let room = Room { free: 9, floor: 3, budget: Some(8), full_days: Some(1.5), ..Room::default() };
-        let page = metrics.page(&[], &[], (&BTreeMap::new(), &room));
+        let page = metrics.page(&[], &[], &stored(&room));
         for line in [
             "relais_store_free_bytes 9",
             "relais_store_floor_bytes 3",
@@ -322,7 +340,7 @@ mod tests {
         ] {
             assert!(page.contains(line), "`{line}` is missing in\n{page}");
         }
-        let page = metrics.page(&[], &[], (&BTreeMap::new(), &Room::default()));
+        let page = metrics.page(&[], &[], &stored(&Room::default()));
         assert!(!page.contains("relais_store_budget_bytes") && !page.contains("relais_store_full_days"));
     }
 
@@ -332,7 +350,7 @@ mod tests {
         metrics.expect("lab", []);
         metrics.ended("lab", Outcome::Unreadable);
         metrics.ended("lab", Outcome::Refused);
-        let page = metrics.page(&[], &[], (&BTreeMap::new(), &Room::default()));
+        let page = metrics.page(&[], &[], &stored(&Room::default()));
         assert!(page.contains("relais_messages_total{channel=\"lab\",outcome=\"refused\"} 2"), "{page}");
     }
 
@@ -343,7 +361,7 @@ mod tests {
         for came in DeliveryOutcome::ALL {
             metrics.attempted("lab", "record", came);
         }
-        let page = metrics.page(&[], &[], (&BTreeMap::new(), &Room::default()));
+        let page = metrics.page(&[], &[], &stored(&Room::default()));
         for came in DeliveryOutcome::ALL {
             let line = format!("outcome=\"{}\"}} 1", came.name());
             assert!(page.contains(&line), "`{line}` is missing in\n{page}");

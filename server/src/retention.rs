@@ -34,6 +34,7 @@ async fn forget(fleet: &Fleet) -> Result<u64, StoreError> {
     fleet.store.forget_expected(&members.iter().filter_map(expects).collect()).await?;
     let ages: BTreeMap<String, Ages> =
         members.into_iter().map(|(channel, member)| (channel, member.ages)).collect();
+    fleet.store.forget_groups(&ages).await?;
     let mut forgotten = fleet.store.forget_spans(&ages).await?;
     for (channel, ages) in ages {
         forgotten += fleet.store.forget(&channel, ages).await?;

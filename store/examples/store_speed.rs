@@ -101,6 +101,7 @@ fn processed(message: &Message, delivery: DeliveryId) -> Processed {
         inputs: None,
         parts: vec![Part { place: None, control_id, body: None, halt: None, deliveries: vec![delivery] }],
         expected: Vec::new(),
+        joins: None,
     }
 }
 
@@ -141,5 +142,6 @@ fn arrival(store: &Sqlite, body: &Content) -> Arrival {
         answer: Owed::Owed,
         effect: None,
         batch: None,
+        gathers: None,
     }
 }

@@ -5,6 +5,7 @@ use engine::{AnswerState, Arrival, Closed, Kept, MessageId, MessageState, Outcom
 use crate::{
     codes::{bits, json, json_unless, nanoseconds},
     failure::Failure,
+    groups,
     large::Large,
     ledger::Ledger,
     repeats::{self, OTHER_BYTES, Seen},
@@ -103,6 +104,7 @@ fn keep_judged(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure
         Seen::Other(first) => closed_for(*first, prepared.row.clone()),
         Seen::Again(_) => return Ok(seen.kept()),
     };
+    groups::gathers(ledger, &row, prepared.arrival.gathers)?;
     ledger.insert(row, prepared.content.clone())?;
     supersede(ledger, &prepared.arrival)?;
     Ok(seen.kept())

@@ -12,6 +12,7 @@ mod expected;
 mod failure;
 mod filer;
 mod filters;
+mod groups;
 mod history;
 mod intake;
 mod journal;

@@ -11,7 +11,7 @@ use crate::{
     codes::{json, json_unless, parsed},
     expected,
     failure::Failure,
-    intake,
+    groups, intake,
     large::Large,
     ledger::Ledger,
     people::audit,
@@ -148,6 +148,7 @@ pub(crate) fn queue(
         ledger.put_parts(row.id, made)?;
     }
     expected::note(ledger, &row, &processed.expected)?;
+    groups::join(ledger, &row, processed.joins.as_ref())?;
     let mut done = Vec::new();
     for (new, payload) in parts.iter().flat_map(|part| &part.deliveries) {
         let earlier = if row.copied & ANEW == 0 { None } else { earlier(ledger, &row, new)? };

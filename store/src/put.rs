@@ -5,6 +5,7 @@ use rusqlite::params;
 use crate::{
     codes::{Coded, json_unless, nanoseconds, parsed_or_default},
     expected::{put_answered, put_asked},
+    groups::{Joined, put_gathered, put_joined},
     ledger::FiledMessage,
     packing::{Packed, Packer},
     rows::{ContentRow, DeliveryRow, Entry, MessageRow, PartRow, PayloadRow},
@@ -199,6 +200,25 @@ pub(crate) fn entry(register: &Tables, entry: &Entry) -> rusqlite::Result<()> {
             put_asked(register, (channel, key), (*message, *at, *within))
         }
         Entry::Answered { channel, key, at } => put_answered(register, (channel, key), *at),
+        Entry::Joined { channel, mark, key, message, name, received, expected, instead, brings } => {
+            put_joined(
+                register,
+                &Joined {
+                    channel,
+                    mark,
+                    key,
+                    message: *message,
+                    name: name.as_deref(),
+                    received: *received,
+                    expected: *expected,
+                    instead,
+                    brings,
+                },
+            )
+        }
+        Entry::Gathered { channel, mark, message, through, received } => {
+            put_gathered(register, (channel, mark), (*message, *through, *received))
+        }
     }
     .map(drop)
 }

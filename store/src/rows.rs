@@ -150,6 +150,27 @@ pub(crate) enum Entry {
         key: String,
         at: i64,
     },
+    /// A message of this channel joins a group.
+    Joined {
+        channel: Arc<str>,
+        mark: [u8; 32],
+        key: String,
+        message: u64,
+        name: Option<String>,
+        received: i64,
+        expected: Option<u64>,
+        /// Messages that it stands for.
+        instead: Vec<u64>,
+        brings: String,
+    },
+    /// A message of this channel is a run of a group, and has its members up to this place.
+    Gathered {
+        channel: Arc<str>,
+        mark: [u8; 32],
+        message: u64,
+        through: u64,
+        received: i64,
+    },
 }
 
 /// A row as it stands after a write; the newest one counts.

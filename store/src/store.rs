@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use engine::{
-    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Extent, Filling, Hash,
-    Interrupted, Intervention, Kept, LateAnswer, Message, MessageId, Note, Position, Processed, Reading,
-    Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
+    Act, Arrival, Begin, Closed, Content, Delivery, DeliveryId, DeliveryState, Done, Extent, Filling,
+    Gatherings, Hash, Interrupted, Intervention, Kept, LateAnswer, Member, Message, MessageId, Note,
+    Position, Processed, Reading, Ripe, Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken,
+    Told, Waiting,
 };
 
 use crate::{
@@ -153,6 +154,21 @@ impl Store for Sqlite {
         let row = self.writer.write(move |ledger| ledger.message(id.0)).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(self.with_content(row).await?.0))
+    }
+
+    async fn gatherings(&self, channel: &str, ripe: Ripe, limit: usize) -> Result<Gatherings, StoreError> {
+        self.all_filed().await?;
+        self.ripe_groups(channel, ripe, limit).await
+    }
+
+    async fn members(
+        &self,
+        channel: &str,
+        mark: Hash,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        self.members_of((channel, mark), (after, limit)).await
     }
 
     async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError> {

@@ -11,8 +11,12 @@ use rusqlite::{Connection, OpenFlags, Params, Row, Transaction, TransactionBehav
 pub(crate) const REGISTER: &str = "relais.db";
 
 /// The layouts, one file a step; a file's `user_version` says how many were taken. Layout 1 was one file for all.
-const REGISTER_STEPS: &[&str] =
-    &["", include_str!("steps/register.sql"), include_str!("steps/register_expected.sql")];
+const REGISTER_STEPS: &[&str] = &[
+    "",
+    include_str!("steps/register.sql"),
+    include_str!("steps/register_expected.sql"),
+    include_str!("steps/register_groups.sql"),
+];
 const SPAN_STEPS: &[&str] = &["", include_str!("steps/span.sql"), include_str!("steps/span_ended.sql")];
 
 /// How many prepared statements a connection keeps: more than there are in this crate.

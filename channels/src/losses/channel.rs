@@ -21,6 +21,7 @@ impl Change<'_> {
         notes.extend(self.repeats());
         notes.extend(self.keep());
         notes.extend(self.index());
+        notes.extend(self.group());
         notes
     }
 
@@ -116,6 +117,23 @@ impl Change<'_> {
             Note::new(Path::parse("keep").join(key), lost, advice)
         };
         shorter.map(note).collect()
+    }
+
+    /// Groups that are known by something else now, or by nothing.
+    fn group(&self) -> Vec<Note> {
+        let (then, now) = (&self.then.group, &self.now.group);
+        let note = |lost: &str, advice: &str| vec![Note::new(Path::parse("group"), lost.to_owned(), advice)];
+        match (then, now) {
+            (Some(_), None) => note(
+                "groups that wait for quiet are not run any more",
+                "change over when `relais pending` shows none of this channel",
+            ),
+            (Some(then), Some(now)) if then != now => note(
+                "members that come from now on do not join the groups that were there",
+                "a group that waits is run with the members that it has",
+            ),
+            _ => Vec::new(),
+        }
     }
 
     fn index(&self) -> Vec<Note> {

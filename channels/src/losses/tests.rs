@@ -193,3 +193,22 @@ fn what_is_in_force_outlives_its_json() {
     let text = serde_json::to_string(&before).unwrap();
     assert_eq!(serde_json::from_str::<InForce>(&text).unwrap(), before);
 }
+
+#[test]
+fn a_channel_that_runs_no_groups_any_more_leaves_those_that_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("channels/lab.yaml");
+    fs::create_dir(folder.path().join("channels")).unwrap();
+    let plain = CHANNEL.replace("reply: delivered\n", "");
+    let grouped = |by: &str| format!("{plain}group: {{ by: {by}, quiet: 5s }}\n");
+    let noted = |before: &str, now: &str| {
+        fs::write(&file, before).unwrap();
+        let before = in_force(&load(folder.path(), &Options::default()), None);
+        fs::write(&file, now).unwrap();
+        let project = load(folder.path(), &Options::default());
+        losses(&project, &before).iter().map(|fault| fault.diagnostic.message.clone()).collect::<Vec<_>>()
+    };
+    assert!(noted(&grouped("OBR-3"), &plain)[0].contains("not run any more"));
+    assert!(noted(&grouped("OBR-3"), &grouped("OBR-2"))[0].contains("do not join"));
+    assert!(noted(&plain, &grouped("OBR-2")).is_empty());
+}

@@ -11,6 +11,7 @@ use super::{
     destination::{DestinationRead, destination},
     expect::{ExpectRead, expect},
     files::{log_file, parts_fit},
+    group::{GroupRead, group},
     names,
     reader::Reader,
     reply::{ReplyRead, repeats, reply},
@@ -38,6 +39,7 @@ pub(crate) struct ChannelRead {
     pub(crate) repeats: Repeats,
     pub(crate) index: Vec<(String, At<String>)>,
     pub(crate) expect: Option<ExpectRead>,
+    pub(crate) group: Option<GroupRead>,
     source: Option<SourceRead>,
     format: scripts::Format,
     charset: Option<String>,
@@ -73,6 +75,7 @@ impl ChannelRead {
             steps: steps(reader, &top("steps"), parts(reader)),
             index: index(reader),
             expect: expect(reader),
+            group: group(reader, &reply),
             reply,
             destinations,
             source,
@@ -96,6 +99,7 @@ impl ChannelRead {
             reply: self.reply.script.clone().map(|code| At::new(at, code)),
             index: self.index.clone(),
             expect: self.expect.as_ref().map(|expect| expect.code.clone()),
+            group: self.group.as_ref().map(|group| group.code.clone()),
             whereabouts,
         }
     }
@@ -133,6 +137,7 @@ impl ChannelRead {
             repeats: self.repeats,
             script,
             expect: self.expect.as_ref().map(|expect| expect.plan.clone()),
+            group: self.group.as_ref().map(|group| group.plan.clone()),
             outlets: self.destinations.iter().map(|read| read.plan.clone()).collect::<Option<_>>()?,
         })
     }

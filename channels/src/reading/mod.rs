@@ -4,6 +4,7 @@ mod channel;
 mod destination;
 mod expect;
 mod files;
+mod group;
 mod hours;
 mod names;
 mod reader;

@@ -3,6 +3,7 @@
 mod code;
 mod diff;
 mod expect;
+mod group;
 mod junit;
 mod run;
 
@@ -67,6 +68,8 @@ pub(crate) struct Trial {
     reply: ReplyPolicy,
     words: ReplyWords,
     batches: Batches,
+    /// It has `group:`.
+    gathers: bool,
     speech: Speech,
     /// In the order of the file.
     outlets: Vec<TrialOutlet>,
@@ -112,6 +115,7 @@ impl Trial {
             reply: read.reply.policy.clone(),
             words: read.reply.words.clone(),
             batches: if protocol == Some("mllp") { Batches::Split } else { Batches::Whole },
+            gathers: read.group.is_some(),
             speech: match protocol {
                 Some("http") => Speech::Http,
                 Some("dicom") => Speech::Dicom,

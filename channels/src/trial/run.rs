@@ -9,7 +9,7 @@ use engine::{
 };
 use formats::hl7::batch;
 
-use super::{Batches, Trial, TrialOutlet, code};
+use super::{Batches, Trial, TrialOutlet, code, group};
 use crate::tests_file::{ResponseFile, ResponseState, TestFile};
 
 /// What became of a message.
@@ -41,6 +41,9 @@ enum End {
 
 /// Runs a test's message, or each message of its batch, in order. An error says why the test cannot run at all.
 pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Vec<Ran>, String> {
+    if trial.gathers {
+        return group::run(trial, test, root).map(|ran| vec![ran]);
+    }
     let bytes = Bytes::from(read(root, &test.message)?);
     let of_batch = match trial.batches {
         Batches::Whole => None,
@@ -56,27 +59,48 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Vec<Ran
 }
 
 fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, Bytes)) -> Result<Ran, String> {
+    match received(trial, test, &test.source, (place, bytes)) {
+        Ok(message) => go(trial, test, root, (place, message)),
+        Err(ran) => Ok(ran),
+    }
+}
+
+/// Carries a message through the steps.
+pub(super) fn go(
+    trial: &Trial,
+    test: &TestFile,
+    root: &Path,
+    (place, message): (u64, Message),
+) -> Result<Ran, String> {
+    Way { trial, test, root, message, place, context: None }.go()
+}
+
+/// The message as it is received; or what became of one that cannot be read.
+pub(super) fn received(
+    trial: &Trial,
+    test: &TestFile,
+    facts: &Facts,
+    (place, bytes): (u64, Bytes),
+) -> Result<Message, Ran> {
     let body = Content::from(bytes);
-    let inbound = Inbound { body: body.clone(), facts: test.source.clone().into(), ..Inbound::default() };
+    let inbound = Inbound { body: body.clone(), facts: facts.clone().into(), ..Inbound::default() };
     let reading = match trial.script.read(&inbound) {
         Ok(reading) => reading,
         Err(unreadable) => {
             let reply = Reply::because(Outcome::Unreadable, unreadable.why.clone());
             let code = code::code(trial.speech, &trial.words, &reply, body.bytes());
             let why = Some(unreadable.why);
-            return Ok(Ran { fared: Outcome::Unreadable.name(), why, code, left: Vec::new() });
+            return Err(Ran { fared: Outcome::Unreadable.name(), why, code, left: Vec::new() });
         }
     };
-    let message = Message {
+    Ok(Message {
         id: MessageId(place + 1),
         identity: Hash::of(&[body.bytes()]),
         body,
-        facts: Arc::new(test.source.clone()),
+        facts: Arc::new(facts.clone()),
         control_id: reading.control_id,
         received: test.at.map_or_else(SystemTime::now, |at| at.0.into()),
-    };
-    let way = Way { trial, test, root, message, place, context: None };
-    way.go()
+    })
 }
 
 /// One message on its way.
@@ -262,7 +286,7 @@ impl Left {
     }
 }
 
-fn read(root: &Path, name: &str) -> Result<Vec<u8>, String> {
+pub(super) fn read(root: &Path, name: &str) -> Result<Vec<u8>, String> {
     std::fs::read(root.join(name)).map_err(|error| format!("cannot read `{name}`: {error}"))
 }
 

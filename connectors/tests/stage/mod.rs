@@ -251,6 +251,7 @@ fn plan(name: &str, source: Box<dyn SourceSettings>, words: ReplyWords, gate: &G
         },
         script: Arc::new(Steps::new(gate.clone())),
         expect: None,
+        group: None,
         outlets: Vec::new(),
     }
 }

@@ -27,6 +27,7 @@ impl Channel {
             arrivals: Arc::new(Arrivals::default()),
             recovery: Arc::new(Recovery::default()),
             holding: Arc::new(Holding::new(plan.version)),
+            waking: Arc::default(),
             tasks: TaskTracker::new(),
             connections: Arc::new(AtomicI64::new(0)),
             trouble: Trouble::default(),
@@ -49,6 +50,7 @@ impl Channel {
             arrivals: standing.arrivals,
             recovery: standing.recovery,
             holding: standing.holding,
+            waking: standing.waking,
             tasks: standing.tasks,
             connections: standing.connections,
             trouble: standing.trouble,
@@ -89,6 +91,7 @@ impl Channel {
         *self.line.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&line);
         self.inlet.switch(line);
         self.holding.comes_into_force(plan.version);
+        self.waking.joined();
         self.recovery.wake();
         let (runs, sends) = {
             let running = self.running();
@@ -171,6 +174,7 @@ impl Channel {
             self.line().find_held(&self.all_outlets(), &stop).await;
         }
         self.holding.look_again();
+        self.waking.joined();
         for outlet in self.all_outlets() {
             self.refill(&outlet).await;
         }
@@ -310,6 +314,7 @@ impl Channel {
             arrivals: Arc::clone(&self.arrivals),
             recovery: Arc::clone(&self.recovery),
             holding: Arc::clone(&self.holding),
+            waking: Arc::clone(&self.waking),
             tasks: self.tasks.clone(),
             connections: Arc::clone(&self.connections),
             trouble: self.trouble.clone(),

@@ -19,8 +19,8 @@ pub use view::{ChannelState, ChannelView};
 
 use crate::{
     AnswerState, Backlog, Expectations, Feeds, Inlet, MessageId, Mirror, Observer, Outcome, Plan, Ports,
-    Reply, Shares, Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, held::Holding, line::Line,
-    outlet::Outlet, recovery::Recovery,
+    Reply, Shares, Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, group::Waking, held::Holding,
+    line::Line, outlet::Outlet, recovery::Recovery,
 };
 
 /// What a channel stands in.
@@ -57,6 +57,7 @@ pub struct Channel {
     arrivals: Arc<Arrivals>,
     recovery: Arc<Recovery>,
     holding: Arc<Holding>,
+    waking: Arc<Waking>,
     tasks: TaskTracker,
     connections: Arc<AtomicI64>,
     trouble: Trouble,

@@ -182,6 +182,7 @@ impl Line {
             answer,
             batch: seat.map(|seat| seat.batch),
             effect,
+            gathers: None,
         }
     }
 

@@ -4,6 +4,7 @@ mod again;
 mod broken;
 mod deliver;
 mod expect;
+mod group;
 mod held;
 mod intake;
 mod process;
@@ -22,11 +23,12 @@ use take::Way;
 pub(crate) use together::Seat;
 
 use crate::{
-    AnswerState, Closed, Content, Cut, Directory, Expect, Expectations, Halt, Hash, Inbound, Message,
+    AnswerState, Closed, Content, Cut, Directory, Expect, Expectations, Group, Halt, Hash, Inbound, Message,
     MessageId, MessageState, Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store,
     StoreError, Told,
     arrivals::Arrivals,
     caller::Caller,
+    group::Waking,
     held::Holding,
     outlet::Outlet,
     pace::{self, Pace},
@@ -41,6 +43,8 @@ pub(crate) struct Line {
     pub(crate) script: Arc<dyn Script>,
     pub(crate) expect: Option<Expect>,
     pub(crate) expectations: Expectations,
+    pub(crate) group: Option<Group>,
+    pub(crate) waking: Arc<Waking>,
     /// In the order of the file.
     pub(crate) outlets: Vec<Arc<Outlet>>,
     pub(crate) reply: ReplyPolicy,

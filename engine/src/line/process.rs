@@ -6,9 +6,9 @@ use tokio::sync::oneshot;
 
 use super::{Exit, Halted, Line};
 use crate::{
-    Context, DeliveryId, DeliveryState, Expected, Goes, Halt, Held, Inputs, Leaving, Message, MessageState,
-    NewDelivery, Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, RoutedPiece, Tally,
-    Waiting,
+    Context, DeliveryId, DeliveryState, Expected, Goes, Halt, Held, Inputs, Joins, Leaving, Message,
+    MessageState, NewDelivery, Outcome, Part, Piece, Position, Processed, QueueMode, ReplyWhen, RoutedPiece,
+    Tally, Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
     recovery::IsKept,
@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Transformed {
     message: Message,
     pieces: Vec<Piece>,
+    /// Set where it is a member of a group: it has no pieces.
+    joins: Option<Joins>,
     context: Context,
 }
 
@@ -65,19 +67,37 @@ impl Line {
         let context =
             Context::new(Arc::clone(&self.channel), message.id, Arc::clone(&message.facts), Inputs::Live)
                 .looking_into(Arc::clone(&self.directory));
+        if self.is_member(&message) {
+            return self.join(message, context);
+        }
         let pieces = self
             .pace
             .run(|| self.script.transform(&message, &context))
             .unwrap_or_else(|panicked| Err(broke("the steps", panicked.0)));
         match pieces {
-            Ok(pieces) => Ok(Transformed { message, pieces, context }),
+            Ok(pieces) => Ok(Transformed { message, pieces, joins: None, context }),
+            Err(halt) => Err(halted(message, halt, &context)),
+        }
+    }
+
+    /// Asks a member which group it belongs to. Steps and destinations are for the whole of that.
+    fn join(&self, message: Message, context: Context) -> Result<Transformed, Exit> {
+        let joins = self
+            .pace
+            .run(|| self.script.joins(&message, &context))
+            .unwrap_or_else(|panicked| Err(broke("`group`", panicked.0)));
+        match joins {
+            Ok(joins) => Ok(Transformed { message, pieces: Vec::new(), joins: Some(joins), context }),
             Err(halt) => Err(halted(message, halt, &context)),
         }
     }
 
     /// Asks each outlet whether it wants each piece, and what would leave.
     pub(super) fn route(&self, transformed: Transformed) -> Result<Routed, Exit> {
-        let Transformed { message, pieces, context } = transformed;
+        let Transformed { message, pieces, joins, context } = transformed;
+        if joins.is_some() {
+            return Ok(self.joined(message, joins, &context));
+        }
         // Looked at once more where the message is held, to say what it holds back.
         let standing =
             if self.outlets.iter().any(|outlet| outlet.is_by_key()) { pieces.clone() } else { Vec::new() };
@@ -131,6 +151,9 @@ impl Line {
             if let Some(tried) = outlet.enqueue(waiting, fresh, watch) {
                 watched.push(Watched { outlet: Arc::clone(outlet), position, tried });
             }
+        }
+        if self.is_member(&message) {
+            self.waking.joined();
         }
         self.arrivals.leave(message.id);
         self.observer.ended(&self.channel, Some(message.id), outcome);
@@ -195,8 +218,25 @@ impl Line {
             inputs,
             parts: stored,
             expected,
+            joins: None,
         };
         Routed { message, processed, fresh }
+    }
+
+    /// A member is accepted, and goes nowhere by itself.
+    fn joined(&self, message: Message, joins: Option<Joins>, context: &Context) -> Routed {
+        let processed = Processed {
+            channel: Arc::clone(&self.channel),
+            message: message.id,
+            version: self.version,
+            state: MessageState::Queued,
+            outcome: Outcome::Accepted,
+            inputs: (!context.is_untouched()).then(|| context.recorded()),
+            parts: Vec::new(),
+            expected: Vec::new(),
+            joins,
+        };
+        Routed { message, processed, fresh: Vec::new() }
     }
 
     fn delivery(

@@ -166,9 +166,13 @@ pub(crate) async fn tend(
         if line.holding.round().is_some() {
             continue;
         }
+        if line.waking.is_time() && line.run_ripe(&outlets, stop).await.is_err() {
+            line.waking.again(PAUSE);
+        }
         tokio::select! {
             () = recovery.more() => {}
             () = line.holding.later() => line.holding.look_again(),
+            () = line.waking.time() => {}
             () = stop.requested() => {}
         }
     }

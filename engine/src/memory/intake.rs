@@ -62,6 +62,7 @@ impl State {
             arrival.message.identity = Message::identity_of_repeat(arrival.message.identity, id);
         }
         let all = arrival.reading.flags.iter().chain(&flags).cloned().collect();
+        self.gathers(&arrival.channel.clone(), id, arrival.gathers);
         let stored = StoredMessage { is_anew, ..StoredMessage::new(arrival, all) };
         self.messages.insert(id, stored);
         kept
@@ -95,7 +96,7 @@ impl State {
         &mut self,
         processed: Processed,
     ) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
-        let Processed { message, version, state, outcome, inputs, parts, expected, .. } = processed;
+        let Processed { message, version, state, outcome, inputs, parts, expected, joins, .. } = processed;
         let stored = self.open(message)?;
         let is_anew = stored.is_anew;
         stored.version = version;
@@ -107,6 +108,7 @@ impl State {
         stored.marks = 0;
         stored.parts = parts.iter().map(StoredPart::new).collect();
         self.expect(message, expected);
+        self.join(message, joins);
         let mut done = Vec::new();
         for part in parts {
             for delivery in part.deliveries {

@@ -17,6 +17,7 @@ pub struct Snapshot {
     pub deliveries: Vec<StoredDelivery>,
     /// By channel and key.
     pub questions: BTreeMap<(String, String), Question>,
+    pub groups: Vec<super::StoredGroup>,
     pub switches: BTreeMap<String, String>,
     /// The texts of the channels' versions.
     pub versions: BTreeMap<Hash, String>,

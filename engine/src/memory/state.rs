@@ -5,7 +5,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::rows::{Audited, Question, Snapshot, StoredDelivery, StoredMessage};
+use super::{
+    groups::StoredGroup,
+    rows::{Audited, Question, Snapshot, StoredDelivery, StoredMessage},
+};
 use crate::{DeliveryId, Hash, MessageId, StoreError};
 
 /// All that is kept. Each method that changes it is one transaction: the caller holds the lock.
@@ -20,6 +23,10 @@ pub(super) struct State {
     pub(super) inside: BTreeSet<MessageId>,
     /// What channels asked under which keys, and when it was answered.
     pub(super) questions: BTreeMap<(String, String), Question>,
+    /// By channel and mark.
+    pub(super) groups: BTreeMap<(String, Hash), StoredGroup>,
+    /// How many members ever joined a group.
+    pub(super) places: u64,
     switches: BTreeMap<String, String>,
     versions: BTreeMap<Hash, String>,
 }
@@ -30,6 +37,7 @@ impl State {
             messages: self.messages.values().cloned().collect(),
             deliveries: self.deliveries.values().cloned().collect(),
             questions: self.questions.clone(),
+            groups: self.groups.values().cloned().collect(),
             switches: self.switches.clone(),
             versions: self.versions.clone(),
             audit: self.audit.clone(),

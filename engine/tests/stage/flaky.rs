@@ -7,9 +7,10 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Hash, Interrupted,
-    Intervention, Kept, LateAnswer, Memory, Message, MessageId, Note, Position, Processed, ReadAhead,
-    Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken, Told, Waiting,
+    Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Filling, Gatherings, Hash,
+    Interrupted, Intervention, Kept, LateAnswer, Member, Memory, Message, MessageId, Note, Position,
+    Processed, ReadAhead, Ripe, Settlement, Sibling, Standing, Standstill, Store, StoreError, Taken, Told,
+    Waiting,
 };
 use tokio::sync::watch;
 
@@ -302,6 +303,20 @@ impl Store for Flaky {
 
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
         self.read(self.memory.message(id)).await
+    }
+
+    async fn gatherings(&self, channel: &str, ripe: Ripe, limit: usize) -> Result<Gatherings, StoreError> {
+        self.read(self.memory.gatherings(channel, ripe, limit)).await
+    }
+
+    async fn members(
+        &self,
+        channel: &str,
+        mark: Hash,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        self.read(self.memory.members(channel, mark, after, limit)).await
     }
 
     async fn abandon(&self, id: MessageId, by: &str) -> Result<bool, StoreError> {

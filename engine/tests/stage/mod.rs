@@ -265,6 +265,7 @@ pub fn plan(outlets: Vec<OutletPlan>) -> Plan {
         },
         script: Arc::new(Steps::new(&outlets)),
         expect: None,
+        group: None,
         outlets,
     }
 }

@@ -8,6 +8,7 @@
 //! `then:refuse`, `then:filter`, `then:break` (once nothing is lacking),
 //! `keyless` (no key can be worked out where it is held),
 //! `asks:KEY`, `answers:KEY` (several),
+//! `in:KEY`, `of:N` (which group it is a member of, and how many there are; a run is `RUN KEY A+B`),
 //! `split:N` with `bad:N` (a part that fails), `skip:N` (a part that is filtered) and `each`.
 
 use std::sync::{
@@ -17,7 +18,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use engine::{
-    Bond, CameBack, Content, Context, Ended, Halt, Held, Inbound, Judged, Leaving, Message, Missing,
+    Bond, CameBack, Content, Context, Ended, Halt, Held, Inbound, Joins, Judged, Leaving, Message, Missing,
     OutletPlan, Piece, Reading, Route, Script, Unreadable,
 };
 
@@ -96,6 +97,9 @@ impl Steps {
 
 impl Script for Steps {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
+        if engine::is_run(&inbound.facts) {
+            return Ok(Reading::default());
+        }
         let text = text(&inbound.body);
         let mut words = text.split(' ');
         let id = words.next().unwrap_or_default();
@@ -107,6 +111,9 @@ impl Script for Steps {
     }
 
     fn transform(&self, message: &Message, _context: &Context) -> Result<Vec<Piece>, Halt> {
+        if engine::is_run(&message.facts) {
+            return Ok(vec![run(message)]);
+        }
         let piece = Piece::whole(message);
         if has(&piece, "die")
             && let Some(process) = &self.dying
@@ -174,6 +181,16 @@ impl Script for Steps {
         if has(piece, "break-answers") { Err(broken()) } else { Ok(values(piece, "answers:")) }
     }
 
+    fn joins(&self, message: &Message, _context: &Context) -> Result<Joins, Halt> {
+        let piece = Piece::whole(message);
+        let Some(key) = values(&piece, "in:").pop() else {
+            return Err(Halt::Refused { why: "no group".to_owned(), at: None });
+        };
+        let expected = values(&piece, "of:").first().and_then(|count| count.parse().ok());
+        let brings = format!("\"{}\"", message.control_id.clone().unwrap_or_default());
+        Ok(Joins { key, brings, expected })
+    }
+
     fn complete(&self, piece: &Piece, _outlet: usize, context: &Context) -> Result<Route, Halt> {
         if has(piece, "left-later") {
             return Ok(Route::Filtered);
@@ -211,6 +228,15 @@ impl Script for Steps {
             ended.iter().map(|ended| format!("{} {}", ended.destination, ended.state)).collect();
         Ok(Bytes::from(states.join(", ").into_bytes()))
     }
+}
+
+/// What the run of a group leaves with.
+fn run(message: &Message) -> Piece {
+    let body: serde_json::Value = serde_json::from_slice(message.body.bytes()).unwrap();
+    let members = body["members"].as_array().unwrap().iter();
+    let members: Vec<_> = members.map(|member| member["msg"].as_str().unwrap()).collect();
+    let text = format!("RUN {} {}", body["group"].as_str().unwrap(), members.join("+"));
+    Piece { body: Content::from(text.into_bytes()), ..Piece::whole(message) }
 }
 
 fn split(piece: &Piece, parts: u32) -> Result<Vec<Piece>, Halt> {

@@ -75,6 +75,7 @@ impl Channel {
             steps: Vec::new(),
             outlets: Vec::new(),
             expect: None,
+            group: None,
             reply: None,
             index: Vec::new(),
             whereabouts: Whereabouts::default(),

@@ -58,6 +58,9 @@ pub(crate) struct ChannelStatus {
     /// Messages that have no answer in the time in which the channel expects one.
     #[serde(default)]
     pub(crate) overdue: u64,
+    /// Groups of messages that wait until no more of them come.
+    #[serde(default)]
+    pub(crate) groups: u64,
     pub(crate) destinations: Vec<DestinationStatus>,
     /// Why it is broken, or why its edited file is not in force.
     pub(crate) faults: Vec<Value>,
@@ -193,6 +196,7 @@ impl ChannelStatus {
             failed: of_messages(&ours_unsettled, "failed"),
             held: of_messages(&ours_unsettled, "held"),
             overdue: 0,
+            groups: 0,
             destinations: view
                 .iter()
                 .flat_map(|view| &view.destinations)
@@ -213,6 +217,11 @@ impl ChannelStatus {
             0 => words,
             1 => format!("{words}  1 message waits for a code"),
             held => format!("{words}  {held} messages wait for a code"),
+        };
+        words = match self.groups {
+            0 => words,
+            1 => format!("{words}  1 group waits for quiet"),
+            groups => format!("{words}  {groups} groups wait for quiet"),
         };
         match self.overdue {
             0 => words,

@@ -22,12 +22,14 @@ type DestinationAnswer = Result<Json<DestinationStatus>, Problem>;
 pub(super) async fn list(State(context): Shared) -> Result<Json<Vec<ChannelStatus>>, Problem> {
     let unsettled = unsettled(&context).await?;
     let overdue = context.fleet.store.count_overdue().await?;
+    let open = context.fleet.store.open_groups().await?;
     let edit = context.fleet.edit();
     let members = context.fleet.members();
     let status = members.iter().map(|(name, member)| {
         let counted = (context.metrics.received_by(name), unsettled.as_slice());
         let status = ChannelStatus::of(name, member, counted, &edit);
-        ChannelStatus { overdue: overdue.get(name).copied().unwrap_or(0), ..status }
+        let groups = open.get(name).map_or(0, |open| open.groups);
+        ChannelStatus { overdue: overdue.get(name).copied().unwrap_or(0), groups, ..status }
     });
     Ok(Json(status.collect()))
 }
@@ -97,7 +99,8 @@ async fn status(context: &Context, name: &str) -> Answer {
     let received = context.metrics.received_by(name);
     let overdue = context.fleet.store.count_overdue().await?.get(name).copied().unwrap_or(0);
     let status = ChannelStatus::of(name, &member, (received, &unsettled), &context.fleet.edit());
-    Ok(Json(ChannelStatus { overdue, ..status }))
+    let groups = context.fleet.store.open_groups().await?.get(name).map_or(0, |open| open.groups);
+    Ok(Json(ChannelStatus { overdue, groups, ..status }))
 }
 
 /// What needs a person; messages that failed longer ago have been seen.

@@ -12,7 +12,7 @@ use engine::History as _;
 use store::Room;
 
 use super::{Context, syncs};
-use crate::fleet::Member;
+use crate::{fleet::Member, metrics::Stored};
 
 pub(super) async fn live() -> &'static str {
     "live\n"
@@ -37,7 +37,9 @@ pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let room = Room { used: context.fleet.store.size(), ..context.fleet.store.room() };
     // Of a store that cannot be read nothing is said.
     let overdue = context.fleet.store.count_overdue().await.unwrap_or_default();
-    let mut page = context.metrics.page(&views, &broken, (&overdue, &room));
+    let groups = context.fleet.store.open_groups().await.unwrap_or_default();
+    let stored = Stored { overdue: &overdue, groups: &groups, room: &room };
+    let mut page = context.metrics.page(&views, &broken, &stored);
     page.push_str(&syncs::metrics(&context).await);
     page.push_str(&context.alerts.metrics());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()

@@ -110,7 +110,11 @@ pub(super) async fn show(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(as_json(shown(&context, &id).await?)))
+    let shown = shown(&context, &id).await?;
+    let group = context.fleet.store.membership(shown.row.id).await?;
+    let mut all = as_json(shown);
+    all["group"] = json!(group);
+    Ok(Json(all))
 }
 
 /// The bytes as they came.

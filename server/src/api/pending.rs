@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Query, State},
 };
-use engine::{Channel, WaitingFile};
+use engine::{Channel, OpenGroups, WaitingFile};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,29 @@ pub(super) async fn list(
             .collect::<Vec<_>>(),
     };
     let found = join_all(channels.iter().map(|channel| of_channel(channel, most))).await;
-    Ok(Json(found.into_iter().flatten().collect()))
+    let mut found: Vec<Pending> = found.into_iter().flatten().collect();
+    let open = context.fleet.store.open_groups().await?;
+    let named = |name: &String| wanted.channel.as_ref().is_none_or(|wanted| wanted == name);
+    found.extend(open.iter().filter(|(name, _)| named(name)).map(|(name, open)| of_groups(name, open)));
+    Ok(Json(found))
+}
+
+/// Groups that wait for quiet: here, for no more to come.
+fn of_groups(channel: &str, open: &OpenGroups) -> Pending {
+    let oldest = open.oldest.and_then(|oldest| oldest.elapsed().ok());
+    Pending {
+        channel: channel.to_owned(),
+        side: "here".to_owned(),
+        place: "groups".to_owned(),
+        state: "gathering".to_owned(),
+        number: open.groups,
+        oldest_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
+        why: Some(format!(
+            "{} until no more of a group come",
+            crate::terminal::counted(open.members, "message")
+        )),
+        files: Vec::new(),
+    }
 }
 
 async fn of_channel(channel: &Channel, most: usize) -> Vec<Pending> {

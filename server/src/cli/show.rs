@@ -101,12 +101,25 @@ fn facts(message: &Value) -> Vec<(&'static str, String)> {
         ("control id", word(message, "control_id").to_owned()),
         ("found by", keys.join(", ")),
         ("flags", flags.join(", ")),
+        ("group", group(&message["group"])),
         ("sender heard", heard(message)),
         ("superseded by", plain_unless_null(&message["superseded_by"])),
         ("supersedes", supersedes.join(", ")),
         ("why", word(message, "why").to_owned()),
         ("step", message["halt"]["step"].as_str().unwrap_or_default().to_owned()),
     ]
+}
+
+/// Which group a message is of: a member says which runs had it, a run which members it has.
+fn group(group: &Value) -> String {
+    let Some(key) = group["key"].as_str() else { return String::new() };
+    let messages: Vec<_> = listed(group, "messages").iter().map(plain).collect();
+    let members = group["members"].as_u64().unwrap_or(0);
+    match (group["run"].as_u64(), messages.is_empty()) {
+        (Some(run), _) => format!("{key}, run {run} of messages {}", messages.join(", ")),
+        (None, true) => format!("{key}, one of {members}, waits for quiet"),
+        (None, false) => format!("{key}, one of {members}, run as message {}", messages.join(", ")),
+    }
 }
 
 fn heard(message: &Value) -> String {

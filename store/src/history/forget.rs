@@ -75,9 +75,13 @@ struct Task {
     before: Before,
 }
 
-/// Forgets, step by step; returns how many messages it touched.
-pub(super) async fn forget(writer: &Writer, channel: &str, ages: Ages) -> Result<u64, StoreError> {
-    let before = Before::now(ages);
+/// Forgets, step by step; returns how many messages it touched. `open`: when the oldest member of a group came that waits for quiet.
+pub(super) async fn forget(
+    writer: &Writer,
+    channel: &str,
+    (ages, open): (Ages, Option<i64>),
+) -> Result<u64, StoreError> {
+    let before = Before::now(ages).at_most(open);
     let channel: Arc<str> = Arc::from(channel);
     let mut forgotten = 0;
     for span in writer.with_files(|filer| Ok(filer.spans.firsts())).await? {
@@ -199,6 +203,16 @@ impl Before {
         let now = SystemTime::now();
         let ago = |age: Duration| now.checked_sub(age).map_or(i64::MIN, nanoseconds);
         Self { content: ago(ages.content), errors: ago(ages.errors), metadata: ago(ages.metadata) }
+    }
+
+    /// Of a group that waits nothing goes, and nothing that came after its oldest member.
+    pub(super) fn at_most(self, open: Option<i64>) -> Self {
+        let open = open.unwrap_or(i64::MAX);
+        Self {
+            content: self.content.min(open),
+            errors: self.errors.min(open),
+            metadata: self.metadata.min(open),
+        }
     }
 
     /// What came before this goes whole, however it ended.

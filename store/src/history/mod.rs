@@ -162,7 +162,8 @@ impl History for Sqlite {
     async fn forget(&self, channel: &str, ages: Ages) -> Result<u64, StoreError> {
         let _alone = self.forgetting.lock().await;
         self.writer.filed().await;
-        forget::forget(&self.writer, channel, ages).await
+        let open = self.oldest_open(channel).await?;
+        forget::forget(&self.writer, channel, (ages, open)).await
     }
 
     fn size(&self) -> u64 {

@@ -17,8 +17,11 @@ impl Sqlite {
     pub async fn forget_spans(&self, ages: &BTreeMap<String, Ages>) -> Result<u64, StoreError> {
         let _alone = self.forgetting.lock().await;
         self.writer.filed().await;
-        let limit = |(channel, ages): (&String, &Ages)| (channel.clone(), Before::now(*ages).all());
-        let limits: Limits = ages.iter().map(limit).collect();
+        let mut limits = Limits::new();
+        for (channel, ages) in ages {
+            let open = self.oldest_open(channel).await?;
+            limits.insert(channel.clone(), Before::now(*ages).at_most(open).all());
+        }
         let mut forgotten = 0;
         for span in self.spans.firsts() {
             // The newest is written to.

@@ -341,6 +341,7 @@ fn processed(message: u64, shape: u8) -> Processed {
         outcome: if shape == 0 { Outcome::Filtered } else { Outcome::Accepted },
         inputs: (shape == 3).then(|| serde_json::json!([{ "now": 7 }])),
         parts,
+        joins: None,
         expected: match shape {
             1 => vec![asked("P-1"), answered("P-2")],
             2 => vec![asked("P-2")],

@@ -55,6 +55,7 @@ pub(crate) fn arrival(id: MessageId, control_id: &str, body: &str) -> Arrival {
         answer: Owed::Owed,
         effect: None,
         batch: None,
+        gathers: None,
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn processed(message: MessageId, control_id: &str, deliveries: Vec<Ne
             deliveries,
         }],
         expected: Vec::new(),
+        joins: None,
     }
 }
 

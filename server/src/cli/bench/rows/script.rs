@@ -58,6 +58,7 @@ fn program(code: &str) -> Result<Program, Complaint> {
         steps: vec![At::new(engine::Path::parse("steps"), step)],
         outlets: Vec::new(),
         expect: None,
+        group: None,
         reply: None,
         index: Vec::new(),
         whereabouts: Whereabouts::default(),
