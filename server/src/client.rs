@@ -89,6 +89,11 @@ impl Client {
         self.post_with(path, &[], body).await
     }
 
+    /// Where nothing comes back.
+    pub(crate) async fn post_only(&self, path: &[&str], body: &impl Serialize) -> Result<(), Complaint> {
+        self.send(self.request(Method::POST, path, &[]).json(body)).await.map(drop)
+    }
+
     /// For what may take hours.
     pub(crate) async fn post_patiently<T: DeserializeOwned>(
         &self,

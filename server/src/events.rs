@@ -50,6 +50,21 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The channel that it happened in; none where it is of the whole server.
+    pub(crate) fn channel(&self) -> Option<&str> {
+        match self {
+            Self::State { channel }
+            | Self::Message { channel, .. }
+            | Self::Held { channel, .. }
+            | Self::Overdue { channel, .. }
+            | Self::Delivery { channel, .. }
+            | Self::File { channel, .. } => Some(channel),
+            Self::Episode { channel, .. } => channel.as_deref(),
+        }
+    }
+}
+
 /// Hears the engine: counts, and passes on to listeners.
 pub(crate) struct Events {
     metrics: Arc<Metrics>,

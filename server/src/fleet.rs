@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use store::Sqlite;
 use tokio::net::TcpListener;
 
-use crate::{flow_log::FlowLogs, in_force, metrics::Metrics};
+use crate::{accounts::Sees, flow_log::FlowLogs, in_force, metrics::Metrics};
 
 /// How long a start waits for a source to open; it goes on opening behind that.
 const OPENING: Duration = Duration::from_millis(500);
@@ -167,6 +167,19 @@ impl Fleet {
 
     pub(crate) fn member(&self, name: &str) -> Option<Member> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Whether a channel with this name is among those that somebody sees. One that is no more is seen by who sees all.
+    pub(crate) fn is_seen(&self, name: &str, sees: &Sees) -> bool {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        *sees == Sees::Everything || members.get(name).is_some_and(|member| sees.includes(&member.tags))
+    }
+
+    /// The channels that somebody sees, by their names.
+    pub(crate) fn seen(&self, sees: &Sees) -> Vec<String> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let ours = members.iter().filter(|(_, member)| sees.includes(&member.tags));
+        ours.map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether a channel waits for answers.

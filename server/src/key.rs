@@ -1,7 +1,6 @@
 //! How commands on this machine reach the running server: its address and a key, in the store's folder.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -9,6 +8,8 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
+
+use crate::accounts::secret::{fresh, same};
 
 /// Opens everything under `/api/`. Never printed or logged.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ impl Key {
         let path = key_file(folder);
         match read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = random()?;
+                let key = fresh()?;
                 write_for_owner(&path, &key)?;
                 Ok(Self(key))
             }
@@ -34,7 +35,7 @@ impl Key {
     /// Compares in a time that does not tell how much was right: digests, all their bytes.
     pub(crate) fn fits(&self, offered: &str) -> bool {
         let (ours, theirs) = (Sha256::digest(&self.0), Sha256::digest(offered));
-        ours.iter().zip(theirs.iter()).fold(0, |different, (ours, theirs)| different | (ours ^ theirs)) == 0
+        same(&ours, &theirs)
     }
 }
 
@@ -75,18 +76,6 @@ pub(crate) fn write_for_owner(path: &Path, text: &str) -> io::Result<()> {
     writeln!(file, "{text}")?;
     file.sync_all()?;
     fs::rename(&beside, path)
-}
-
-fn random() -> io::Result<String> {
-    let mut bytes = [0_u8; 32];
-    rustls::crypto::aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other("this machine gives no random numbers"))?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 #[cfg(test)]

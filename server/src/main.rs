@@ -1,7 +1,9 @@
 //! The `relais` binary: the command line, the running server and its API.
 
+mod accounts;
 mod alerts;
 mod api;
+mod audit;
 mod cli;
 mod client;
 mod events;

@@ -106,6 +106,7 @@ fn from_here(bound: SocketAddr) -> SocketAddr {
 async fn serve(listener: TcpListener, station: &Station, stop: Stop) {
     let router = api::router(Arc::clone(&station.context));
     let asked = async move { stop.requested().await };
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served: io::Result<()> = axum::serve(listener, router).with_graceful_shutdown(asked).await;
     if let Err(error) = served {
         tracing::error!(%error, "the API ended");

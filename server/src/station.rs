@@ -12,8 +12,10 @@ use engine::{Expectations, Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, 
 use store::{Directory, Sqlite};
 
 use crate::{
+    accounts::Accounts,
     alerts::Alerts,
     api::{self, ChannelStatus, Reach},
+    audit::Audit,
     events::Events,
     fleet::Fleet,
     flow_log::FlowLogs,
@@ -52,6 +54,10 @@ impl Station {
         let directory: Arc<dyn Mirror> = Arc::new(Directory::open(&folder)?);
         let key = Key::of(&folder)
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
+        let accounts = Accounts::open(&folder)
+            .map_err(|error| format!("cannot read the accounts in {}: {error}", folder.display()))?;
+        let audit = Audit::open(&folder).map_err(|error| format!("cannot open the audit log: {error}"))?;
+        let cookie = format!("relais-{}", settings.listen.port());
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let logs = Arc::new(FlowLogs::default());
         logs.begin(Arc::clone(&store), settings.zone.clone());
@@ -71,6 +77,9 @@ impl Station {
             metrics,
             events,
             key,
+            accounts,
+            audit,
+            cookie,
             reach,
             started: Instant::now(),
             retrying: tokio::sync::Mutex::default(),

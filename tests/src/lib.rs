@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
 mod annuaire;
+mod asking;
 mod disk;
 mod fhir;
 mod instance;
@@ -17,6 +18,7 @@ mod sshd;
 mod web;
 
 pub use annuaire::{Annuaire, Private};
+pub use asking::{Asker, Said};
 pub use disk::{SmallDisk, Strace, is_root};
 pub use fhir::{Cutting, FhirServer, Maker};
 pub use instance::{CLASS, Instance, element, stow};
@@ -26,6 +28,6 @@ pub use peer::{Behaviour, Receiver, Sender, frame, message, mshfield};
 pub use places::{corpus, installed, pydicom_files};
 pub use postgres::Postgres;
 pub use project::Project;
-pub use relais::{Relais, binary, comes_true, free_port, wait_until};
+pub use relais::{Relais, WORDS, binary, comes_true, free_port, wait_until};
 pub use sshd::{PASSWORD, Sshd};
 pub use web::Post;

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Project;
+use crate::{Asker, Project};
+
+/// The password of every account that a test makes.
+pub const WORDS: &str = "four words make one";
 
 /// A running server. Killed when the test ends, whatever the test did.
 pub struct Relais {
@@ -92,6 +95,36 @@ impl Relais {
 
     pub fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The key of its project.
+    pub fn key(&self) -> String {
+        std::fs::read_to_string(self.root.join("data/key")).expect("the key can be read").trim().to_owned()
+    }
+
+    /// Whoever asks with the key.
+    pub fn owner(&self) -> Asker {
+        Asker::bearing(self.port, &self.key())
+    }
+
+    /// An account with a password; signed in.
+    pub fn account(&self, name: &str, role: &str, tags: &[&str]) -> Asker {
+        let wanted = serde_json::json!({ "name": name, "role": role, "tags": tags });
+        let made = self.owner().post("/api/v1/accounts", &wanted);
+        assert_eq!(made.status, 201, "{made:?}");
+        let chosen = serde_json::json!({ "link": made.json()["link"], "password": WORDS });
+        let page = Asker::nobody(self.port).with("relais-console", "1");
+        let welcome = page.post("/welcome", &chosen);
+        let cookie = welcome.session().unwrap_or_else(|| panic!("no session: {welcome:?}"));
+        page.with("Cookie", &cookie)
+    }
+
+    /// A token with these rights, for channels with these tags.
+    pub fn token(&self, name: &str, rights: &[&str], tags: &[&str]) -> Asker {
+        let wanted = serde_json::json!({ "name": name, "rights": rights, "tags": tags, "days": 1 });
+        let made = self.owner().post("/api/v1/tokens", &wanted);
+        assert_eq!(made.status, 201, "{made:?}");
+        Asker::bearing(self.port, made.json()["token"].as_str().expect("a token is text"))
     }
 
     /// What it wrote to its terminal.

@@ -3,6 +3,7 @@
 use engine::{ChannelView, DeliveryRow, HeadView, MessageRow, OutletView, Unsettled};
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// How the server stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ServerStatus {
     pub(crate) version: String,
     pub(crate) project: String,
@@ -33,7 +34,7 @@ pub(crate) struct ServerStatus {
 }
 
 /// How a channel stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ChannelStatus {
     pub(crate) name: String,
     /// `running`, `paused`, `stopped`, `broken` or `disabled`.
@@ -69,7 +70,7 @@ pub(crate) struct ChannelStatus {
 }
 
 /// How a destination stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DestinationStatus {
     pub(crate) name: String,
     /// `idle`, `sending`, `waiting`, `stopped`, `held`, `closed` or `detached`.
@@ -86,7 +87,7 @@ pub(crate) struct DestinationStatus {
 }
 
 /// The delivery that goes next, or that holds the others up.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Head {
     pub(crate) delivery: u64,
     pub(crate) message: u64,
@@ -96,7 +97,7 @@ pub(crate) struct Head {
 }
 
 /// A message as a list shows it: no content.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct MessageStatus {
     pub(crate) id: u64,
     pub(crate) channel: String,
@@ -114,7 +115,7 @@ pub(crate) struct MessageStatus {
     pub(crate) deliveries: Vec<DeliveryStatus>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct DeliveryStatus {
     pub(crate) id: u64,
     pub(crate) message: u64,
@@ -131,7 +132,7 @@ pub(crate) struct DeliveryStatus {
 }
 
 /// What came of `deploy`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Deployed {
     pub(crate) in_force: bool,
     pub(crate) changes: Vec<String>,
@@ -147,7 +148,7 @@ pub(crate) struct Deployed {
 }
 
 /// One thing that `resend` or `drop` does, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Picked {
     pub(crate) message: u64,
     /// `None`: the whole message is run again.

@@ -5,27 +5,28 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use engine::{Channel, History as _, Unsettled};
 use serde_json::{Value, json};
 
-use super::{ChannelStatus, Context, DestinationStatus, problem::Problem};
+use super::{ChannelStatus, Context, DestinationStatus, asked::Path, problem::Problem};
+use crate::accounts::Caller;
 
 type Shared = State<Arc<Context>>;
 type Answer = Result<Json<ChannelStatus>, Problem>;
 type DestinationAnswer = Result<Json<DestinationStatus>, Problem>;
 
-pub(super) async fn list(State(context): Shared) -> Result<Json<Vec<ChannelStatus>>, Problem> {
+pub(super) async fn list(
+    State(context): Shared,
+    caller: Caller,
+) -> Result<Json<Vec<ChannelStatus>>, Problem> {
     let unsettled = unsettled(&context).await?;
     let overdue = context.fleet.store.count_overdue().await?;
     let open = context.fleet.store.open_groups().await?;
     let edit = context.fleet.edit();
     let members = context.fleet.members();
-    let status = members.iter().map(|(name, member)| {
+    let seen = members.iter().filter(|(_, member)| caller.sees.includes(&member.tags));
+    let status = seen.map(|(name, member)| {
         let counted = (context.metrics.received_by(name), unsettled.as_slice());
         let status = ChannelStatus::of(name, member, counted, &edit);
         let groups = open.get(name).map_or(0, |open| open.groups);
@@ -38,18 +39,18 @@ pub(super) async fn show(State(context): Shared, Path(name): Path<String>) -> An
     status(&context, &name).await
 }
 
-pub(super) async fn start(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
-    running(&context, &name)?.resume(&who(&headers)).await?;
+pub(super) async fn start(State(context): Shared, Path(name): Path<String>, caller: Caller) -> Answer {
+    running(&context, &name)?.resume(&caller.name).await?;
     status(&context, &name).await
 }
 
-pub(super) async fn stop(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
-    running(&context, &name)?.halt(&who(&headers)).await?;
+pub(super) async fn stop(State(context): Shared, Path(name): Path<String>, caller: Caller) -> Answer {
+    running(&context, &name)?.halt(&caller.name).await?;
     status(&context, &name).await
 }
 
-pub(super) async fn pause(State(context): Shared, Path(name): Path<String>, headers: HeaderMap) -> Answer {
-    running(&context, &name)?.pause(&who(&headers)).await?;
+pub(super) async fn pause(State(context): Shared, Path(name): Path<String>, caller: Caller) -> Answer {
+    running(&context, &name)?.pause(&caller.name).await?;
     status(&context, &name).await
 }
 
@@ -63,22 +64,18 @@ pub(super) async fn rerun(State(context): Shared, Path(name): Path<String>) -> R
 
 type Both = Path<(String, String)>;
 
-pub(super) async fn hold(State(context): Shared, Path(both): Both, headers: HeaderMap) -> DestinationAnswer {
-    running(&context, &both.0)?.hold(&both.1, &who(&headers)).await?;
+pub(super) async fn hold(State(context): Shared, Path(both): Both, caller: Caller) -> DestinationAnswer {
+    running(&context, &both.0)?.hold(&both.1, &caller.name).await?;
     destination(&context, &both.0, &both.1).await
 }
 
-pub(super) async fn release(
-    State(context): Shared,
-    Path(both): Both,
-    headers: HeaderMap,
-) -> DestinationAnswer {
-    running(&context, &both.0)?.release(&both.1, &who(&headers)).await?;
+pub(super) async fn release(State(context): Shared, Path(both): Both, caller: Caller) -> DestinationAnswer {
+    running(&context, &both.0)?.release(&both.1, &caller.name).await?;
     destination(&context, &both.0, &both.1).await
 }
 
-pub(super) async fn park(State(context): Shared, Path(both): Both, headers: HeaderMap) -> DestinationAnswer {
-    match running(&context, &both.0)?.park(&both.1, &who(&headers)).await? {
+pub(super) async fn park(State(context): Shared, Path(both): Both, caller: Caller) -> DestinationAnswer {
+    match running(&context, &both.0)?.park(&both.1, &caller.name).await? {
         Some(_) => destination(&context, &both.0, &both.1).await,
         None => Err(Problem::conflict(format!("nothing waits for {}/{}", both.0, both.1))),
     }
@@ -117,10 +114,4 @@ async fn destination(context: &Context, channel: &str, name: &str) -> Destinatio
 
 pub(super) fn unknown(name: &str) -> Problem {
     Problem::missing(format!("there is no channel `{name}`"))
-}
-
-/// Who asks, for the audit log: whoever holds the key says so.
-pub(super) fn who(headers: &HeaderMap) -> String {
-    let name = headers.get("relais-user").and_then(|name| name.to_str().ok()).unwrap_or("").trim();
-    if name.is_empty() { "key".to_owned() } else { format!("{name} (key)") }
 }

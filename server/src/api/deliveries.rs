@@ -2,28 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Extension, Json, body::Bytes, extract::State};
 use engine::{
     Act, Again, Content, DeliveryId, DeliveryRow, DeliveryState, Inbound, Intervention, Looked, MessageId,
     MessageState, Shown, Store as _,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     Context, DeliveryStatus, Picked,
-    channels::{running, who},
+    asked::{Path, Query},
+    channels::running,
     messages::{Wanted, shown},
     problem::Problem,
+    rights::Nothing,
 };
+use crate::accounts::Caller;
 use engine::History as _;
 
 /// What is asked of a message or a delivery.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     /// One destination alone.
@@ -52,19 +51,27 @@ impl Wish {
 
 pub(super) async fn find(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<DeliveryStatus>>, Problem> {
-    let rows = context.fleet.store.deliveries(&wanted.query()?).await?;
+    let limit = wanted.limit();
+    let mut rows = Vec::new();
+    for query in wanted.queries(&context, &caller).await? {
+        rows.extend(context.fleet.store.deliveries(&query).await?);
+    }
+    rows.sort_by_key(|row| (row.message, row.part, row.id));
+    rows.truncate(limit);
     Ok(Json(rows.into_iter().map(DeliveryStatus::of).collect()))
 }
 
-type PickedAll = Result<Json<Vec<Picked>>, Problem>;
+/// What was picked; a plan changes nothing.
+type PickedAll = Result<(Option<Extension<Nothing>>, Json<Vec<Picked>>), Problem>;
 
 /// Sends again what of a message was not sent; a message that was refused or failed is run again whole.
 pub(super) async fn resend_message(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Bytes,
 ) -> PickedAll {
     let wish = Wish::read(&body)?;
@@ -76,22 +83,22 @@ pub(super) async fn resend_message(
                 Some(delivery) => {
                     let channel = running(&context, &shown.row.channel)?;
                     let to = moved_to(&shown, delivery, wish.to.as_deref());
-                    channel.resend(DeliveryId(delivery), to, wish.content(), &who(&headers)).await?;
+                    channel.resend(DeliveryId(delivery), to, wish.content(), &caller.name).await?;
                 }
                 None if shown.row.state == MessageState::Held && wish.body.is_none() => {
                     one.what = look_again(&context, &shown).await?;
                 }
-                None => one.what = run_again(&context, &shown, (wish.content(), who(&headers))).await?,
+                None => one.what = run_again(&context, &shown, (wish.content(), caller.name.clone())).await?,
             }
         }
     }
-    Ok(Json(picked))
+    Ok((wish.plan.then_some(Extension(Nothing)), Json(picked)))
 }
 
 pub(super) async fn drop_message(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Bytes,
 ) -> PickedAll {
     let wish = Wish::read(&body)?;
@@ -101,34 +108,35 @@ pub(super) async fn drop_message(
         for one in &picked {
             match one.delivery {
                 Some(delivery) => {
-                    drop_one(&context, &shown.row.channel, DeliveryId(delivery), &who(&headers)).await?;
+                    drop_one(&context, &shown.row.channel, DeliveryId(delivery), &caller.name).await?;
                 }
-                None => abandon(&context, &shown, &who(&headers)).await?,
+                None => abandon(&context, &shown, &caller.name).await?,
             }
         }
     }
-    Ok(Json(picked))
+    Ok((wish.plan.then_some(Extension(Nothing)), Json(picked)))
 }
 
 pub(super) async fn resend(
     State(context): State<Arc<Context>>,
     Path(id): Path<u64>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Bytes,
 ) -> Result<Json<DeliveryId>, Problem> {
     let wish = Wish::read(&body)?;
     let channel = running(&context, &channel_of(&context, id).await?)?;
-    let again = channel.resend(DeliveryId(id), wish.to.clone(), wish.content(), &who(&headers)).await?;
+    let again = channel.resend(DeliveryId(id), wish.to.clone(), wish.content(), &caller.name).await?;
     Ok(Json(again))
 }
 
 pub(super) async fn drop(
     State(context): State<Arc<Context>>,
     Path(id): Path<u64>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<DeliveryId>, Problem> {
     let channel = channel_of(&context, id).await?;
-    drop_one(&context, &channel, DeliveryId(id), &who(&headers)).await?;
+    require_open(&context, id).await?;
+    drop_one(&context, &channel, DeliveryId(id), &caller.name).await?;
     Ok(Json(DeliveryId(id)))
 }
 
@@ -137,6 +145,19 @@ async fn channel_of(context: &Context, id: u64) -> Result<String, Problem> {
     let found = context.fleet.store.delivery(DeliveryId(id)).await?.ok_or_else(missing)?;
     let shown = context.fleet.store.show(found.message.id).await?.ok_or_else(missing)?;
     Ok(shown.row.channel)
+}
+
+/// What is over cannot be dropped.
+async fn require_open(context: &Context, id: u64) -> Result<(), Problem> {
+    let Some(found) = context.fleet.store.delivery(DeliveryId(id)).await? else { return Ok(()) };
+    let shown = context.fleet.store.show(found.message.id).await?;
+    let all = shown.map(|shown| shown.row.deliveries).unwrap_or_default();
+    match all.iter().find(|one| one.id.0 == id).map(|one| one.state) {
+        Some(state @ (DeliveryState::Sent | DeliveryState::Dropped)) => {
+            Err(Problem::conflict(format!("delivery {id} is {} already", word(state))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where the channel does not run, nobody else holds the delivery: the store alone is told.

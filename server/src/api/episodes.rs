@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use connectors::setting::Period;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, channels::who, problem::Problem};
+use super::{
+    Context,
+    asked::{Body, Path, Query},
+    problem::Problem,
+};
+use crate::accounts::Caller;
 use crate::alerts::{Cause, Episode, Say, Severity, Unsaid};
 
 /// What closed longer ago is not listed.
@@ -86,9 +88,19 @@ fn groups(episodes: &[Episode]) -> Vec<Group> {
 type Shared = State<Arc<Context>>;
 type Answer = Result<Json<Episode>, Problem>;
 
-pub(super) async fn list(State(context): Shared, Query(wanted): Query<Wanted>) -> Json<Episodes> {
+pub(super) async fn list(
+    State(context): Shared,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Json<Episodes> {
     let now = Timestamp::now();
     let mut found = context.alerts.list(wanted.channel.as_deref());
+    let is_seen = |one: &Episode| {
+        let channel = one.channel.as_ref();
+        caller.sees_everything()
+            || channel.is_some_and(|channel| context.fleet.is_seen(channel, &caller.sees))
+    };
+    found.retain(is_seen);
     let recent = |one: &Episode| one.closed.is_none_or(|closed| closed > now - RECENT);
     found.retain(|one| match wanted.state.unwrap_or(Which::All) {
         Which::Open => one.is_open(),
@@ -98,7 +110,8 @@ pub(super) async fn list(State(context): Shared, Query(wanted): Query<Wanted>) -
     Json(Episodes::of(found, now))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A word about it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Note {
     note: Option<String>,
@@ -107,15 +120,16 @@ pub(super) struct Note {
 pub(super) async fn acknowledge(
     State(context): Shared,
     Path(id): Path<u64>,
-    headers: HeaderMap,
-    Json(Note { note }): Json<Note>,
+    caller: Caller,
+    Body(Note { note }): Body<Note>,
 ) -> Answer {
     let note = note.map(|note| note.trim().chars().take(NOTE).collect::<String>());
     let note = note.filter(|note| !note.is_empty());
-    say(&context, id, Say::Seen { note }, &headers)
+    say(&context, id, Say::Seen { note }, &caller)
 }
 
-#[derive(Debug, Deserialize)]
+/// How long it shall be put off: `30m`, `2h`, `1d`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Later {
     r#for: String,
@@ -124,23 +138,23 @@ pub(super) struct Later {
 pub(super) async fn snooze(
     State(context): Shared,
     Path(id): Path<u64>,
-    headers: HeaderMap,
-    Json(later): Json<Later>,
+    caller: Caller,
+    Body(later): Body<Later>,
 ) -> Answer {
     let time = Period::try_from(later.r#for).map(|period| period.0);
     let time = time.ok().filter(|time| !time.is_zero() && *time <= LONGEST).ok_or_else(|| {
         let detail = "`for` is no length of time up to 30 days: write 30m, 2h or 1d";
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     })?;
-    say(&context, id, Say::Later { time }, &headers)
+    say(&context, id, Say::Later { time }, &caller)
 }
 
-pub(super) async fn wake(State(context): Shared, Path(id): Path<u64>, headers: HeaderMap) -> Answer {
-    say(&context, id, Say::Wake, &headers)
+pub(super) async fn wake(State(context): Shared, Path(id): Path<u64>, caller: Caller) -> Answer {
+    say(&context, id, Say::Wake, &caller)
 }
 
-fn say(context: &Context, id: u64, say: Say, headers: &HeaderMap) -> Answer {
-    match context.alerts.say(id, (say, &who(headers)), &context.events) {
+fn say(context: &Context, id: u64, say: Say, caller: &Caller) -> Answer {
+    match context.alerts.say(id, (say, &caller.name), &context.events) {
         Ok(episode) => Ok(Json(episode)),
         Err(Unsaid::Unknown) => Err(Problem::missing(format!("there is no episode {id}"))),
         Err(Unsaid::Closed) => Err(Problem::conflict(format!("episode {id} is over"))),

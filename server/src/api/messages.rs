@@ -1,13 +1,14 @@
 //! Messages: found, and shown with all that is kept of them.
 
 use std::{
+    cmp::Reverse,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
@@ -15,7 +16,16 @@ use engine::{History as _, MessageId, Shown};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Context, MessageStatus, problem::Problem};
+use super::{
+    Context, MessageStatus,
+    asked::{Path, Query},
+    problem::Problem,
+    rights::require_seen,
+};
+use crate::{
+    accounts::{Caller, Right},
+    audit::Deed,
+};
 
 /// As many as a list gives at once, unless asked for fewer or more.
 const USUAL: usize = 50;
@@ -53,13 +63,49 @@ const STATES: [&str; 15] = [
 ];
 
 impl Wanted {
-    pub(super) fn query(self) -> Result<engine::Query, Problem> {
+    /// What the store is asked: one question, or one for each channel that the caller sees. A search by content is
+    /// written down first.
+    pub(super) async fn queries(
+        self,
+        context: &Context,
+        caller: &Caller,
+    ) -> Result<Vec<engine::Query>, Problem> {
+        let query = self.query(caller)?;
+        if query.text.is_some() {
+            let of = query.channel.as_ref().map(|channel| format!("channel {channel}")).unwrap_or_default();
+            let written = context.audit.write(Deed::of(caller, "search by content", &of)).await;
+            written.map_err(|error| Problem::no_audit(&error))?;
+        }
+        if let Some(channel) = &query.channel {
+            // Of one that is no more there may be messages still.
+            if !caller.sees_everything() {
+                require_seen(context, caller, channel)?;
+            }
+            return Ok(vec![query]);
+        }
+        if caller.sees_everything() {
+            return Ok(vec![query]);
+        }
+        let seen = context.fleet.seen(&caller.sees).into_iter();
+        Ok(seen.map(|channel| engine::Query { channel: Some(channel), ..query.clone() }).collect())
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(USUAL).clamp(1, MOST)
+    }
+
+    /// What messages are searched by is of their content.
+    fn query(self, caller: &Caller) -> Result<engine::Query, Problem> {
+        if self.q.as_ref().is_some_and(|text| !text.is_empty()) && !caller.may(Right::Content) {
+            return Err(Problem::forbidden(Right::Content));
+        }
         if let Some(state) = &self.state
             && !STATES.contains(&state.as_str())
         {
             let states = STATES.join(", ");
             return Err(Problem::wrong(format!("there is no state `{state}`; there are {states}")));
         }
+        let limit = self.limit();
         Ok(engine::Query {
             channel: self.channel,
             destination: self.destination,
@@ -67,7 +113,7 @@ impl Wanted {
             text: self.q.filter(|text| !text.is_empty()),
             since: self.since.as_deref().map(since).transpose()?,
             before: self.before.map(MessageId),
-            limit: self.limit.unwrap_or(USUAL).clamp(1, MOST),
+            limit,
         })
     }
 }
@@ -100,32 +146,75 @@ fn ago(text: &str) -> Option<Duration> {
 
 pub(super) async fn find(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<MessageStatus>>, Problem> {
-    let rows = context.fleet.store.find(&wanted.query()?).await?;
+    let limit = wanted.limit();
+    let mut rows = Vec::new();
+    for query in wanted.queries(&context, &caller).await? {
+        rows.extend(context.fleet.store.find(&query).await?);
+    }
+    rows.sort_by_key(|row| Reverse(row.id));
+    rows.truncate(limit);
     Ok(Json(rows.into_iter().map(MessageStatus::of).collect()))
 }
 
+/// Whether the content is wanted too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Asked {
+    #[default]
+    Shown,
+    Hidden,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct How {
+    #[serde(default)]
+    content: Asked,
+}
+
+/// With content only for those who may see it, and each look is written down before it is answered.
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Path(id): Path<String>,
+    Query(how): Query<How>,
 ) -> Result<Json<Value>, Problem> {
     let shown = shown(&context, &id).await?;
     let group = context.fleet.store.membership(shown.row.id).await?;
+    if how.content == Asked::Hidden || !caller.may(Right::Content) {
+        let mut all = without_content(shown);
+        all["group"] = json!(group);
+        // What its members have in common may be a patient.
+        if let Some(group) = all["group"].as_object_mut() {
+            group.remove("key");
+        }
+        return Ok(Json(all));
+    }
+    look(&context, &caller, &shown).await?;
     let mut all = as_json(shown);
     all["group"] = json!(group);
     Ok(Json(all))
 }
 
+async fn look(context: &Context, caller: &Caller, shown: &Shown) -> Result<(), Problem> {
+    let deed = Deed::of(caller, "see content", &format!("message {}", shown.row.id));
+    context.audit.write(deed).await.map_err(|error| Problem::no_audit(&error))
+}
+
 /// The bytes as they came.
 pub(super) async fn body(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let shown = shown(&context, &id).await?;
     let body = shown.body.ok_or_else(|| {
         Problem::new(axum::http::StatusCode::GONE, "its content is no longer kept (`keep.content`)")
     })?;
+    let deed = Deed::of(&caller, "see content", &format!("message {id}"));
+    context.audit.write(deed).await.map_err(|error| Problem::no_audit(&error))?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -138,6 +227,25 @@ pub(super) async fn shown(context: &Context, id: &str) -> Result<Shown, Problem>
     let number: u64 = id.parse().map_err(|_| Problem::missing(format!("`{id}` is no message's id")))?;
     let found = context.fleet.store.show(MessageId(number)).await?;
     found.ok_or_else(|| Problem::missing(format!("there is no message {number}")))
+}
+
+/// The way of a message without anything that it holds: rows, and which parts and payloads there are.
+fn without_content(shown: Shown) -> Value {
+    let parts: Vec<_> = shown
+        .parts
+        .iter()
+        .map(|part| json!({ "place": part.place, "control_id": part.control_id }))
+        .collect();
+    let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(Vec::len);
+    let payload = |one: &engine::ShownPayload| json!({ "delivery": one.delivery, "size": size(&one.body), "response_size": size(&one.response) });
+    let payloads: Vec<_> = shown.payloads.iter().map(payload).collect();
+    let mut all = serde_json::to_value(MessageStatus::of(shown.row)).unwrap_or_default();
+    all["content"] = json!("hidden");
+    all["superseded_by"] = json!(shown.superseded_by);
+    all["supersedes"] = json!(shown.supersedes);
+    all["parts"] = Value::Array(parts);
+    all["payloads"] = Value::Array(payloads);
+    all
 }
 
 fn as_json(shown: Shown) -> Value {
@@ -205,12 +313,27 @@ mod tests {
         assert_eq!(since("2026-03-01T09:00:00+01:00").unwrap(), day);
     }
 
+    fn key() -> Caller {
+        let rights = Right::ALL.to_vec();
+        let sees = crate::accounts::Sees::Everything;
+        Caller { name: "key".to_owned(), rights, sees, door: crate::accounts::Door::Key, from: None }
+    }
+
+    #[test]
+    fn who_may_not_see_content_does_not_search_by_it() {
+        let viewer = Caller { rights: vec![Right::Look], ..key() };
+        let wanted = || Wanted { q: Some("DUPONT".to_owned()), ..Wanted::default() };
+        assert!(wanted().query(&viewer).is_err());
+        assert!(wanted().query(&key()).is_ok());
+        assert!(Wanted::default().query(&viewer).is_ok());
+    }
+
     #[test]
     fn a_state_that_is_none_is_told_with_those_there_are() {
         let wanted = Wanted { state: Some("lost".to_owned()), ..Wanted::default() };
-        assert!(wanted.query().is_err());
+        assert!(wanted.query(&key()).is_err());
         let wanted = Wanted { state: Some("given_up".to_owned()), limit: Some(9999), ..Wanted::default() };
-        assert_eq!(wanted.query().unwrap().limit, MOST);
+        assert_eq!(wanted.query(&key()).unwrap().limit, MOST);
     }
 
     #[test]

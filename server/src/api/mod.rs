@@ -1,19 +1,26 @@
-//! What the server answers over HTTP: REST, events, metrics, probes and the first page.
+//! What the server answers over HTTP: REST, events, metrics, probes and the console.
 
+mod accounts;
 mod answers;
+mod asked;
 mod channels;
 mod deliveries;
 mod episodes;
 mod guard;
 mod health;
 mod messages;
+mod openapi;
 mod overdue;
 mod page;
+mod paths;
 mod pending;
 mod problem;
 mod report;
 mod retry;
+mod rights;
+mod same_origin;
 mod server;
+mod sign_in;
 mod stream;
 mod syncs;
 mod unmapped;
@@ -23,11 +30,14 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    middleware,
-    routing::{get, post},
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{any, get, post},
 };
 use engine::{Mirror, Stop};
 
+pub(crate) use accounts::{Linked, MadeToken, NewAccount, NewRole};
 pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
@@ -42,10 +52,18 @@ pub(crate) use retry::Retried;
 pub(crate) use syncs::{NewSync, SyncStatus};
 pub(crate) use unmapped::UnmappedCode;
 
-use crate::{alerts::Alerts, events::Events, fleet::Fleet, key::Key, metrics::Metrics};
+use rights::Asks;
+
+use crate::{
+    accounts::Accounts, alerts::Alerts, audit::Audit, events::Events, fleet::Fleet, key::Key,
+    metrics::Metrics,
+};
 
 /// A request may carry an edited message: as large as a source takes by default.
 const LARGEST: usize = 64 << 20;
+
+/// A name and a password, of somebody who is not known yet.
+const SIGN_IN: usize = 8 << 10;
 
 /// What every answer is made from.
 pub(crate) struct Context {
@@ -55,6 +73,10 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Events>,
     pub(crate) key: Key,
+    pub(crate) accounts: Accounts,
+    pub(crate) audit: Audit,
+    /// The name of the session's cookie: browsers keep cookies by host, whatever the port.
+    pub(crate) cookie: String,
     pub(crate) reach: Reach,
     pub(crate) started: Instant,
     /// One taking up again at a time.
@@ -65,49 +87,32 @@ pub(crate) struct Context {
 
 /// Every path of the server.
 pub(crate) fn router(context: Arc<Context>) -> Router {
-    let api = Router::new()
-        .route("/server", get(server::show))
-        .route("/deploy", post(server::deploy))
-        .route("/backup", post(server::backup))
-        .route("/promises", get(server::promises))
-        .route("/channels", get(channels::list))
-        .route("/channels/{name}", get(channels::show))
-        .route("/channels/{name}/report", get(report::show))
-        .route("/channels/{name}/retry", post(retry::retry))
-        .route("/channels/{name}/start", post(channels::start))
-        .route("/channels/{name}/stop", post(channels::stop))
-        .route("/channels/{name}/pause", post(channels::pause))
-        .route("/channels/{name}/rerun", post(channels::rerun))
-        .route("/channels/{name}/destinations/{destination}/hold", post(channels::hold))
-        .route("/channels/{name}/destinations/{destination}/release", post(channels::release))
-        .route("/channels/{name}/destinations/{destination}/park", post(channels::park))
-        .route("/pending", get(pending::list))
-        .route("/messages", get(messages::find))
-        .route("/messages/{id}", get(messages::show))
-        .route("/messages/{id}/body", get(messages::body))
-        .route("/messages/{id}/resend", post(deliveries::resend_message))
-        .route("/messages/{id}/drop", post(deliveries::drop_message))
-        .route("/unmapped", get(unmapped::list))
-        .route("/overdue", get(overdue::list))
-        .route("/channels/{name}/overdue/settle", post(overdue::settle))
-        .route("/episodes", get(episodes::list))
-        .route("/episodes/{id}/acknowledge", post(episodes::acknowledge))
-        .route("/episodes/{id}/snooze", post(episodes::snooze))
-        .route("/episodes/{id}/wake", post(episodes::wake))
-        .route("/deliveries", get(deliveries::find))
-        .route("/deliveries/{id}/resend", post(deliveries::resend))
-        .route("/deliveries/{id}/drop", post(deliveries::drop))
-        .route("/syncs", get(syncs::list).post(syncs::create))
-        .route("/syncs/{channel}", get(syncs::show).delete(syncs::delete))
-        .route("/syncs/{channel}/{act}", post(syncs::act))
-        .route("/events", get(stream::listen))
+    let mut api = Router::new();
+    for place in paths::all() {
+        let asks = Asks {
+            context: Arc::clone(&context),
+            rights: place.rights,
+            about: place.about,
+            deed: place.words,
+            changes: place.method != "get",
+        };
+        let route = place.route.layer(middleware::from_fn_with_state(asks, rights::allowed));
+        api = api.route(place.path, route);
+    }
+    let api = api
         .fallback(problem::nothing_here)
         .layer(DefaultBodyLimit::max(LARGEST))
-        .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::key));
+        .layer(middleware::from_fn(unkept))
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::known));
+    let doors = Router::new()
+        .route("/sign-in", post(sign_in::sign_in))
+        .route("/welcome", post(sign_in::welcome))
+        .layer(DefaultBodyLimit::max(SIGN_IN));
     Router::new()
         .nest("/api/v1", api)
-        // Under /api/ nothing is said without the key, not even what is not there.
-        .route("/api/{*rest}", axum::routing::any(problem::locked))
+        // Under /api/ nothing is said to a stranger, not even what is not there.
+        .route("/api/{*rest}", any(problem::locked))
+        .merge(doors)
         .route("/", get(page::first))
         .route("/metrics", get(health::metrics))
         .route("/health/live", get(health::live))
@@ -116,4 +121,11 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .method_not_allowed_fallback(problem::not_so)
         .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::host))
         .with_state(context)
+}
+
+/// Nothing that the API answers stays in a browser or a proxy.
+async fn unkept(request: axum::extract::Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

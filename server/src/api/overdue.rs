@@ -2,26 +2,26 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State};
 use engine::{History as _, Overdue, Store as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    channels::{unknown, who},
+    asked::{Body, Path, Query},
+    channels::unknown,
     problem::Problem,
+    rights::require_seen,
 };
+use crate::accounts::Caller;
 
 /// As many as a list gives at once, unless asked for fewer or more.
 const USUAL: usize = 100;
 const MOST: usize = 10_000;
 
 /// A message that has no answer in the time in which its channel expects one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Unanswered {
     pub(crate) channel: String,
     /// By what the answer would know it.
@@ -49,16 +49,23 @@ pub(super) struct Wanted {
 
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<Unanswered>>, Problem> {
+    if let Some(channel) = wanted.channel.as_ref().filter(|_| !caller.sees_everything()) {
+        require_seen(&context, &caller, channel)?;
+    }
     let limit = wanted.limit.unwrap_or(USUAL).clamp(1, MOST);
     let until_now = (SystemTime::UNIX_EPOCH, SystemTime::now());
-    let found = context.fleet.store.overdue(wanted.channel.as_deref(), until_now, limit).await?;
+    let looked_at = if caller.sees_everything() { limit } else { MOST };
+    let mut found = context.fleet.store.overdue(wanted.channel.as_deref(), until_now, looked_at).await?;
+    found.retain(|one| context.fleet.is_seen(&one.channel, &caller.sees));
+    found.truncate(limit);
     Ok(Json(found.into_iter().map(Unanswered::of).collect()))
 }
 
 /// Which question is settled.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     key: String,
@@ -68,8 +75,8 @@ pub(super) struct Which {
 pub(super) async fn settle(
     State(context): State<Arc<Context>>,
     Path(channel): Path<String>,
-    headers: HeaderMap,
-    Json(Which { key }): Json<Which>,
+    caller: Caller,
+    Body(Which { key }): Body<Which>,
 ) -> Result<Json<Unanswered>, Problem> {
     let until_now = (SystemTime::UNIX_EPOCH, SystemTime::now());
     let found = context.fleet.store.overdue(Some(&channel), until_now, MOST).await?;
@@ -80,6 +87,6 @@ pub(super) async fn settle(
         }
         return Err(Problem::missing(format!("no answer to `{key}` is overdue in {channel}")));
     };
-    context.fleet.store.excuse(&channel, &one.key, &who(&headers)).await?;
+    context.fleet.store.excuse(&channel, &one.key, &caller.name).await?;
     Ok(Json(Unanswered::of(one)))
 }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use engine::{Channel, OpenGroups, WaitingFile};
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, DestinationStatus, channels::running, problem::Problem};
+use super::{
+    Context, DestinationStatus, asked::Query, channels::running, problem::Problem, rights::require_seen,
+};
+use crate::accounts::{Caller, Right};
 
 /// So many files of a group are named, unless asked for fewer or more.
 const USUAL: usize = 20;
@@ -25,7 +26,7 @@ pub(super) struct Wanted {
 }
 
 /// What waits at one place.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Pending {
     pub(crate) channel: String,
     /// `there`: where files come in; `here`: taken and not put away; `queue`: deliveries.
@@ -37,30 +38,44 @@ pub(crate) struct Pending {
     pub(crate) number: u64,
     pub(crate) oldest_seconds: Option<f64>,
     pub(crate) why: Option<String>,
-    /// The oldest of the files.
+    /// The oldest of the files, for who may see content: a file's name may be a patient's.
+    #[schemars(with = "Vec<serde_json::Value>")]
     pub(crate) files: Vec<WaitingFile>,
 }
 
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<Pending>>, Problem> {
-    let most = wanted.limit.unwrap_or(USUAL).min(MOST);
+    let most = if caller.may(Right::Content) { wanted.limit.unwrap_or(USUAL).min(MOST) } else { 0 };
     let channels = match &wanted.channel {
-        Some(name) => vec![running(&context, name)?],
+        Some(name) => {
+            require_seen(&context, &caller, name)?;
+            vec![running(&context, name)?]
+        }
         None => context
             .fleet
             .members()
             .values()
+            .filter(|member| caller.sees.includes(&member.tags))
             .filter_map(|member| member.running().cloned())
             .collect::<Vec<_>>(),
     };
     let found = join_all(channels.iter().map(|channel| of_channel(channel, most))).await;
-    let mut found: Vec<Pending> = found.into_iter().flatten().collect();
+    let mut all: Vec<Pending> = found.into_iter().flatten().collect();
     let open = context.fleet.store.open_groups().await?;
-    let named = |name: &String| wanted.channel.as_ref().is_none_or(|wanted| wanted == name);
-    found.extend(open.iter().filter(|(name, _)| named(name)).map(|(name, open)| of_groups(name, open)));
-    Ok(Json(found))
+    let is_meant = |name: &String| {
+        wanted.channel.as_ref().is_none_or(|wanted| wanted == name)
+            && context.fleet.is_seen(name, &caller.sees)
+    };
+    all.extend(open.iter().filter(|(name, _)| is_meant(name)).map(|(name, open)| of_groups(name, open)));
+    if !caller.may(Right::Content) {
+        for one in &mut all {
+            one.files.clear();
+        }
+    }
+    Ok(Json(all))
 }
 
 /// Groups that wait for quiet: here, for no more to come.

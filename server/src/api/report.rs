@@ -2,15 +2,17 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use engine::{History as _, Reason, Tallied, TalliedDay, Times};
 use jiff::{ToSpan, Zoned, civil::Date, tz::TimeZone};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, problem::Problem};
+use super::{
+    Context,
+    asked::{Path, Query},
+    problem::Problem,
+};
 
 /// As many days as one report may have: ten years.
 const MOST_DAYS: usize = 3660;
@@ -25,7 +27,7 @@ pub(super) struct Wanted {
 }
 
 /// The report of a channel.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Report {
     pub(crate) channel: String,
     pub(crate) description: Option<String>,
@@ -41,14 +43,14 @@ pub(crate) struct Report {
     pub(crate) reasons: Vec<Counted>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Day {
     pub(crate) day: String,
     pub(crate) figures: Figures,
 }
 
 /// Messages, each counted once, as it stands now.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Figures {
     pub(crate) received: u64,
     pub(crate) bytes: u64,
@@ -66,7 +68,7 @@ pub(crate) struct Figures {
 }
 
 /// A reason, and how many messages it stopped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Counted {
     /// `unreadable`, `refused_at`, `refused`, `failed` or `given_up`.
     pub(crate) kind: String,

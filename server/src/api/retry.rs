@@ -2,32 +2,31 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Extension, Json, body::Bytes, extract::State};
 use engine::{
     Backlog, Channel, DeliveryId, DeliveryRow, DeliveryState, History as _, MessageId, MessageState, Origin,
     Query, Shown, TakeUp, UnprocessedFile,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    channels::{running, who},
+    asked::Path,
+    channels::running,
     deliveries::{latest, run_again},
     problem::Problem,
+    rights::Nothing,
 };
+use crate::accounts::Caller;
 
 /// So many given-up deliveries are looked at in one go.
 const MOST: usize = 100_000;
 
 /// What is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
     /// These files alone, by their names; `*` stands for anything.
     #[serde(default)]
     files: Vec<String>,
@@ -37,7 +36,7 @@ struct Wish {
 }
 
 /// One file or delivery that was taken up again, or would be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Retried {
     /// The file's name, where there is one.
     pub(crate) file: Option<String>,
@@ -75,9 +74,9 @@ struct Retry<'a> {
 pub(super) async fn retry(
     State(context): State<Arc<Context>>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Bytes,
-) -> Result<Json<Vec<Retried>>, Problem> {
+) -> Result<(Option<Extension<Nothing>>, Json<Vec<Retried>>), Problem> {
     let wish: Wish = if body.is_empty() || body.as_ref() == b"null" {
         Wish::default()
     } else {
@@ -90,7 +89,7 @@ pub(super) async fn retry(
         context: &context,
         channel: &channel,
         wish: &wish,
-        by: who(&headers),
+        by: caller.name.clone(),
         handled: HashSet::new(),
     };
     let mut all = Vec::new();
@@ -107,7 +106,7 @@ pub(super) async fn retry(
             return Err(Problem::missing(problem));
         }
     }
-    Ok(Json(all))
+    Ok((wish.plan.then_some(Extension(Nothing)), Json(all)))
 }
 
 impl Wish {

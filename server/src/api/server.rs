@@ -2,21 +2,34 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use channels::{Colour, InForce};
 use engine::{History as _, Store as _};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Context, Deployed, ServerStatus, answers::faults_json, problem::Problem};
+use super::{
+    Context, Deployed, ServerStatus,
+    answers::faults_json,
+    asked::{Body, Query},
+    problem::Problem,
+    rights::require_seen,
+};
 use crate::{
+    accounts::{self, Caller},
+    audit,
     fleet::{Changes, Deployment},
     in_force::{FILE, line},
 };
 
-pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStatus> {
+pub(super) async fn show(State(context): State<Arc<Context>>, caller: Caller) -> Json<ServerStatus> {
+    let members = context.fleet.members();
+    let is_seen = |file: &std::path::Path| {
+        let mut seen = members.values().filter(|member| caller.sees.includes(&member.tags));
+        seen.any(|member| member.file == file)
+    };
+    let mut faults = context.fleet.edit();
+    faults.retain(|fault| caller.sees_everything() || is_seen(&fault.file));
     let root = &context.fleet.root;
     let seen = context.fleet.store.room();
     Json(ServerStatus {
@@ -30,7 +43,7 @@ pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<ServerStat
         store_full_days: seen.full_days,
         store_trouble: context.fleet.store.trouble(),
         store_refuses: context.fleet.store.refuses(),
-        edit_faults: faults_json(&context.fleet.edit()),
+        edit_faults: faults_json(&faults),
     })
 }
 
@@ -40,20 +53,24 @@ pub(super) async fn promises(State(context): State<Arc<Context>>) -> Result<Json
 }
 
 /// Where a backup goes, on this machine.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Into {
     dir: std::path::PathBuf,
 }
 
 pub(super) async fn backup(
     State(context): State<Arc<Context>>,
-    Json(Into { dir }): Json<Into>,
+    Body(Into { dir }): Body<Into>,
 ) -> Result<Json<store::Saved>, Problem> {
     if !dir.is_absolute() {
         return Err(Problem::wrong("name the folder from the root: /backups/today"));
     }
-    let saved =
-        context.fleet.store.backup(&dir, &[FILE]).await.map_err(|error| Problem::conflict(error.0))?;
+    let saved = context
+        .fleet
+        .store
+        .backup(&dir, &[FILE, accounts::FILE, audit::FILE])
+        .await
+        .map_err(|error| Problem::conflict(error.0))?;
     tracing::info!(dir = %dir.display(), files = saved.files, bytes = saved.bytes, "backed up the store");
     Ok(Json(saved))
 }
@@ -65,8 +82,14 @@ pub(super) struct Which {
 
 pub(super) async fn deploy(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Query(which): Query<Which>,
 ) -> Result<Json<Deployed>, Problem> {
+    match &which.channel {
+        _ if caller.sees_everything() => {}
+        None => return Err(Problem::not_seen()),
+        Some(channel) => require_seen(&context, &caller, channel)?,
+    }
     let known_before = which.channel.as_ref().and_then(|name| context.fleet.member(name)).is_some();
     let deployed = match context.fleet.deploy(which.channel.as_deref()).await? {
         Deployment::InForce(changes) => in_force(&changes),

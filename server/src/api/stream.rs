@@ -14,12 +14,16 @@ use tokio::{
 };
 
 use super::Context;
-use crate::events::Event;
+use crate::{
+    accounts::{Caller, Right, Sees},
+    events::Event,
+};
 
 /// How often counts are told, if they changed.
 const COUNTS: Duration = Duration::from_secs(1);
 
 struct Listener {
+    caller: Caller,
     context: Arc<Context>,
     events: Receiver<Event>,
     counting: Interval,
@@ -30,9 +34,11 @@ struct Listener {
 /// fell behind.
 pub(super) async fn listen(
     State(context): State<Arc<Context>>,
+    caller: Caller,
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     let stop = context.stop.clone();
     let listener = Listener {
+        caller,
         events: context.events.listen(),
         counting: tokio::time::interval(COUNTS),
         counts: Value::Null,
@@ -52,10 +58,18 @@ impl Listener {
             let counted = {
                 let event = pin!(self.events.recv());
                 tokio::select! {
-                    event = event => return told(event),
-                    _ = self.counting.tick() => self.context.counts(),
+                    event = event => match event {
+                        // Names of files may be names of patients.
+                        Ok(Event::File { .. }) if !self.caller.may(Right::Content) => continue,
+                        Ok(event) if !self.context.is_told(&event, &self.caller.sees) => continue,
+                        event => return told(event),
+                    },
+                    _ = self.counting.tick() => self.context.counts(&self.caller.sees),
                 }
             };
+            if !self.context.accounts.still(&self.caller) {
+                return None;
+            }
             if counted != self.counts {
                 self.counts = counted;
                 return Some(sse::Event::default().event("counts").data(self.counts.to_string()));
@@ -78,10 +92,16 @@ fn told(event: Result<Event, RecvError>) -> Option<sse::Event> {
 }
 
 impl Context {
+    /// Whether somebody who sees these channels hears of it.
+    fn is_told(&self, event: &Event, sees: &Sees) -> bool {
+        *sees == Sees::Everything || event.channel().is_some_and(|channel| self.fleet.is_seen(channel, sees))
+    }
+
     /// What each channel received, and what waits in its queues.
-    fn counts(&self) -> Value {
+    fn counts(&self, sees: &Sees) -> Value {
         let members = self.fleet.members();
-        let counts = members.iter().filter_map(|(name, member)| {
+        let ours = members.iter().filter(|(_, member)| sees.includes(&member.tags));
+        let counts = ours.filter_map(|(name, member)| {
             let view = member.running()?.view();
             let waiting: u64 = view.destinations.iter().map(|destination| destination.depth).sum();
             let received = self.metrics.received_by(name);

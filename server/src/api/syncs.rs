@@ -8,23 +8,28 @@ use std::{
     sync::Arc,
 };
 
-use axum::{
-    Json,
-    extract::{Path as Segments, Query, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use connectors::sync::{Mode, Standing, State as Noted};
 use engine::{ChannelState, SyncRow, Wish};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, problem::Problem};
-use crate::fleet::{Deployment, Fleet, Member};
+use super::{
+    Context,
+    asked::{Body, Path as Segments, Query},
+    problem::Problem,
+    rights::Subject,
+};
+use crate::{
+    accounts::Caller,
+    fleet::{Deployment, Fleet, Member},
+};
 
 type Shared = State<Arc<Context>>;
 
 /// How a sync stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SyncStatus {
     pub(crate) channel: String,
     pub(crate) resource: String,
@@ -34,10 +39,13 @@ pub(crate) struct SyncStatus {
     pub(crate) resources: i64,
     /// Of the run that runs, or ran last.
     pub(crate) pages: u64,
+    #[schemars(with = "Option<String>")]
     pub(crate) last_success: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
     pub(crate) next_run: Option<Timestamp>,
     pub(crate) why: Option<String>,
     /// FULL or DELTA, of the run that runs or was cut.
+    #[schemars(with = "Option<String>")]
     pub(crate) mode: Option<Mode>,
     /// Resources on the pages of that run.
     pub(crate) seen: u64,
@@ -47,7 +55,9 @@ pub(crate) struct SyncStatus {
     pub(crate) rate: Option<f64>,
     pub(crate) seconds_left: Option<u64>,
     /// Everything that could be seen at that time, by the server's clock, is here.
+    #[schemars(with = "Option<String>")]
     pub(crate) watermark: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
     pub(crate) last_full: Option<Timestamp>,
     /// Changes that have not left for the channel yet.
     pub(crate) waiting: i64,
@@ -61,7 +71,7 @@ pub(crate) struct SyncStatus {
 }
 
 /// A channel that is to be made for a sync.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NewSync {
     pub(crate) channel: String,
@@ -84,8 +94,10 @@ pub(super) struct Which {
     forget: bool,
 }
 
-pub(super) async fn list(State(context): Shared) -> Result<Json<Vec<SyncStatus>>, Problem> {
-    statuses(&context).await.map(Json)
+pub(super) async fn list(State(context): Shared, caller: Caller) -> Result<Json<Vec<SyncStatus>>, Problem> {
+    let mut all = statuses(&context).await?;
+    all.retain(|status| context.fleet.is_seen(&status.channel, &caller.sees));
+    Ok(Json(all))
 }
 
 pub(super) async fn show(
@@ -127,8 +139,8 @@ pub(super) async fn act(
 /// Makes a channel, as a file of `channels/`, and starts it.
 pub(super) async fn create(
     State(context): Shared,
-    Json(new): Json<NewSync>,
-) -> Result<(StatusCode, Json<Vec<SyncStatus>>), Problem> {
+    Body(new): Body<NewSync>,
+) -> Result<(StatusCode, Extension<Subject>, Json<Vec<SyncStatus>>), Problem> {
     let file = file_of(&context.fleet, &new.channel)?;
     let text = written(&new)?;
     write_new(&file, &text).map_err(|error| match error.kind() {
@@ -138,7 +150,10 @@ pub(super) async fn create(
         _ => Problem::conflict(format!("cannot write {}: {error}", file.display())),
     })?;
     match context.fleet.deploy(Some(&new.channel)).await? {
-        Deployment::InForce(_) => Ok((StatusCode::CREATED, Json(Vec::new()))),
+        Deployment::InForce(_) => {
+            let subject = Subject(format!("channel {}", new.channel));
+            Ok((StatusCode::CREATED, Extension(subject), Json(Vec::new())))
+        }
         Deployment::Refused(faults) => {
             let _ = fs::remove_file(&file);
             let words: Vec<String> = faults.iter().map(|fault| fault.diagnostic.message.clone()).collect();

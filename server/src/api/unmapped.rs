@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use engine::{History as _, Unmapped};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, problem::Problem};
+use super::{Context, asked::Query, problem::Problem};
+use crate::accounts::Caller;
 
 /// A row that a table lacks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct UnmappedCode {
     pub(crate) table: String,
     /// What the row is to hold; of several columns, with ` / ` between.
@@ -61,11 +60,14 @@ pub(super) struct Wanted {
 
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<UnmappedCode>>, Problem> {
+    let is_seen = |channel: &String| context.fleet.is_seen(channel, &caller.sees);
     let found = context.fleet.store.unmapped().await?;
     let fits = |one: &Unmapped| {
         wanted.table.as_ref().is_none_or(|table| one.table == *table)
+            && (caller.sees_everything() || one.channels.iter().all(is_seen))
             && wanted.channel.as_ref().is_none_or(|channel| one.channels.contains(channel))
     };
     Ok(Json(found.into_iter().filter(fits).map(UnmappedCode::of).collect()))

@@ -1,5 +1,7 @@
 //! The command line: one file for each verb.
 
+mod account;
+mod audit;
 mod backup;
 mod bench;
 mod change;
@@ -34,6 +36,7 @@ mod status;
 mod stop;
 mod sync;
 mod test;
+mod token;
 mod unmapped;
 mod verify;
 
@@ -100,6 +103,9 @@ enum Verb {
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
     Deploy(deploy::Arguments),
+    Account(account::Arguments),
+    Token(token::Arguments),
+    Audit(audit::Arguments),
     Sync(sync::Arguments),
     Schema(schema::Arguments),
     Explain(explain::Arguments),
@@ -194,9 +200,10 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 22] = [
-    "backup", "check", "deploy", "drop", "episodes", "find", "hold", "overdue", "park", "pause", "pending",
-    "release", "report", "rerun", "resend", "retry", "show", "start", "status", "stop", "sync", "unmapped",
+const REMOTE: [&str; 25] = [
+    "account", "audit", "token", "backup", "check", "deploy", "drop", "episodes", "find", "hold", "overdue",
+    "park", "pause", "pending", "release", "report", "rerun", "resend", "retry", "show", "start", "status",
+    "stop", "sync", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -250,6 +257,9 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Rerun(arguments) => rerun::run(&arguments, &place).await,
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
         Verb::Sync(arguments) => sync::run(&arguments, &place).await,
+        Verb::Account(arguments) => account::run(&arguments, &place).await,
+        Verb::Token(arguments) => token::run(&arguments, &place).await,
+        Verb::Audit(arguments) => audit::run(&arguments, &place).await,
         Verb::Schema(arguments) => Ok(schema::run(&arguments)),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Backup(arguments) => backup::run(&arguments, &place).await,

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -54,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments, place: Place) -> Ending {
     let station = Station::open(project, options).await.map_err(Complaint::wrong)?;
     let serving = Serving::begin(&settings, Arc::clone(&station)).await;
     say(opening(&station, &settings, &serving));
+    say(first_link(&station, &serving));
     let ending = if station.is_empty() {
         Err(nothing_runs(&station))
     } else {
@@ -133,6 +135,26 @@ async fn wind_down(station: &Station, serving: Serving) {
 
 async fn asked_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
+}
+
+/// How the first administrator comes in, as long as nobody can sign in. On a terminal only: what a program reads of us
+/// is kept in logs.
+fn first_link(station: &Station, serving: &Serving) -> String {
+    let link = match station.context.accounts.first_link() {
+        Ok(Some(link)) => link,
+        Ok(None) => return String::new(),
+        Err(error) => {
+            tracing::error!(?error, "cannot make the first account");
+            return String::new();
+        }
+    };
+    if !std::io::stdout().is_terminal() {
+        return "nobody can sign in yet; `relais account link admin` makes a link\n".to_owned();
+    }
+    let at = serving.address().unwrap_or_default();
+    format!(
+        "nobody can sign in yet; choose the password of `admin` here, once, within a day:\n  {at}/#/welcome/{link}\n"
+    )
 }
 
 /// A path as a person would write it.

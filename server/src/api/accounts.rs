@@ -1,0 +1,141 @@
+//! Accounts, tokens and the audit log.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, extract::State, http::StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Context,
+    asked::{Body, Path, Query},
+    problem::Problem,
+    rights::Subject,
+};
+use crate::{
+    accounts::{AccountStatus, Caller, Position, Right, Role, TokenStatus, TokenWish},
+    audit::Entry,
+};
+
+type Shared = State<Arc<Context>>;
+type Made<T> = Result<(StatusCode, Extension<Subject>, Json<T>), Problem>;
+
+/// As many lines of the audit log as come at once.
+const USUAL: usize = 100;
+const MOST: usize = 1000;
+
+/// Who is to have an account.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewAccount {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// Limits it to channels with one of these tags.
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+}
+
+/// Another role, for these channels.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRole {
+    pub(crate) role: Role,
+    /// Limits it to channels with one of these tags; none: it sees all.
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+}
+
+/// By which its owner chooses a password, once, within a day.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Linked {
+    pub(crate) name: String,
+    /// The secret behind `/#/welcome/`.
+    pub(crate) link: String,
+}
+
+/// A token that was made.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct MadeToken {
+    pub(crate) name: String,
+    /// Its secret, told this once.
+    pub(crate) token: String,
+}
+
+pub(super) async fn list(State(context): Shared) -> Json<Vec<AccountStatus>> {
+    Json(context.accounts.list())
+}
+
+pub(super) async fn add(State(context): Shared, Body(wanted): Body<NewAccount>) -> Made<Linked> {
+    let NewAccount { name, role, tags } = wanted;
+    let subject = subject("account", &name, role.name(), &tags);
+    let link = context.accounts.add(&name, Position { role, tags })?;
+    Ok((StatusCode::CREATED, subject, Json(Linked { name, link })))
+}
+
+pub(super) async fn remove(State(context): Shared, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    context.accounts.remove(&name)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn link(State(context): Shared, Path(name): Path<String>) -> Result<Json<Linked>, Problem> {
+    let link = context.accounts.new_link(&name)?;
+    Ok(Json(Linked { name, link }))
+}
+
+pub(super) async fn role(
+    State(context): Shared,
+    Path(name): Path<String>,
+    Body(NewRole { role, tags }): Body<NewRole>,
+) -> Result<(StatusCode, Extension<Subject>), Problem> {
+    let subject = subject("account", &name, role.name(), &tags);
+    context.accounts.change_position(&name, Position { role, tags })?;
+    Ok((StatusCode::NO_CONTENT, subject))
+}
+
+pub(super) async fn tokens(State(context): Shared) -> Json<Vec<TokenStatus>> {
+    Json(context.accounts.tokens())
+}
+
+pub(super) async fn make_token(
+    State(context): Shared,
+    caller: Caller,
+    Body(wish): Body<TokenWish>,
+) -> Made<MadeToken> {
+    let token = context.accounts.make_token(&wish, &caller)?;
+    let rights: Vec<_> = wish.rights.iter().map(|right| right.name()).collect();
+    let subject = subject("token", &wish.name, &rights.join(", "), &wish.tags);
+    Ok((StatusCode::CREATED, subject, Json(MadeToken { name: wish.name, token })))
+}
+
+pub(super) async fn revoke_token(
+    State(context): Shared,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    context.accounts.revoke_token(&name)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the audit log says of it: `account ada: operator, of lab`.
+fn subject(kind: &str, name: &str, what: &str, tags: &[String]) -> Extension<Subject> {
+    let of = if tags.is_empty() { String::new() } else { format!(", of {}", tags.join(", ")) };
+    Extension(Subject(format!("{kind} {name}: {what}{of}")))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    who: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The newest lines: of everybody for who may administer, else one's own.
+pub(super) async fn audit(
+    State(context): Shared,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Vec<Entry>>, Problem> {
+    let who = if caller.may(Right::Administer) { wanted.who } else { Some(caller.name.clone()) };
+    let limit = wanted.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let lines = context.audit.latest(who, wanted.before, limit).await;
+    Ok(Json(lines.map_err(|error| Problem::no_audit(&error))?))
+}
