@@ -41,6 +41,10 @@ fn hospital() -> Project {
     project.write("hospital/tables/wards.csv", "code,name\nSUR,Surgery\nCAR,Cardiology\n");
     project.write("hospital/secrets/esante", "a key\n");
     project.write("hospital/secrets/deidentify", "a key that is long enough\n");
+    let imaging = page("imaging.md");
+    let worklist =
+        blocks(&imaging, "yaml").into_iter().find(|block| block.starts_with("# tables/worklist.yaml"));
+    project.write("hospital/tables/worklist.yaml", worklist.unwrap());
     project.write("hospital/tables/tests.csv", blocks(&page("tables.md"), "csv tests")[0]);
     project
 }

@@ -386,3 +386,62 @@ fn hostile_instances_are_refused_and_kept_and_cost_no_memory() {
     let most: u64 = most.and_then(|line| line.trim().split(' ').next()?.parse().ok()).expect("it is told");
     assert!(most < 200_000, "it took {most} kB");
 }
+
+#[test]
+fn an_order_becomes_an_entry_that_a_modality_and_a_step_find_until_it_is_cancelled() {
+    let project = Project::new();
+    let made = project.relais(&["new", "--template", "worklist", "ris"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let of = |path: &str| project.path(&format!("ris/{path}"));
+    let port = free_port();
+    let channel =
+        fs::read_to_string(of("channels/worklist.yaml")).unwrap().replace("2587", &port.to_string());
+    project.channel("worklist", &channel);
+    fs::create_dir_all(project.path("out/worklist")).unwrap();
+    let plugin = "/usr/share/orthanc/plugins/libModalityWorklists.so";
+    let orthanc = Orthanc::with(&json!({
+        "Plugins": [plugin],
+        "DicomAlwaysAllowFindWorklist": true,
+        "Worklists": { "Enable": true, "Database": project.path("out/worklist") },
+    }));
+    project.write(
+        "tables/worklist.yaml",
+        format!(
+            "dicom:\n  connect: 127.0.0.1:{}\n  called_ae: ORTHANC\n  keys: [AccessionNumber]\n  columns: [PatientName, \
+             ScheduledProcedureStepSequence.ScheduledProcedureStepID]\ncache: 0s\non_missing: refuse\n",
+            orthanc.dicom
+        ),
+    );
+    project.channel(
+        "asking",
+        "name: asking\nformat: text\nsource:\n  file: { dir: in, done: done, refused: refused, every: 100ms }\nsteps:\n  - script: |\n      \
+         let number = msg.trim();\n      \
+         table(\"worklist\", \"AccessionNumber\", number, \"PatientName\") + \" \" + table(\"worklist\", \"AccessionNumber\", \
+         number, \"ScheduledProcedureStepSequence.ScheduledProcedureStepID\")\ndestinations:\n  - name: found\n    to:\n      \
+         file: { dir: found, name: '${source.name}' }\n",
+    );
+    let relais = project.start();
+    let send = |message: &str| {
+        let output =
+            project.relais(&["send", &format!("127.0.0.1:{port}"), &format!("ris/messages/{message}")]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    };
+    let entries = || project.files("out/worklist").len();
+    send("imaging-order.hl7");
+    wait_until("the entry is there", || entries() == 1);
+    let mut modality = Command::new("findscu");
+    modality.args(["-W", "-aec", "ORTHANC", "127.0.0.1", &orthanc.dicom.to_string()]);
+    modality.args(["-k", "AccessionNumber=A-8001", "-k", "PatientID", "-k", "RequestedProcedurePriority"]);
+    let shown = modality.output().expect("apt-get install dcmtk");
+    let shown = String::from_utf8_lossy(&[shown.stdout, shown.stderr].concat()).into_owned();
+    assert!(shown.contains("[900002]") && shown.contains("[ROUTINE ]"), "{shown}");
+    project.write("in/a.txt", "A-8001");
+    wait_until("a step finds it", || project.files("found").len() == 1);
+    assert_eq!(fs::read_to_string(project.path("found/a.txt")).unwrap(), "MÜLLER^PAUL^^Dr SPS-8001");
+    // What would stand for every number is one that nobody has.
+    project.write("in/star.txt", "A-*");
+    wait_until("nothing is found", || project.files("refused").len() == 1);
+    send("imaging-order-cancelled.hl7");
+    wait_until("the entry is gone", || entries() == 0);
+    assert!(relais.terminate().success());
+}

@@ -21,6 +21,7 @@ const ROUTER: Shipped = ("channels/router.yaml", include_str!("../router.yaml"))
 const ADMISSIONS: Shipped = ("channels/admissions.yaml", include_str!("../admissions.yaml"));
 const ORDERS: Shipped = ("channels/orders.yaml", include_str!("../orders.yaml"));
 const WEB_ORDERS: Shipped = ("channels/web-orders.yaml", include_str!("../web-orders.yaml"));
+const WORKLIST: Shipped = ("channels/worklist.yaml", include_str!("../worklist.yaml"));
 const PATIENTS_TO_FHIR: Shipped =
     ("channels/patients-to-fhir.yaml", include_str!("../patients-to-fhir.yaml"));
 
@@ -39,6 +40,10 @@ const WEB_ORDER_WITHOUT_PATIENT: Shipped = (
     "messages/web-order-without-patient.json",
     include_str!("../../messages/web-order-without-patient.json"),
 );
+const IMAGING_ORDER: Shipped =
+    ("messages/imaging-order.hl7", include_str!("../../messages/imaging-order.hl7"));
+const IMAGING_ORDER_CANCELLED: Shipped =
+    ("messages/imaging-order-cancelled.hl7", include_str!("../../messages/imaging-order-cancelled.hl7"));
 
 const SETTINGS: &str = "\
 # The server's settings. Everything has a default: these are the defaults.
@@ -79,6 +84,11 @@ pub fn templates() -> &'static [Template] {
                 name: "patients-to-fhir",
                 summary: "patients of ADT messages, kept up to date on a FHIR server",
                 files: project(&[PATIENTS_TO_FHIR, ADMISSION, ADMISSION_IN_FHIR, POTASSIUM]),
+            },
+            Template {
+                name: "worklist",
+                summary: "imaging orders over MLLP, each an entry of a modality worklist",
+                files: project(&[WORKLIST, IMAGING_ORDER, IMAGING_ORDER_CANCELLED]),
             },
         ]
     })

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(inline, extend("pattern" = "^[!-\\[\\]-~]([ -\\[\\]-~]{0,14}[!-\\[\\]-~])?$", "examples" = ["RELAIS"]))]
-pub(super) struct Title(String);
+pub(crate) struct Title(String);
 
 impl Title {
     pub(super) fn as_str(&self) -> &str {

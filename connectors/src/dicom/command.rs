@@ -27,6 +27,7 @@ const ONE_FOLLOWS: u16 = 0x0000;
 const IS_ANSWER: u16 = 0x8000;
 
 pub(super) const STORE: u16 = 0x0001;
+pub(super) const FIND: u16 = 0x0020;
 pub(super) const ECHO: u16 = 0x0030;
 
 /// The class of whoever asks whether we are there.
@@ -46,6 +47,16 @@ impl Command {
             .with_number(PRIORITY, 0)
             .with_number(DATA_SET, ONE_FOLLOWS)
             .with(INSTANCE, padded(instance))
+    }
+
+    /// Asks for the entries that are like one, whose data set follows.
+    pub(super) fn find(number: u16, class: &str) -> Self {
+        Self::default()
+            .with(CLASS, padded(class))
+            .with_number(FIELD, FIND)
+            .with_number(NUMBER, number)
+            .with_number(PRIORITY, 0)
+            .with_number(DATA_SET, ONE_FOLLOWS)
     }
 
     /// Asks whether the other side is there.

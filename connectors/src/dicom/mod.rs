@@ -1,12 +1,18 @@
 //! DICOM over associations: instances that modalities send, and an archive that takes them.
 
 mod ae;
+mod association;
 mod command;
 mod destination;
 mod pdu;
 mod source;
+mod worklist;
 
 use engine::{Reply, ReplyWords};
+
+pub(crate) use ae::Title;
+pub(crate) use association::Calling;
+pub(crate) use worklist::{Unfound, Worklist};
 
 use crate::{Connector, DestinationKind, SourceKind, dimse};
 

@@ -5,6 +5,7 @@ mod fhir;
 mod postgres;
 mod sql;
 mod sqlite;
+mod worklist;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -17,7 +18,7 @@ use serde_json::Value;
 use crate::{Misfit, connector::parse, setting::Period};
 use asked::Asked;
 
-/// A table whose rows a server holds: one of `fhir`, `postgres` and `sqlite`.
+/// A table whose rows a server holds: one of `fhir`, `postgres`, `sqlite` and `dicom`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "A table of a Relais project whose rows a server holds")]
@@ -36,6 +37,11 @@ pub struct TableFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "sqlite::Settings")]
     sqlite: Option<sqlite::Settings>,
+
+    /// A modality worklist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "worklist::Settings")]
+    dicom: Option<worklist::Settings>,
 
     /// So long an answer is believed; that there is no such row, a minute at most. `0s` asks each time.
     #[serde(default = "cache")]
@@ -101,15 +107,21 @@ impl TableFile {
 
     /// Says what is wrong with it, without touching a network.
     pub fn check(&self, root: &Path, checks: &mut Checks<'_>) {
-        match (&self.fhir, &self.postgres, &self.sqlite) {
-            (Some(fhir), None, None) => fhir.check(root, checks),
-            (None, Some(postgres), None) => postgres.check(root, checks),
-            (None, None, Some(sqlite)) => sqlite.check(checks),
-            (None, None, None) => {
-                checks.error("missing-field", "", "says `fhir`, `postgres` or `sqlite`: who holds the rows");
+        match (&self.fhir, &self.postgres, &self.sqlite, &self.dicom) {
+            (Some(fhir), None, None, None) => fhir.check(root, checks),
+            (None, Some(postgres), None, None) => postgres.check(root, checks),
+            (None, None, Some(sqlite), None) => sqlite.check(checks),
+            (None, None, None, Some(dicom)) => dicom.check(root, checks),
+            (None, None, None, None) => {
+                let message = "says `fhir`, `postgres`, `sqlite` or `dicom`: who holds the rows";
+                checks.error("missing-field", "", message);
             }
             _ => {
-                checks.error("conflicting-fields", "", "says one of `fhir`, `postgres` and `sqlite`");
+                checks.error(
+                    "conflicting-fields",
+                    "",
+                    "says one of `fhir`, `postgres`, `sqlite` and `dicom`",
+                );
             }
         }
     }
@@ -126,6 +138,10 @@ impl TableFile {
             return Ok(Arc::new(Asked::new(Arc::new(settings.holder(root)?), shape, (timeout, cache))));
         }
         if let Some(settings) = self.postgres {
+            let (shape, timeout) = (settings.shape(), settings.timeout());
+            return Ok(Arc::new(Asked::new(Arc::new(settings.holder(root)?), shape, (timeout, cache))));
+        }
+        if let Some(settings) = self.dicom {
             let (shape, timeout) = (settings.shape(), settings.timeout());
             return Ok(Arc::new(Asked::new(Arc::new(settings.holder(root)?), shape, (timeout, cache))));
         }

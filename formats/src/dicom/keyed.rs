@@ -39,11 +39,7 @@ impl Keyed {
 
     /// A UID for a UID: of the branch that is made of UUIDs.
     pub(crate) fn uid(&self, uid: &str) -> String {
-        let number = self.number("uid", uid);
-        // A UUID of version 8: one that its maker defines.
-        let version = number & !(0xF << 76) | 0x8 << 76;
-        let whole = version & !(0x3 << 62) | 0x2 << 62;
-        format!("2.25.{whole}")
+        super::uid::of_number(self.number("uid", uid))
     }
 }
 

@@ -38,7 +38,7 @@ pub use path::{Path, PathError};
 pub use source::{Piece, Source};
 pub use syntax::TransferSyntax;
 pub use tag::{Tag, tags};
-pub use uid::is_uid;
+pub use uid::{is_uid, uid_of};
 pub use value::ValueError;
 pub use vr::Vr;
 pub use walk::{DEEPEST, Step, Walker};

@@ -17,6 +17,15 @@ pub(crate) mod functions {
         formats::dicom::Instance::new(sop_class, sop_instance).map(DicomHandle::new).or_else(broke)
     }
 
+    /// A UID made of a text, always the same for the same text: what an order names its study by before there is one.
+    ///
+    /// ```rhai
+    /// uid_of("ward 3, A-7003") == uid_of("ward 3, A-7003") && uid_of("A-7003").starts_with("2.25.")
+    /// ```
+    pub fn uid_of(text: &str) -> String {
+        formats::dicom::uid_of(text)
+    }
+
     /// Reads a DICOM file, as `format: dicom` does.
     ///
     /// ```rhai

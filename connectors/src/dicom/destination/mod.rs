@@ -1,6 +1,5 @@
 //! Sends each instance to an archive (C-STORE) over associations that are used again.
 
-mod association;
 mod send;
 
 use std::{path::Path, time::Duration};
@@ -11,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use self::{association::Calling, send::Sender};
-use super::ae::Title;
+use self::send::Sender;
+use super::{ae::Title, association::Calling};
 use crate::{
     Examine,
     setting::{Address, Period},

@@ -10,12 +10,12 @@ use dicom_ul::pdu::PresentationContextResultReason;
 use engine::{Destination, Facts, Outbound, Response, SendError};
 use tokio::time::Instant;
 
-use super::{
-    OutOfResources, Settings,
-    association::{Association, Calling, Sort, Unanswered},
-};
+use super::{OutOfResources, Settings};
 use crate::{
-    dicom::command::Command,
+    dicom::{
+        association::{Association, Calling, Sort, Unanswered},
+        command::Command,
+    },
     dimse::{self, Verdict},
     part10::{self, Meta},
 };

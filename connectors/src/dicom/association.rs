@@ -8,12 +8,12 @@ use dicom_ul::pdu::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use super::{
+    ae::Title,
+    command::{self, Command, ECHO, FIND, STORE, VERIFICATION},
+    pdu::{self, Broken, Came, Kind, Line, Value},
+};
 use crate::{
-    dicom::{
-        ae::Title,
-        command::{self, Command, ECHO, STORE, VERIFICATION},
-        pdu::{self, Broken, Came, Kind, Line},
-    },
     dimse,
     part10::Meta,
     setting::Address,
@@ -26,6 +26,10 @@ const IMPLICIT: &str = "1.2.840.10008.1.2";
 
 /// The longest data unit that we take: answers are short.
 const MOST: usize = 64 * 1024;
+
+/// No entry of a worklist is longer, and more of them are found by no key that means one.
+const LONGEST_ENTRY: usize = 1 << 20;
+const MOST_ENTRIES: usize = 1000;
 
 /// Asks for the end of an association, as it is written.
 const RELEASE: [u8; 10] = [5, 0, 0, 0, 0, 4, 0, 0, 0, 0];
@@ -44,13 +48,13 @@ impl Sort {
 }
 
 /// Whom to call, and as whom.
-pub(super) struct Calling {
-    pub(super) address: Address,
-    pub(super) tls: Option<tls::Connector>,
-    pub(super) ours: Title,
-    pub(super) theirs: Title,
-    pub(super) within: Duration,
-    pub(super) keep_alive: Duration,
+pub(crate) struct Calling {
+    pub(crate) address: Address,
+    pub(crate) tls: Option<tls::Connector>,
+    pub(crate) ours: Title,
+    pub(crate) theirs: Title,
+    pub(crate) within: Duration,
+    pub(crate) keep_alive: Duration,
 }
 
 /// An association that was agreed on.
@@ -197,6 +201,11 @@ impl Association {
             || self.declined.iter().any(|(declined, _)| declined == sort)
     }
 
+    /// The first sort that was agreed on, and its number.
+    pub(super) fn first(&self) -> Option<(u8, Sort)> {
+        self.agreed.first().cloned()
+    }
+
     /// Under which number instances of this sort go, or why they do not.
     pub(super) fn context(&self, sort: &Sort) -> Result<u8, PresentationContextResultReason> {
         if let Some((number, _)) = self.agreed.iter().find(|(_, agreed)| agreed == sort) {
@@ -227,6 +236,32 @@ impl Association {
             Broken::Deaf(why) => Unanswered::Untouched(why),
             other => Unanswered::Touched(other.words()),
         })
+    }
+
+    /// Asks which entries are like this one, a data set as agreed for the context. The words say why there is no whole answer.
+    pub(super) async fn find(
+        &mut self,
+        (context, class): (u8, &str),
+        like: &[u8],
+        deadline: Instant,
+    ) -> Result<Found, Broken> {
+        let number = self.number();
+        let command = Command::find(number, class).written();
+        self.line.send_values((context, Kind::Command), &command, self.most, deadline).await?;
+        self.line.send_values((context, Kind::DataSet), like, self.most, deadline).await?;
+        let mut gathering = Gathering { number, ..Gathering::default() };
+        loop {
+            let values = match self.line.next(deadline).await? {
+                Came::Values(values) => values,
+                Came::Abort => return Err(Broken::Lost("the other side aborted the association".to_owned())),
+                _ => return Err(Broken::Garbled("something else came than an answer".to_owned())),
+            };
+            for value in &values {
+                if let Some(status) = gathering.take(value)? {
+                    return Ok(Found { status, entries: gathering.entries });
+                }
+            }
+        }
     }
 
     async fn answer(&mut self, (field, number): (u16, u16), deadline: Instant) -> Result<Command, Broken> {
@@ -266,6 +301,56 @@ impl Association {
     fn number(&mut self) -> u16 {
         self.asked = self.asked.wrapping_add(1).max(1);
         self.asked
+    }
+}
+
+/// What was found, and the status that came at the end.
+pub(super) struct Found {
+    pub(super) status: u16,
+    pub(super) entries: Vec<Vec<u8>>,
+}
+
+/// The answers to one question, as their pieces come: a command for each entry, with the entry, and one at the end.
+#[derive(Default)]
+struct Gathering {
+    number: u16,
+    piece: Vec<u8>,
+    /// Whether an entry is to follow.
+    is_entry: bool,
+    entries: Vec<Vec<u8>>,
+}
+
+impl Gathering {
+    /// Takes a piece; the last one gives the status.
+    fn take(&mut self, value: &Value) -> Result<Option<u16>, Broken> {
+        let garbled = |why: &str| Broken::Garbled(why.to_owned());
+        let (kind, longest) =
+            if self.is_entry { (Kind::DataSet, LONGEST_ENTRY) } else { (Kind::Command, command::LONGEST) };
+        if value.kind != kind || self.piece.len() + value.bytes.len() > longest {
+            return Err(garbled("something else came than an answer"));
+        }
+        self.piece.extend_from_slice(&value.bytes);
+        if !value.is_last {
+            return Ok(None);
+        }
+        let piece = std::mem::take(&mut self.piece);
+        if self.is_entry {
+            self.is_entry = false;
+            self.entries.push(piece);
+            return Ok(None);
+        }
+        let answer = Command::read(&piece).map_err(Broken::Garbled)?;
+        if !answer.answers(FIND, self.number) {
+            return Err(garbled("an answer came to what was not asked"));
+        }
+        if !answer.has_data_set() {
+            return Ok(Some(answer.status().unwrap_or(dimse::PROCESSING_FAILURE)));
+        }
+        if self.entries.len() == MOST_ENTRIES {
+            return Err(garbled("it finds more than a thousand entries: does it look at the keys at all?"));
+        }
+        self.is_entry = true;
+        Ok(None)
     }
 }
 
