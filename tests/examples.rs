@@ -164,8 +164,8 @@ fn a_repeat_a_correction_and_a_late_order_find_what_is_in_the_chart() {
 
 #[test]
 fn images_of_the_scanner_are_in_the_archive_and_what_is_wrong_with_one_is_told() {
-    let ports = BTreeMap::from([(11113, free_port()), (8643, free_port())]);
-    let project = Project::of_example("imaging", &ports);
+    let ports = [11113, 8643, 8645, 2680].map(|port| (port, free_port()));
+    let project = Project::of_example("imaging", &BTreeMap::from(ports));
     let output = project.relais(&["check", "--strict"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let relais = project.start();

@@ -21,7 +21,7 @@ use std::{
 use facts::{Fact, KINDS};
 use message::Message;
 use serde_json::Value;
-use tests::{Project, corpus, installed, node, python};
+use tests::{Project, corpus, installed, node, pydicom_files, python};
 
 /// How many facts of a kind arrived, and of how many.
 type Counts = BTreeMap<&'static str, (usize, usize)>;
@@ -107,6 +107,77 @@ fn three_validators_take_every_resource_that_is_made_of_messages_of_other_projec
             assert!(looked > 1000, "only {looked} resources");
             assert!(errors.is_empty(), "{step}: {} errors\n{}", errors.len(), errors.join("\n"));
         }
+    }
+}
+
+/// Instances of pydicom that say whose and of what they are, each with its name in the project.
+fn images(project: &Project) -> Vec<String> {
+    let mut folders = vec![pydicom_files()];
+    let mut names = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let file = fs::read(&path).unwrap();
+            let Ok(instance) = formats::dicom::Instance::of_bytes(file.clone().into()) else { continue };
+            let has = |path: &&str| {
+                let path = formats::dicom::Path::parse(path).unwrap();
+                instance.get(&path).is_ok_and(|value| !value.is_empty())
+            };
+            let whole =
+                ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"];
+            if formats::dicom::Header::read(std::io::Cursor::new(&file)).is_ok() && whole.iter().all(has) {
+                let name = format!("{:03}", names.len());
+                project.write(&format!("messages/{name}.dcm"), file);
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn three_validators_take_the_study_of_every_image_and_of_all_of_a_study() {
+    let project = Project::new();
+    let names = images(&project);
+    assert!(names.len() > 60, "only {} images", names.len());
+    let study: Vec<tests::Instance> = (1..=40).map(|n| tests::Instance::of("1.2.826.0.1.7", n)).collect();
+    for one in &study {
+        project.write(&format!("messages/study-{}.dcm", one.number), one.file());
+    }
+    project.write(
+        "scripts/study.rhai",
+        "import \"relais/fhir/imaging\" as imaging;\nimaging::study(msg, #{ patients: \"urn:oid:1.2.3\", orders: \"urn:oid:1.2.4\",\n\
+         wado: \"http://pacs.example/dicom-web\", viewer: \"http://pacs.example/{study}\" })\n",
+    );
+    let mut channel = "name: studies\nsource:\n  dicom: { listen: \"127.0.0.1:11112\" }\n\
+        group: { by: StudyInstanceUID, quiet: 5s }\ndestinations:\n  - name: fhir\n    steps:\n      \
+        - script: scripts/study.rhai\n    to:\n      file: { dir: sent }\ntests:\n"
+        .to_owned();
+    for name in &names {
+        writeln!(
+            channel,
+            "  - name: \"{name}\"\n    message: messages/{name}.dcm\n    expect: {{ fhir: {{ file: out/{name}.json }} }}"
+        )
+        .unwrap();
+    }
+    let members: Vec<String> = (2..=40).map(|n| format!("messages/study-{n}.dcm")).collect();
+    writeln!(
+        channel,
+        "  - name: a study\n    message: messages/study-1.dcm\n    members: [{}]\n    expect: {{ fhir: {{ file: out/study.json }} }}",
+        members.join(", ")
+    )
+    .unwrap();
+    project.channel("studies", &channel);
+    let made = project.relais(&["test", "--update", "."]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    for validator in validators() {
+        let (looked, errors) = verdict(validator, &project.path("out"));
+        assert!(looked > 300, "only {looked} resources");
+        assert!(errors.is_empty(), "{} errors\n{}", errors.len(), errors.join("\n"));
     }
 }
 

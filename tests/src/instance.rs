@@ -14,6 +14,7 @@ pub struct Instance {
     pub study: String,
     pub series: String,
     pub patient: String,
+    pub accession: String,
     pub number: u32,
     /// So many bytes of pixels.
     pub pixels: usize,
@@ -31,6 +32,7 @@ impl Instance {
             study: study.to_owned(),
             series: format!("{study}.1"),
             patient: "P1".to_owned(),
+            accession: "ACC1".to_owned(),
             number,
             pixels: 64,
         }
@@ -58,7 +60,7 @@ impl Instance {
         element(&mut set, (8, 0x16), "UI", CLASS.as_bytes());
         element(&mut set, (8, 0x18), "UI", self.uid.as_bytes());
         element(&mut set, (8, 0x20), "DA", b"20260301");
-        element(&mut set, (8, 0x50), "SH", b"ACC1");
+        element(&mut set, (8, 0x50), "SH", self.accession.as_bytes());
         element(&mut set, (8, 0x60), "CS", b"OT");
         element(&mut set, (0x10, 0x10), "PN", b"DOE^JANE");
         element(&mut set, (0x10, 0x20), "LO", self.patient.as_bytes());
