@@ -150,7 +150,7 @@ fn settings(report: &mut Report, root: &FilePath) -> ServerSettings {
     let schema = settings_schema();
     let found = Reader::fill(&mut tree, Shape::new(&schema), report);
     let mut reader = Reader::new(&tree, Shape::new(&schema), found);
-    let settings = ServerSettings::read(&mut reader);
+    let settings = ServerSettings::read(&mut reader, root);
     for fault in reader.found {
         report.add(&tree, fault);
     }

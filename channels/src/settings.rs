@@ -2,11 +2,14 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path as FilePath, PathBuf},
 };
 
-use connectors::setting::Size;
-use engine::{Diagnostic, Path};
+use connectors::{
+    setting::Size,
+    tls::{Side, Tls},
+};
+use engine::{Checks, Diagnostic, Path};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,8 +24,10 @@ const LEAST_BUDGET: Size = Size(100_000_000);
 pub struct ServerSettings {
     /// Where console, REST, metrics and health listen.
     pub listen: SocketAddr,
-    /// Lets `listen` be an address that other machines reach.
+    /// Lets `listen` be an address that other machines reach, without TLS too.
     pub allow_remote: bool,
+    /// How it listens by TLS.
+    pub tls: Option<ListenTls>,
     pub store: StoreSettings,
     pub log: LogSettings,
     /// For times without an offset.
@@ -38,9 +43,11 @@ pub(crate) struct SettingsFile {
     /// Where console, REST, metrics and health listen (`127.0.0.1:8600`).
     #[schemars(with = "Option<String>", extend("examples" = ["127.0.0.1:8600"]))]
     listen: Option<SocketAddr>,
-    /// Lets `listen` be an address that other machines reach. Without it only this machine is let in.
+    /// Lets `listen` be an address that other machines reach without TLS. Without either only this machine is let in.
     #[serde(default)]
     allow_remote: bool,
+    /// TLS where console and REST listen: other machines may reach them then.
+    tls: Option<ListenTls>,
     /// Where messages are kept.
     #[serde(default)]
     store: StoreSettings,
@@ -52,6 +59,26 @@ pub(crate) struct SettingsFile {
     /// When an edited file takes effect.
     #[serde(default)]
     reload: Reload,
+}
+
+/// The certificate of console and REST, in PEM files that are read anew when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTls {
+    /// The certificate, with what links it to its authority; a file, from the project's folder on.
+    #[schemars(example = "server.pem")]
+    pub certificate: PathBuf,
+    /// Its key.
+    #[schemars(example = "server.key")]
+    pub key: PathBuf,
+}
+
+impl ListenTls {
+    /// The same, as connections are opened with it.
+    pub fn settings(&self) -> Tls {
+        let (certificate, key) = (Some(self.certificate.clone()), Some(self.key.clone()));
+        Tls { certificate, key, ..Tls::default() }
+    }
 }
 
 /// Where messages are kept.
@@ -141,6 +168,7 @@ impl From<SettingsFile> for ServerSettings {
         Self {
             listen: file.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8600))),
             allow_remote: file.allow_remote,
+            tls: file.tls,
             store: file.store,
             log: file.log,
             zone: file.zone.map_or_else(TimeZone::system, |zone| zone.0),
@@ -151,11 +179,12 @@ impl From<SettingsFile> for ServerSettings {
 
 impl ServerSettings {
     /// Reads `relais.yaml`, value by value.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(crate) fn read(reader: &mut Reader<'_>, root: &FilePath) -> Self {
         let at = |key: &str| Path::parse(key);
         let file = SettingsFile {
             listen: reader.read(&at("listen")),
             allow_remote: reader.read_or_default(&at("allow_remote")),
+            tls: reader.read(&at("tls")),
             store: StoreSettings {
                 path: reader.read(&at("store.path")).unwrap_or_else(data),
                 free: reader.read(&at("store.free")),
@@ -170,18 +199,22 @@ impl ServerSettings {
         };
         let settings = Self::from(file);
         reader.found.extend(settings.check());
+        if let Some(tls) = &settings.tls {
+            let mut checks = Checks::new(Path::default(), &mut reader.found);
+            tls.settings().examine(Side::Listens, root, "tls", &mut checks);
+        }
         settings
     }
 
     /// What is wrong beyond what the schema says.
     fn check(&self) -> Vec<Diagnostic> {
         let mut wrong = Vec::new();
-        if !self.listen.ip().is_loopback() && !self.allow_remote {
+        if !self.listen.ip().is_loopback() && !self.allow_remote && self.tls.is_none() {
             let message = format!("`{}` can be reached from other machines", self.listen);
-            wrong.push(
-                Diagnostic::error("listen-remote", Path::parse("listen"), message)
-                    .help("say `allow_remote: true` if that is meant; what listens there is not encrypted"),
-            );
+            wrong.push(Diagnostic::error("listen-remote", Path::parse("listen"), message).help(
+                "give it a certificate, `tls: { certificate: server.pem, key: server.key }`; or say \
+                         `allow_remote: true` if it is meant to go unencrypted",
+            ));
         }
         if self.store.budget.is_some_and(|budget| budget < LEAST_BUDGET) {
             let message = format!("a store needs {LEAST_BUDGET} to work in, whatever it keeps");

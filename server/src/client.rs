@@ -1,9 +1,12 @@
 //! A command's way to the running server.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use channels::{Options, Secrets};
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Url};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -30,14 +33,17 @@ type Query<'a> = [(&'a str, String)];
 impl Client {
     /// The server elsewhere that `--server` names, else the one that runs this project.
     pub(crate) fn reach(place: &Place) -> Result<Self, Complaint> {
-        let (address, key) = match &place.server {
-            Some(server) => (server.clone(), token(place)?),
+        let (address, key, certificate) = match &place.server {
+            Some(server) => (server.clone(), token(place)?, place.authorities.clone()),
             None => beside(&place.root(None))?,
         };
         let address = Url::parse(&address).ok().filter(Url::has_host).ok_or_else(|| {
             Complaint::misused(format!("`{address}` is no address; write http://HOST:PORT"))
         })?;
         let mut builder = reqwest::Client::builder().timeout(Duration::from_mins(1));
+        if let Some(certificate) = certificate {
+            builder = trusting(builder, &certificate).map_err(Complaint::wrong)?;
+        }
         if place.server.is_none() {
             // A proxy of the environment has no business between us and this machine.
             builder = builder.no_proxy();
@@ -50,7 +56,11 @@ impl Client {
     /// The server whose store is in this folder, if one says that it runs.
     pub(crate) fn of_store(folder: &Path) -> Option<Self> {
         let (address, key) = (key::read_address(folder).ok()?, key::read_key(folder).ok()?);
-        let http = reqwest::Client::builder().timeout(NEAR).no_proxy().build().ok()?;
+        let mut builder = reqwest::Client::builder().timeout(NEAR).no_proxy();
+        if let Some(certificate) = key::read_certificate(folder) {
+            builder = trusting(builder, &certificate).ok()?;
+        }
+        let http = builder.build().ok()?;
         Some(Self { http, address: Url::parse(&address).ok()?, key })
     }
 
@@ -166,8 +176,13 @@ fn token(place: &Place) -> Result<String, Complaint> {
     })
 }
 
-/// Address and key of the server that runs the project in `root`.
-fn beside(root: &Path) -> Result<(String, String), Complaint> {
+/// Trusts the certificates of this file and no others: the server's own is one whatever name it bears.
+fn trusting(builder: ClientBuilder, certificate: &Path) -> Result<ClientBuilder, String> {
+    connectors::tls::trusting(certificate).map(|tls| builder.tls_backend_preconfigured(tls))
+}
+
+/// Address, key and certificate of the server that runs the project in `root`.
+fn beside(root: &Path) -> Result<(String, String, Option<PathBuf>), Complaint> {
     if !root.is_dir() {
         return Err(Complaint::misused(format!("there is no folder {}", root.display())));
     }
@@ -183,5 +198,5 @@ fn beside(root: &Path) -> Result<(String, String), Complaint> {
     let key = key::read_key(&folder).map_err(|error| {
         Complaint::wrong(format!("cannot read the server's key in {}: {error}", folder.display()))
     })?;
-    Ok((address, key))
+    Ok((address, key, key::read_certificate(&folder)))
 }

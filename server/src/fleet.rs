@@ -379,6 +379,7 @@ fn needs_restart(then: &ServerSettings, now: &ServerSettings) -> Vec<&'static st
     let settings = [
         ("listen", then.listen != now.listen),
         ("allow_remote", then.allow_remote != now.allow_remote),
+        ("tls", then.tls != now.tls),
         ("store", then.store != now.store),
         ("log", then.log != now.log),
         ("reload", then.reload != now.reload),

@@ -49,13 +49,24 @@ pub(crate) fn read_address(folder: &Path) -> io::Result<String> {
     read(&folder.join("address"))
 }
 
-pub(crate) fn write_address(folder: &Path, address: &str) -> io::Result<()> {
+/// `certificate`: the file of the one that it shows there, where it listens by TLS.
+pub(crate) fn write_address(folder: &Path, address: &str, certificate: Option<&Path>) -> io::Result<()> {
+    let _ = fs::remove_file(folder.join("certificate"));
+    if let Some(certificate) = certificate {
+        write_for_owner(&folder.join("certificate"), &certificate.to_string_lossy())?;
+    }
     write_for_owner(&folder.join("address"), address)
+}
+
+/// The file of the certificate that the server shows, where it listens by TLS.
+pub(crate) fn read_certificate(folder: &Path) -> Option<PathBuf> {
+    read(&folder.join("certificate")).ok().map(PathBuf::from)
 }
 
 /// Takes the address away, so that commands say that no server runs.
 pub(crate) fn forget_address(folder: &Path) {
     let _ = fs::remove_file(folder.join("address"));
+    let _ = fs::remove_file(folder.join("certificate"));
 }
 
 fn key_file(folder: &Path) -> PathBuf {
@@ -108,7 +119,10 @@ mod tests {
     #[test]
     fn an_address_is_there_until_it_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        write_address(folder.path(), "http://127.0.0.1:1").unwrap();
+        write_address(folder.path(), "http://127.0.0.1:1", Some(Path::new("/server.pem"))).unwrap();
+        assert_eq!(read_certificate(folder.path()), Some(PathBuf::from("/server.pem")));
+        write_address(folder.path(), "http://127.0.0.1:1", None).unwrap();
+        assert_eq!(read_certificate(folder.path()), None);
         assert_eq!(read_address(folder.path()).unwrap(), "http://127.0.0.1:1");
         forget_address(folder.path());
         assert!(read_address(folder.path()).is_err());

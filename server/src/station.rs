@@ -7,7 +7,7 @@ use std::{
 };
 
 use channels::{Options, Project};
-use connectors::setting::Size;
+use connectors::{setting::Size, tls::Acceptor};
 use engine::{Expectations, Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
 use store::{Directory, Sqlite};
 
@@ -29,6 +29,9 @@ pub(crate) struct Station {
     pub(crate) context: Arc<api::Context>,
     /// The store's folder.
     pub(crate) folder: PathBuf,
+    /// How the API listens by TLS, and the file of its certificate, from the root on.
+    pub(crate) tls: Option<Arc<Acceptor>>,
+    pub(crate) certificate: Option<PathBuf>,
     _sends: Sends,
 }
 
@@ -42,12 +45,13 @@ impl Station {
         let settings = project.settings.clone();
         let reach =
             if project.settings.listen.ip().is_loopback() { Reach::Loopback } else { Reach::Everywhere };
-        if reach == Reach::Everywhere && !project.settings.allow_remote {
-            let listen = project.settings.listen;
+        if reach == Reach::Everywhere && !settings.allow_remote && settings.tls.is_none() {
+            let listen = settings.listen;
             return Err(format!(
-                "`listen: {listen}` lets other machines in; say `allow_remote: true` if that is meant"
+                "`listen: {listen}` lets other machines in, unencrypted; give it `tls`, or say `allow_remote: true` if that is meant"
             ));
         }
+        let (tls, certificate) = encryption(&settings, &root)?;
         let store = Arc::new(
             Sqlite::open_with(&folder, kept_as(&settings.store)).map_err(|error| error.to_string())?,
         );
@@ -57,6 +61,7 @@ impl Station {
         let accounts = Accounts::open(&folder)
             .map_err(|error| format!("cannot read the accounts in {}: {error}", folder.display()))?;
         let audit = Audit::open(&folder).map_err(|error| format!("cannot open the audit log: {error}"))?;
+        let is_encrypted = settings.tls.is_some();
         let cookie = format!("relais-{}", settings.listen.port());
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let logs = Arc::new(FlowLogs::default());
@@ -81,11 +86,12 @@ impl Station {
             audit,
             cookie,
             reach,
+            is_encrypted,
             started: Instant::now(),
             retrying: tokio::sync::Mutex::default(),
             stop: Stop::default(),
         };
-        Ok(Arc::new(Self { context: Arc::new(context), folder, _sends: sends }))
+        Ok(Arc::new(Self { context: Arc::new(context), folder, tls, certificate, _sends: sends }))
     }
 
     /// Whether no channel runs, and none could without an edit.
@@ -99,6 +105,19 @@ impl Station {
         let members = self.context.fleet.members();
         members.iter().map(|(name, member)| ChannelStatus::of(name, member, (0, &[]), &edit)).collect()
     }
+}
+
+/// How the API listens by TLS, where it does, and the file of its certificate.
+fn encryption(
+    settings: &channels::ServerSettings,
+    root: &Path,
+) -> Result<(Option<Arc<Acceptor>>, Option<PathBuf>), String> {
+    let Some(tls) = &settings.tls else { return Ok((None, None)) };
+    let acceptor = Acceptor::new(&tls.settings(), root)?;
+    let certificate = std::path::absolute(root.join(&tls.certificate));
+    let certificate =
+        certificate.map_err(|error| format!("cannot tell where the certificate lies: {error}"))?;
+    Ok((Some(Arc::new(acceptor)), Some(certificate)))
 }
 
 fn kept_as(said: &channels::StoreSettings) -> store::Settings {

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 /// Somebody who asks the server: with nothing, a token, or a session's cookie.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Asker {
     pub port: u16,
     /// Sent with each request.

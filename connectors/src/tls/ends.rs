@@ -22,7 +22,7 @@ use super::{Tls, load, trust};
 const DISTRUST: &str = "TLS failed: the other side's certificate is not accepted";
 
 /// The end that listens.
-pub(crate) struct Acceptor(Fresh<ServerConfig>);
+pub struct Acceptor(Fresh<ServerConfig>);
 
 /// The end that connects.
 pub(crate) struct Connector {
@@ -31,12 +31,13 @@ pub(crate) struct Connector {
 }
 
 impl Acceptor {
-    pub(crate) fn new(tls: &Tls, root: &Path) -> Result<Self, String> {
+    /// With certificates from files named from `root` on; the error is for an operator.
+    pub fn new(tls: &Tls, root: &Path) -> Result<Self, String> {
         Ok(Self(Fresh::new(tls.beneath(root), server_config)?))
     }
 
     /// Greets a peer that connected; the error is for an operator.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> Result<server::TlsStream<TcpStream>, String> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<server::TlsStream<TcpStream>, String> {
         TlsAcceptor::from(self.0.current()).accept(stream).await.map_err(|error| explain(&error))
     }
 }
@@ -211,6 +212,11 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
     builder
         .with_client_auth_cert(load::certificates(certificate)?, load::key(key)?)
         .map_err(|error| format!("cannot use `{}` with `{}`: {error}", certificate.display(), key.display()))
+}
+
+/// The end that connects to a server whose certificate stands in this file, or is of an authority that does.
+pub fn trusting(authorities: &Path) -> Result<ClientConfig, String> {
+    client_config(&Tls { authorities: Some(authorities.to_owned()), ..Tls::default() })
 }
 
 fn versions<S: rustls::ConfigSide>(

@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-pub(crate) use ends::{Acceptor, Connector, explain, explain_reading, is_alert, is_distrust};
+pub use ends::{Acceptor, trusting};
+pub(crate) use ends::{Connector, explain, explain_reading, is_alert, is_distrust};
 pub(crate) use load::key as private_key;
 
 /// Certificates and keys, in PEM files named from the project's folder on.

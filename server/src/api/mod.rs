@@ -25,14 +25,18 @@ mod stream;
 mod syncs;
 mod unmapped;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::{HeaderValue, header},
+    body::{Body, to_bytes},
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderValue, Request, StatusCode, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{any, get, post},
 };
 use engine::{Mirror, Stop};
@@ -52,6 +56,7 @@ pub(crate) use retry::Retried;
 pub(crate) use syncs::{NewSync, SyncStatus};
 pub(crate) use unmapped::UnmappedCode;
 
+use problem::Problem;
 use rights::Asks;
 
 use crate::{
@@ -64,6 +69,10 @@ const LARGEST: usize = 64 << 20;
 
 /// A name and a password, of somebody who is not known yet.
 const SIGN_IN: usize = 8 << 10;
+
+/// How long the body of a request may take.
+const BODY: Duration = Duration::from_mins(2);
+const SIGN_IN_BODY: Duration = Duration::from_secs(10);
 
 /// What every answer is made from.
 pub(crate) struct Context {
@@ -78,6 +87,8 @@ pub(crate) struct Context {
     /// The name of the session's cookie: browsers keep cookies by host, whatever the port.
     pub(crate) cookie: String,
     pub(crate) reach: Reach,
+    /// Whether it listens by TLS.
+    pub(crate) is_encrypted: bool,
     pub(crate) started: Instant,
     /// One taking up again at a time.
     pub(crate) retrying: tokio::sync::Mutex<()>,
@@ -101,13 +112,15 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
     }
     let api = api
         .fallback(problem::nothing_here)
-        .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state((LARGEST, BODY), whole))
         .layer(middleware::from_fn(unkept))
         .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::known));
     let doors = Router::new()
         .route("/sign-in", post(sign_in::sign_in))
         .route("/welcome", post(sign_in::welcome))
-        .layer(DefaultBodyLimit::max(SIGN_IN));
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state((SIGN_IN, SIGN_IN_BODY), whole));
     Router::new()
         .nest("/api/v1", api)
         // Under /api/ nothing is said to a stranger, not even what is not there.
@@ -121,6 +134,27 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .method_not_allowed_fallback(problem::not_so)
         .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::host))
         .with_state(context)
+}
+
+/// Reads the body before anything is done with it: within a time, and no more than so many bytes.
+async fn whole(
+    State((most, within)): State<(usize, Duration)>,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let problem = match tokio::time::timeout(within, to_bytes(body, most)).await {
+        Ok(Ok(bytes)) => return next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Err(_)) => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body has more than {most} bytes, or did not come to its end"),
+        ),
+        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    };
+    let mut response = problem.into_response();
+    // The rest of the body is not read.
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Nothing that the API answers stays in a browser or a proxy.

@@ -113,8 +113,8 @@ fn signed_in(context: &Context, name: &str, secret: &str, headers: &HeaderMap) -
     let tags = position.map(|position| position.tags).unwrap_or_default();
     let mut response = Json(Known { name: name.to_owned(), role, rights, tags }).into_response();
     // Behind a proxy with TLS the browser keeps it to TLS.
-    let is_secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let secure = if is_secure { "; Secure" } else { "" };
+    let is_behind_tls = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let secure = if context.is_encrypted || is_behind_tls { "; Secure" } else { "" };
     let cookie = format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}", context.cookie);
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);

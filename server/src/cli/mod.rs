@@ -63,9 +63,12 @@ pub(crate) struct Place {
     /// The address of a server elsewhere: `http://host:8600`
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
-    /// The key of that server; else the variable `RELAIS_TOKEN`
+    /// A token of that server, or its key; else the variable `RELAIS_TOKEN`
     #[arg(long, global = true, value_name = "KEY")]
     pub(crate) token: Option<String>,
+    /// Trust the certificates of this PEM file alone, in place of the system's authorities
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) authorities: Option<PathBuf>,
 }
 
 impl Place {
@@ -215,7 +218,13 @@ fn command() -> Command {
     CommandLine::command().mut_subcommands(|verb| {
         let name = verb.get_name().to_owned();
         let is_remote = REMOTE.contains(&name.as_str());
-        let verb = if is_remote { verb } else { verb.arg(hidden("server")).arg(hidden("token")) };
+        let verb = if is_remote {
+            verb
+        } else {
+            verb.arg(hidden("server"))
+                .arg(hidden("token"))
+                .arg(hidden("authorities").value_parser(clap::value_parser!(PathBuf)))
+        };
         if is_remote || LOCAL.contains(&name.as_str()) {
             return verb;
         }

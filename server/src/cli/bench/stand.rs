@@ -120,7 +120,12 @@ impl Stand {
     }
 
     pub(super) fn client(&self) -> Result<Client, Complaint> {
-        Client::reach(&Place { project: Some(self.root().to_owned()), server: None, token: None })
+        Client::reach(&Place {
+            project: Some(self.root().to_owned()),
+            server: None,
+            token: None,
+            authorities: None,
+        })
     }
 
     /// Tells `delivered` what the destination `out` of the measured channel has sent, until the task is dropped.

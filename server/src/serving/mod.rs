@@ -1,7 +1,8 @@
 //! The listening socket of console, API, metrics and probes.
 
+mod door;
+
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -12,6 +13,8 @@ use engine::Stop;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{api, key, station::Station};
+
+use door::Door;
 
 /// How long to wait before a port in use is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -85,9 +88,11 @@ async fn listen_at_last(listen: SocketAddr, stop: &Stop) -> Option<TcpListener> 
 /// Writes down where the server listens, for commands on this machine.
 fn announce(station: &Station, address: &OnceLock<String>, listener: &TcpListener) {
     let Ok(bound) = listener.local_addr() else { return };
-    let shown = format!("http://{bound}");
-    let reached = format!("http://{}", from_here(bound));
-    if let Err(error) = key::write_address(&station.folder, &reached) {
+    let scheme = if station.tls.is_some() { "https" } else { "http" };
+    let shown = format!("{scheme}://{bound}");
+    let reached = format!("{scheme}://{}", from_here(bound));
+    let written = key::write_address(&station.folder, &reached, station.certificate.as_deref());
+    if let Err(error) = written {
         tracing::warn!(%error, "cannot write the server's address; commands need --server");
     }
     let _ = address.set(shown);
@@ -105,12 +110,7 @@ fn from_here(bound: SocketAddr) -> SocketAddr {
 
 async fn serve(listener: TcpListener, station: &Station, stop: Stop) {
     let router = api::router(Arc::clone(&station.context));
-    let asked = async move { stop.requested().await };
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served: io::Result<()> = axum::serve(listener, router).with_graceful_shutdown(asked).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the API ended");
-    }
+    Door { listener, tls: station.tls.clone(), router }.serve(&stop).await;
 }
 
 #[cfg(test)]
