@@ -1,5 +1,6 @@
 //! Reads a project: its channel files, settings and tests, with everything wrong about them in one run.
 
+mod alerts;
 mod channel;
 mod cross;
 mod destination_file;
@@ -28,6 +29,7 @@ mod values;
 mod variables;
 mod yaml;
 
+pub use alerts::{Counts, Limit, Route, Rule};
 pub use channel::Channel;
 pub use explain::{codes, explain};
 pub use fault::{Colour, Fault, render_text, to_json};
@@ -36,7 +38,7 @@ pub use losses::losses;
 pub use project::{Options, Project, Secrets};
 pub use promises::{InForce, Promises};
 pub use reference::reference;
-pub use schema::{environment_schema, schema, settings_schema, source_schema, table_schema};
+pub use schema::{alert_schema, environment_schema, schema, settings_schema, source_schema, table_schema};
 pub use settings::{LogFormat, LogLevel, LogSettings, Reload, ServerSettings, StoreSettings};
 pub use tables::ServedTable;
 pub use templates::{Template, templates};

@@ -11,7 +11,7 @@ use scripts::Library;
 use serde_json::Value;
 
 use crate::{
-    Channel, Options, Project, ServerSettings, cross,
+    Channel, Options, Project, ServerSettings, alerts, cross,
     files::Span,
     near::nearest,
     reading::{Around, Draft, Reader, Shared, channel},
@@ -46,8 +46,10 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
         schema: Shape::new(&schema),
     };
     let channels = channels(&mut report, &around, settings.listen);
+    let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
+    let alerts = alerts::rules(&mut report, root, (&settings.zone, &names));
     let faults = report.sorted(options.strict);
-    Project { root: root.to_owned(), settings, channels, tables, faults, report }
+    Project { root: root.to_owned(), settings, channels, tables, alerts, faults, report }
 }
 
 /// What `relais.yaml` alone says, as [`load`] would find it, without reading the channels.

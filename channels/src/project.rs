@@ -7,7 +7,7 @@ use std::{
 
 use engine::{Diagnostic, Path};
 
-use crate::{Channel, Fault, ServedTable, ServerSettings, report::Report};
+use crate::{Channel, Fault, Rule, ServedTable, ServerSettings, report::Report};
 
 /// Everything that was read, and everything wrong with it.
 pub struct Project {
@@ -18,6 +18,8 @@ pub struct Project {
     pub channels: Vec<Channel>,
     /// The tables whose rows servers hold.
     pub tables: Vec<ServedTable>,
+    /// Who is told of what needs a person; those alone that are right.
+    pub alerts: Vec<Rule>,
     /// Of the whole project, by file and line.
     pub faults: Vec<Fault>,
     /// The files as they were read, for the place of what is found later.

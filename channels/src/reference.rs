@@ -6,7 +6,7 @@ use connectors::CONNECTORS;
 use serde_json::Value;
 
 use crate::{
-    schema::{schema, table_schema},
+    schema::{alert_schema, schema, table_schema},
     shape::{Shape, Template},
 };
 
@@ -28,6 +28,12 @@ pub fn reference() -> String {
     let _ = writeln!(
         text,
         "## Tables of servers\n\nA file of `tables/` that ends in `.yaml` (`docs/guide/tables.md`).\n"
+    );
+    rows(&mut text, Shape::new(&schema));
+    let schema = alert_schema();
+    let _ = writeln!(
+        text,
+        "## Rules of alerts\n\nA file of `alerts/` (`docs/guide/alerts.md`). Under `tell` stand `smtp`, `http` and `channel`, with the settings that they have under `to:`.\n"
     );
     rows(&mut text, Shape::new(&schema));
     text.trim_end().to_owned() + "\n"

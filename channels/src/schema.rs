@@ -6,7 +6,7 @@ use connectors::{CONNECTORS, Connector, tables::TableFile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::{file::ChannelFile, settings::SettingsFile};
+use crate::{alerts::RuleFile, file::ChannelFile, settings::SettingsFile};
 
 /// The schema of a channel file.
 pub fn schema() -> Value {
@@ -22,6 +22,11 @@ pub fn settings_schema() -> Value {
 /// The schema of a file of `tables/` that ends in `.yaml`.
 pub fn table_schema() -> Value {
     of::<TableFile>()
+}
+
+/// The schema of a file of `alerts/`.
+pub fn alert_schema() -> Value {
+    of::<RuleFile>()
 }
 
 /// The schema of a file of `environments/`: names of variables with their values.
@@ -69,6 +74,15 @@ pub(crate) fn source(generator: &mut SchemaGenerator) -> Schema {
 /// Under `to:` stands one protocol.
 pub(crate) fn destination(generator: &mut SchemaGenerator) -> Schema {
     protocols(generator, "to")
+}
+
+/// Under `tell:` of a rule stand ways to tell somebody.
+pub(crate) fn routes(generator: &mut SchemaGenerator) -> Schema {
+    let mut one = protocols(generator, "to");
+    if let Some(Value::Object(properties)) = one.get_mut("properties") {
+        properties.retain(|name, _| ["smtp", "http", "channel"].contains(&name.as_str()));
+    }
+    json_schema!({ "type": "array", "items": one })
 }
 
 fn protocols(generator: &mut SchemaGenerator, side: &str) -> Schema {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use channels::{Colour, Options, load, reference, render_text, schema, table_schema};
+use channels::{Colour, Options, alert_schema, load, reference, render_text, schema, table_schema};
 
 const BEGINS: &str = "<!-- generated from the settings of the connectors; UPDATE=1 writes it -->\n";
 const ENDS: &str = "<!-- end -->\n";
@@ -36,7 +36,7 @@ fn the_tables_of_settings_are_what_the_connectors_say() {
 
 #[test]
 fn the_schemas_are_what_the_code_says() {
-    for (name, schema) in [("channel", schema()), ("table", table_schema())] {
+    for (name, schema) in [("channel", schema()), ("table", table_schema()), ("alert", alert_schema())] {
         let wanted = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         is_fresh(&page().with_file_name(format!("{name}.schema.json")), &wanted);
     }

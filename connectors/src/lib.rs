@@ -21,6 +21,7 @@ mod room;
 mod secret;
 pub mod setting;
 mod sftp;
+mod smtp;
 pub mod sync;
 pub mod tables;
 pub mod tls;
@@ -42,6 +43,7 @@ pub const CONNECTORS: &[Connector] = &[
     file::CONNECTOR,
     sftp::CONNECTOR,
     exec::CONNECTOR,
+    smtp::CONNECTOR,
     channel::CONNECTOR,
 ];
 

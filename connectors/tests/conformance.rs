@@ -19,7 +19,11 @@ use stage::{
     Guest, PATIENCE, Peer, Sshd, Stage, Web, destination, destination_in, free_address, hears, instance,
     message, named, opening, outbound, posts, says, telling,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    time::timeout,
+};
 
 const PATIENT: &str = "{\"resourceType\": \"Patient\"}";
 
@@ -64,6 +68,7 @@ struct Behind {
 enum Played {
     Mllp(TcpListener),
     Http(Web),
+    Smtp(TcpListener),
     /// Our own source takes what is sent: it does what the message says.
     Dicom(Stage),
 }
@@ -89,6 +94,7 @@ async fn rig(name: &str, root: &Path) -> Rig {
         // Tried against a server that misbehaves, in `src/sync/tests`.
         "annuaire" | "fhir_sync" => Rig::default(),
         "directory" => directory(root).await,
+        "smtp" => smtp(root).await,
         other => panic!("connector `{other}` has no rig: say here how it is tried"),
     }
 }
@@ -112,6 +118,34 @@ async fn mllp_behind(root: &Path, answer: Answer) -> Behind {
     Behind {
         destination: destination("mllp", settings, root).await,
         peer: Some(Played::Mllp(listener)),
+        answer,
+        message: outbound(message("M-1")),
+    }
+}
+
+async fn smtp(root: &Path) -> Rig {
+    Rig {
+        source: None,
+        absent: Some(destination("smtp", mail_to(free_address()), root).await),
+        refusing: Some(smtp_behind(root, Answer::Refusal).await),
+        cutting: Some(smtp_behind(root, Answer::Cut).await),
+        silent: Some(smtp_behind(root, Answer::Silence).await),
+    }
+}
+
+fn mail_to(address: SocketAddr) -> Value {
+    json!({
+        "server": address.to_string(), "encryption": "none", "timeout": "300ms",
+        "from": "relais@example.org", "to": ["lab@example.org"], "subject": "A result",
+    })
+}
+
+async fn smtp_behind(root: &Path, answer: Answer) -> Behind {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = mail_to(listener.local_addr().unwrap());
+    Behind {
+        destination: destination("smtp", settings, root).await,
+        peer: Some(Played::Smtp(listener)),
         answer,
         message: outbound(message("M-1")),
     }
@@ -345,6 +379,9 @@ impl Behind {
             Some(Played::Http(web)) => {
                 tokio::join!(self.destination.send(&self.message), self.play_http(web)).0
             }
+            Some(Played::Smtp(listener)) => {
+                tokio::join!(self.destination.send(&self.message), self.play_smtp(listener)).0
+            }
             Some(Played::Dicom(stage)) => {
                 let sent = self.destination.send(&self.message).await;
                 stage.gate.open();
@@ -360,6 +397,27 @@ impl Behind {
             Answer::Refusal => guest.write(says(422, &[], "")).await,
             Answer::Cut => {}
             Answer::Silence => assert!(guest.asked().await.is_none(), "it gives up and hangs up"),
+        }
+    }
+
+    async fn play_smtp(&self, listener: &TcpListener) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        lines.get_mut().write_all(b"220 mail\r\n").await.unwrap();
+        let mut in_letter = false;
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let answer: &[u8] = match (in_letter, line.as_str()) {
+                (true, ".") => match self.answer {
+                    Answer::Refusal => b"554 5.6.0 no\r\n",
+                    Answer::Cut => return,
+                    Answer::Silence => continue,
+                },
+                (true, _) => continue,
+                (false, "DATA") => b"354 go on\r\n",
+                (false, _) => b"250 ok\r\n",
+            };
+            in_letter = line == "DATA";
+            lines.get_mut().write_all(answer).await.unwrap();
         }
     }
 

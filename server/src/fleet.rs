@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use channels::{Fault, InForce, Options, Project, ServerSettings};
+use channels::{Fault, InForce, Options, Project, Rule, ServerSettings};
 use engine::{
-    Ages, Channel, ChannelState, Claim, Hash, History, Past, Plan, Store, StoreError, Surroundings,
+    Ages, Channel, ChannelState, Claim, Hash, History, Opening, Past, Plan, ReplyWords, Store, StoreError,
+    Surroundings, Trouble,
 };
 use futures_util::future::join_all;
 use store::Sqlite;
@@ -35,6 +36,8 @@ pub(crate) struct Fleet {
     edit: RwLock<Vec<Fault>>,
     /// What its channels promise, as it is written beside the store.
     in_force: RwLock<InForce>,
+    /// Who is told of what needs a person.
+    alerts: RwLock<Vec<Rule>>,
     /// One change of files at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -108,6 +111,7 @@ impl Fleet {
             members: RwLock::default(),
             edit: RwLock::default(),
             in_force: RwLock::default(),
+            alerts: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -118,6 +122,8 @@ impl Fleet {
         let pasts = self.pasts().await?;
         self.compare_with_last_run(&project, &pasts);
         self.logs.follow(&project, None);
+        self.take_alerts(&project);
+        self.complain_of_alerts(&project);
         let enabled = project.channels.iter().filter(|read| read.enabled);
         for plan in enabled.filter_map(|read| read.plan.as_ref()) {
             self.around.expectations.declare(plan);
@@ -153,6 +159,55 @@ impl Fleet {
         let _changing = self.changing.lock().await;
         let members = self.members();
         join_all(members.values().filter_map(Member::running).map(|channel| channel.stop(deadline))).await;
+    }
+
+    /// The rules of alerts in force.
+    pub(crate) fn alerts(&self) -> Vec<Rule> {
+        self.alerts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a rule is about a channel, or about the server.
+    pub(crate) fn is_about(&self, rule: &Rule, channel: Option<&str>) -> bool {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let none = Vec::new();
+        let tags = |name: &str| members.get(name).map_or(none.as_slice(), |member| member.tags.as_slice());
+        rule.is_about(channel.map(|name| (name, tags(name))))
+    }
+
+    /// What a destination stands in that no channel has.
+    pub(crate) fn opening(&self, name: &str) -> Opening {
+        Opening {
+            channel: format!("alerts/{name}").into(),
+            root: self.root.clone(),
+            words: ReplyWords::default(),
+            charset: None,
+            ports: self.around.ports.clone(),
+            feeds: self.around.feeds.clone(),
+            shares: self.around.shares.clone(),
+            connections: Arc::default(),
+            notes: self.around.notes.clone(),
+            trouble: Trouble::default(),
+            directory: Arc::clone(&self.around.directory),
+        }
+    }
+
+    /// A rule with faults tells nobody: that is no state to start in silently.
+    fn complain_of_alerts(&self, project: &Project) {
+        let of_rules = |fault: &&Fault| fault.is_error() && fault.file.starts_with("alerts");
+        let faults: Vec<Fault> = project.faults.iter().filter(of_rules).cloned().collect();
+        for fault in &faults {
+            tracing::warn!(place = fault.place(), "a rule is not in force: {}", fault.diagnostic.message);
+        }
+        *self.edit.write().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// Puts the rules of the files into force; says whether they are others.
+    fn take_alerts(&self, project: &Project) -> bool {
+        let mut alerts = self.alerts.write().unwrap_or_else(PoisonError::into_inner);
+        let versions = |rules: &[Rule]| rules.iter().map(|rule| rule.version).collect::<Vec<_>>();
+        let is_other = versions(&alerts) != versions(&project.alerts);
+        alerts.clone_from(&project.alerts);
+        is_other
     }
 
     /// Every channel, by its name.
@@ -208,7 +263,10 @@ impl Fleet {
             return Ok(Deployment::Refused(in_the_way));
         }
         let before = self.promised().await?;
-        let made = self.apply(&project, only).await?;
+        let mut made = self.apply(&project, only).await?;
+        if only.is_none() && self.take_alerts(&project) {
+            made.push("the rules of alerts changed, and are in force".to_owned());
+        }
         let losses = channels::losses(&project, &restricted(before, only));
         self.promise(&project, only);
         let wait_for_restart = needs_restart(&self.settings, &project.settings);

@@ -18,7 +18,7 @@ use crate::{
 const STILL: Duration = Duration::from_secs(1);
 
 /// What of a project is watched; its store changes all the time.
-const FOLDERS: [&str; 5] = ["channels", "scripts", "tables", "environments", "sources"];
+const FOLDERS: [&str; 6] = ["channels", "scripts", "tables", "environments", "sources", "alerts"];
 
 /// The files of a project under watch. Begun before they are first read, so that no change falls between.
 pub(crate) struct Watch {

@@ -76,7 +76,7 @@ impl Station {
         let fleet = Arc::new(Fleet::new((options, settings), store, around, (Arc::clone(&metrics), logs)));
         fleet.start(project).await.map_err(|error| error.to_string())?;
         let context = api::Context {
-            alerts: Arc::new(Alerts::open(&folder)),
+            alerts: Arc::new(Alerts::open(&folder, fleet.zone())),
             fleet,
             directory,
             metrics,

@@ -114,8 +114,18 @@ fn settings(reader: &mut Reader<'_>, side: &Path, root: &FilePath) -> Option<Set
     }
 }
 
+/// The settings of a destination that no channel has, and its protocol.
+pub(crate) fn destination_at(
+    reader: &mut Reader<'_>,
+    side: &Path,
+    root: &FilePath,
+) -> Option<(String, Arc<dyn DestinationSettings>)> {
+    let name = protocol(reader.tree, side)?;
+    Some((name, settings(reader, side, root)?.opened.0))
+}
+
 /// The settings that are made of the message.
-fn texts(reader: &Reader<'_>, side: &Path) -> Vec<(String, At<String>)> {
+pub(crate) fn texts(reader: &Reader<'_>, side: &Path) -> Vec<(String, At<String>)> {
     let mut texts = Vec::new();
     if let Some(name) = protocol(reader.tree, side)
         && let Some((node, shape)) = reader.at(&side.join(&name))

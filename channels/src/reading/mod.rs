@@ -33,7 +33,7 @@ use crate::{
     yaml::{Kind, Node},
 };
 pub(crate) use channel::ChannelRead;
-pub(crate) use destination::DestinationRead;
+pub(crate) use destination::{DestinationRead, destination_at, texts};
 
 /// What all channels of a project share.
 pub(crate) struct Around<'a> {
@@ -232,7 +232,7 @@ fn holds_gap(node: &Node) -> bool {
 }
 
 /// Whether a secret was only taken as present, or a variable is missing.
-fn holds_unknown(node: &Node) -> bool {
+pub(crate) fn holds_unknown(node: &Node) -> bool {
     match &node.kind {
         Kind::Scalar(scalar) => scalar.unknown,
         Kind::List(items) => items.iter().any(holds_unknown),

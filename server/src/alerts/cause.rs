@@ -55,6 +55,15 @@ impl Limit {
             Self::DownTo(limit) => number <= limit,
         }
     }
+
+    /// The one that is reached earlier.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::From(one), Self::From(two)) => Self::From(one.min(two)),
+            (Self::DownTo(one), Self::DownTo(two)) => Self::DownTo(one.max(two)),
+            (first, _) => first,
+        }
+    }
 }
 
 impl Cause {
@@ -198,6 +207,13 @@ mod tests {
         assert!(days.is_reached(35.0, true) && !days.is_reached(37.0, true));
         let one = Limit::From(1.0);
         assert!(one.is_reached(1.0, false) && !one.is_reached(0.0, true), "one given up, and none");
+    }
+
+    #[test]
+    fn a_rule_can_only_make_it_earlier() {
+        assert_eq!(Limit::From(900.0).or(Limit::From(60.0)), Limit::From(60.0));
+        assert_eq!(Limit::From(900.0).or(Limit::From(3600.0)), Limit::From(900.0));
+        assert_eq!(Limit::DownTo(30.0).or(Limit::DownTo(60.0)), Limit::DownTo(60.0));
     }
 
     #[test]

@@ -3,24 +3,26 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use channels::{Fault, Project};
-use engine::{ChannelView, History as _, OutletView, Store as _, Unsettled};
+use channels::{Fault, Project, Rule};
+use engine::{ChannelState, ChannelView, History as _, OutletView, Store as _, Unsettled};
 use jiff::Timestamp;
 
 use super::{
     book::since,
     cause::Cause,
     episode::{Evidence, Key, Seen},
+    rhythm::Keeper,
     shares::Shares,
     words,
 };
 use crate::{
     fleet::{Fleet, Life, Member},
     metrics::Metrics,
+    terminal::lasting,
 };
 
 /// How often the store is asked what it counts, at most.
@@ -43,6 +45,7 @@ pub(super) struct Eye {
     shares: Shares,
     counted: Counted,
     certificates: Certificates,
+    rhythms: Arc<Mutex<Keeper>>,
 }
 
 /// What the store counted when it was last asked.
@@ -62,8 +65,8 @@ struct Certificates {
 impl Eye {
     /// `open`: since when what was open before a restart has been so.
     pub(super) fn new(
-        fleet: Arc<Fleet>,
-        metrics: Arc<Metrics>,
+        (fleet, metrics): (Arc<Fleet>, Arc<Metrics>),
+        rhythms: Arc<Mutex<Keeper>>,
         open: impl IntoIterator<Item = (Key, Timestamp)>,
     ) -> Self {
         Self {
@@ -74,6 +77,7 @@ impl Eye {
             shares: Shares::default(),
             counted: Counted::default(),
             certificates: Certificates::default(),
+            rhythms,
         }
     }
 
@@ -82,14 +86,22 @@ impl Eye {
         self.count(now).await;
         self.read_certificates(now).await;
         let mut seen = self.of_server();
+        let rules = self.fleet.alerts();
         for (name, member) in self.fleet.members() {
             match &member.life {
-                Life::Runs(channel) => self.of_channel(&channel.view(), now, &mut seen),
+                Life::Runs(channel) => {
+                    let view = channel.view();
+                    self.of_channel(&view, now, &mut seen);
+                    seen.extend(self.of_rhythm(&view, &rules, now));
+                }
                 Life::Broken(faults) => seen.push(broken(&name, faults)),
                 Life::Disabled => {}
             }
             self.of_messages(&name, &mut seen);
         }
+        let mut rhythms = self.rhythms.lock().unwrap_or_else(PoisonError::into_inner);
+        rhythms.keep(|name| self.fleet.member(name).is_some());
+        drop(rhythms);
         self.of_edit(&mut seen);
         seen.extend(self.certificates.seen(now));
         seen
@@ -143,6 +155,42 @@ impl Eye {
             let key = Key::channel(Cause::ErrorShare, channel);
             seen.push(Seen { key, measure: share, count: wrong, evidence, reason: None, detail: None });
         }
+    }
+
+    /// A feed that stands still: longer than its rhythm explains, or than a rule allows.
+    fn of_rhythm(&self, view: &ChannelView, rules: &[Rule], now: Timestamp) -> Option<Seen> {
+        let channel = view.name.as_str();
+        let mut rhythms = self.rhythms.lock().unwrap_or_else(PoisonError::into_inner);
+        let can_come = view.state == ChannelState::Running && view.trouble.is_none();
+        if !can_come || self.fleet.store.refuses().is_some() {
+            rhythms.look_away(channel);
+            return None;
+        }
+        let learned = rhythms.look(channel, self.metrics.received_by(channel), now);
+        let key = Key::channel(Cause::Silent, channel);
+        let silent = |seconds: f64| Evidence::seconds("silent", seconds);
+        if let Some(standing) = learned {
+            let usual = Evidence::of("usual", standing.usual_per_hour, "per_hour").within(3600);
+            let evidence = vec![
+                silent(standing.silent_seconds),
+                usual,
+                Evidence::count("missed", standing.missed as u64),
+            ];
+            let (measure, count) = (standing.silent_seconds, standing.missed as u64);
+            return Some(Seen { key, measure, count, evidence, reason: None, detail: Some(standing.words) });
+        }
+        let last = rhythms.last(channel)?;
+        drop(rhythms);
+        let (seconds, limit) =
+            rules.iter().filter(|rule| self.fleet.is_about(rule, Some(channel))).find_map(|rule| {
+                let channels::Limit::Silent { seconds, counts } = rule.limit("silent")? else { return None };
+                let silent = counts.seconds(last, now);
+                (silent >= *seconds).then_some((silent, *seconds))
+            })?;
+        let evidence = vec![silent(seconds), Evidence::seconds("limit", limit)];
+        let lasted = |seconds: f64| lasting(Duration::from_secs_f64(seconds.max(0.0).round()));
+        let words = format!("silent {}; {} are allowed", lasted(seconds), lasted(limit));
+        Some(Seen { key, measure: seconds, count: 1, evidence, reason: None, detail: Some(words) })
     }
 
     /// A destination that is down, stopped, or whose queue grows old: the worst of them alone.

@@ -2,9 +2,13 @@
 
 mod book;
 mod cause;
+mod desk;
 mod episode;
+mod letter;
 mod look;
+pub(crate) mod rhythm;
 mod shares;
+mod telling;
 mod words;
 
 use std::{
@@ -14,15 +18,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 pub(crate) use book::{Change, Say, Unsaid};
 pub(crate) use cause::{Cause, Severity};
 pub(crate) use episode::Episode;
+pub(crate) use telling::tell;
 
 use book::{Book, Kept};
+use cause::Limit;
 use episode::Seen;
 use look::Eye;
+use rhythm::Keeper;
 
 use crate::{events::Events, fleet::Fleet, key::write_for_owner, metrics::Metrics};
 
@@ -33,6 +40,9 @@ const PART: u32 = 50;
 /// Numbers that moved are written down so often; what opened or closed at once.
 const WRITTEN: Duration = Duration::from_mins(1);
 
+/// What was learned of rhythms is written down so often.
+const LEARNED: Duration = Duration::from_mins(5);
+
 /// Where the episodes are kept, beside the store.
 const FILE: &str = "episodes.json";
 
@@ -40,11 +50,12 @@ const FILE: &str = "episodes.json";
 pub(crate) struct Alerts {
     file: PathBuf,
     book: Mutex<Book>,
+    rhythms: Arc<Mutex<Keeper>>,
 }
 
 impl Alerts {
     /// Reads what was kept. A file that cannot be read costs what people said of episodes, and no message.
-    pub(crate) fn open(folder: &Path) -> Self {
+    pub(crate) fn open(folder: &Path, zone: TimeZone) -> Self {
         let file = folder.join(FILE);
         let read = std::fs::read(&file).ok().map(|text| serde_json::from_slice::<Kept>(&text));
         let book = match read {
@@ -55,7 +66,12 @@ impl Alerts {
                 Book::default()
             }
         };
-        Self { file, book: Mutex::new(book) }
+        let rhythms = Arc::new(Mutex::new(Keeper::open(folder, zone)));
+        Self { file, book: Mutex::new(book), rhythms }
+    }
+
+    pub(crate) fn rhythms(&self) -> MutexGuard<'_, Keeper> {
+        self.rhythms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -71,7 +87,7 @@ impl Alerts {
 
     /// Takes a person's word, and tells it.
     pub(crate) fn say(&self, id: u64, say: (Say, &str), events: &Events) -> Result<Episode, Unsaid> {
-        let (change, episode) = self.book().say(id, say, Timestamp::now())?;
+        let (change, episode) = self.book().say(id, say, now())?;
         self.write();
         events.episode(change, &episode);
         Ok(episode)
@@ -86,17 +102,21 @@ impl Alerts {
     ) {
         let open: Vec<_> = self.list(None).into_iter().filter(Episode::is_open).collect();
         let open = open.into_iter().map(|episode| (episode.key(), episode.since));
-        let mut eye = Eye::new(fleet, metrics, open);
-        let mut written = Instant::now();
+        let mut eye = Eye::new((Arc::clone(&fleet), metrics), Arc::clone(&self.rhythms), open);
+        let (mut written, mut learned) = (Instant::now(), Instant::now());
         loop {
             let began = Instant::now();
-            let now = Timestamp::now();
+            let now = now();
             let seen = eye.look(now).await;
-            let changes = self.judge(seen, now);
+            let changes = self.judge(seen, &fleet, now);
             let is_new = changes.iter().any(|(change, _)| *change != Change::Updated);
             if is_new || (!changes.is_empty() && written.elapsed() > WRITTEN) {
                 self.write();
                 written = Instant::now();
+            }
+            if learned.elapsed() > LEARNED {
+                self.rhythms().write();
+                learned = Instant::now();
             }
             for (change, episode) in &changes {
                 log(*change, episode);
@@ -106,12 +126,19 @@ impl Alerts {
         }
     }
 
-    /// Keeps what reaches its limit.
-    fn judge(&self, seen: Vec<Seen>, now: Timestamp) -> Vec<(Change, Episode)> {
+    /// Keeps what reaches its limit: the usual one, or an earlier one of a rule.
+    fn judge(&self, seen: Vec<Seen>, fleet: &Fleet, now: Timestamp) -> Vec<(Change, Episode)> {
+        let rules = fleet.alerts();
         let mut book = self.book();
         let reached = |one: &Seen| {
-            let cause = one.key.cause;
-            cause.limit().is_reached(one.measure, book.is_open(&one.key))
+            let about = rules.iter().filter(|rule| fleet.is_about(rule, one.key.channel.as_deref()));
+            let limits = about.filter_map(|rule| match rule.limit(one.key.cause.name())? {
+                channels::Limit::From(limit) => Some(Limit::From(*limit)),
+                channels::Limit::DownTo(limit) => Some(Limit::DownTo(*limit)),
+                channels::Limit::Usual | channels::Limit::Silent { .. } => None,
+            });
+            let limit = limits.fold(one.key.cause.limit(), Limit::or);
+            limit.is_reached(one.measure, book.is_open(&one.key))
         };
         let reached = seen.into_iter().filter(reached).collect();
         book.look(reached, now)
@@ -142,6 +169,11 @@ impl Alerts {
             tracing::warn!(file = %self.file.display(), %error, "cannot write down the episodes");
         }
     }
+}
+
+/// The time, to the second: nobody needs it finer.
+fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).expect("a whole second is a time")
 }
 
 fn log(change: Change, episode: &Episode) {

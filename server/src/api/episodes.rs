@@ -7,6 +7,7 @@ use connectors::setting::Period;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
     Context,
@@ -159,4 +160,19 @@ fn say(context: &Context, id: u64, say: Say, caller: &Caller) -> Answer {
         Err(Unsaid::Unknown) => Err(Problem::missing(format!("there is no episode {id}"))),
         Err(Unsaid::Closed) => Err(Problem::conflict(format!("episode {id} is over"))),
     }
+}
+
+/// How a channel's rhythm stands, and its usual week.
+pub(super) async fn rhythm(State(context): Shared, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    context.fleet.member(&name).ok_or_else(|| super::channels::unknown(&name))?;
+    let rhythms = context.alerts.rhythms();
+    let nothing = || Problem::missing(format!("nothing is known of the rhythm of {name} yet"));
+    let (rhythm, now) = rhythms.rhythm(&name).ok_or_else(nothing)?;
+    Ok(Json(json!({
+        "channel": name,
+        "learned_days": rhythm.learned_days(),
+        "last": rhythms.last(&name),
+        "now": now,
+        "week": rhythm.week(),
+    })))
 }

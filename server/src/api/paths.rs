@@ -170,6 +170,7 @@ fn of_channels() -> Vec<Place> {
         Place::of("get", "/channels/{name}/report", at, "a channel's messages by day", get(report::show))
             .asked(&["from", "to"])
             .giving::<Report>(),
+        Place::of("get", "/channels/{name}/rhythm", at, "a channel's usual week", get(episodes::rhythm)),
         Place::of("post", "/channels/{name}/start", run, "start a channel", post(channels::start))
             .giving::<ChannelStatus>(),
         Place::of("post", "/channels/{name}/stop", run, "stop a channel", post(channels::stop))

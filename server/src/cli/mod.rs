@@ -117,6 +117,8 @@ enum Verb {
     Verify(verify::Arguments),
     Bench(bench::Arguments),
     #[command(hide = true)]
+    BenchSilence(bench::silence::Arguments),
+    #[command(hide = true)]
     BenchFloor(bench::floor::Arguments),
 }
 
@@ -275,6 +277,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Restore(arguments) => restore::run(&arguments, &place),
         Verb::Verify(arguments) => verify::run(&arguments, &place),
         Verb::Bench(arguments) => bench::run(arguments).await,
+        Verb::BenchSilence(arguments) => Ok(bench::silence::run(&arguments)),
         Verb::BenchFloor(arguments) => bench::floor::run(arguments).await,
     }
 }

@@ -12,7 +12,7 @@ use channels::{Options, Project, Reload, Secrets, ServerSettings};
 
 use super::{Complaint, Ending, Exit, Place, check, say};
 use crate::{
-    log, open_files,
+    alerts, log, open_files,
     reload::{self, Watch},
     serving::Serving,
     signals::{Asked, Signals},
@@ -111,17 +111,18 @@ async fn serve(station: &Station, watch: Option<Watch>, forget_after: Duration, 
     let watching = watch.map(|watch| tokio::spawn(watch.reload(Arc::clone(fleet))));
     let due = tokio::spawn(crate::overdue::watch(Arc::clone(fleet), Arc::clone(&station.context.events)));
     let context = &station.context;
-    let alerts = Arc::clone(&context.alerts);
-    let watching_over = tokio::spawn(alerts.watch(
+    let watching_over = tokio::spawn(Arc::clone(&context.alerts).watch(
         Arc::clone(fleet),
         Arc::clone(&context.metrics),
         Arc::clone(&context.events),
     ));
+    let telling = alerts::tell(Arc::clone(&context.alerts), Arc::clone(fleet), station.folder.clone());
+    let telling = tokio::spawn(telling);
     let forgetting = tokio::spawn(crate::retention::hourly(Arc::clone(fleet), forget_after));
     while signals.next().await == Asked::Reload {
         reload::deploy_all(fleet).await;
     }
-    for task in watching.into_iter().chain([forgetting, due, watching_over]) {
+    for task in watching.into_iter().chain([forgetting, due, watching_over, telling]) {
         task.abort();
     }
 }

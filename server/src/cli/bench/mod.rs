@@ -15,6 +15,7 @@ mod ports;
 mod report;
 mod rows;
 mod scenario;
+pub(crate) mod silence;
 mod stand;
 mod window;
 
