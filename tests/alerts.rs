@@ -239,3 +239,33 @@ fn channels_that_go_down_at_once_are_one_letter_and_one_when_it_is_over() {
     assert_eq!((&told["rule"], &told["numbers"]["opened"]), (&json!("night"), &json!(CHANNELS)));
     assert!(relais.log().matches("needs a person").count() >= CHANNELS);
 }
+
+#[test]
+fn a_silence_that_a_rule_does_not_allow_is_found_and_an_edited_rule_comes_into_force() {
+    let project = Project::new();
+    let receiver = Receiver::start(Behaviour::Code("AA"));
+    let port = channel(&project, "lab", receiver.port);
+    project.write("alerts/lab.yaml", "when: { silent: { for: 1h } }\ntell: []\n");
+    let relais = project.start();
+    let mut sender = Sender::connect(port).unwrap();
+    sender.send(&message("E1", "42")).unwrap();
+    wait_until("it is delivered", || receiver.count() == 1);
+    assert!(of_cause(&relais, "silent").is_none());
+    project.write("alerts/lab.yaml", "when: { silent: { for: 2s } }\ntell: []\n");
+    wait_until("the silence is found", || of_cause(&relais, "silent").is_some());
+    let silent = of_cause(&relais, "silent").unwrap();
+    assert!(silent["words"].as_str().unwrap().starts_with("lab: silent "), "{silent}");
+    assert_eq!((&silent["channel"], &silent["severity"]), (&json!("lab"), &json!("warning")));
+    wait_until("a message ends it", || {
+        sender.send(&message("E2", "42")).unwrap();
+        of_cause(&relais, "silent").is_some_and(|one| one["state"] == "closed")
+    });
+    let (status, rhythm) = relais.get("/api/v1/channels/lab/rhythm").unwrap();
+    assert_eq!(status, 200, "{rhythm}");
+    let rhythm: Value = serde_json::from_str(&rhythm).unwrap();
+    assert_eq!(rhythm["week"].as_array().unwrap().len(), 168);
+    assert!(rhythm["now"]["limit"].is_null(), "a rhythm of seconds is none");
+
+    project.write("alerts/lab.yaml", "when: { silence: {} }\ntell: []\n");
+    wait_until("the fault is shown", || of_cause(&relais, "edit_not_in_force").is_some());
+}

@@ -32,7 +32,8 @@ impl Reply {
     }
 
     pub(super) fn text(&self) -> String {
-        self.lines.iter().map(|line| format!("{} {line}\n", self.code)).collect()
+        let lines: Vec<_> = self.lines.iter().map(|line| format!("{} {line}", self.code)).collect();
+        lines.join("\n")
     }
 
     /// The words behind one that the server offers: `AUTH` for `AUTH PLAIN LOGIN`.

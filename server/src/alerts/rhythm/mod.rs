@@ -34,6 +34,8 @@ const SHORTEST: f64 = 60.0;
 pub(crate) struct Rhythm {
     /// Usual messages in each hour of the week.
     usual: Vec<f32>,
+    /// Usual messages in a year.
+    yearly: f64,
     /// How often each hour was seen whole.
     seen: Vec<u8>,
     /// What the silences between messages were, measured in messages that were to be expected.
@@ -79,6 +81,7 @@ impl Default for Rhythm {
     fn default() -> Self {
         Self {
             usual: vec![0.0; HOURS],
+            yearly: 0.0,
             seen: vec![0; HOURS],
             tail: Tail::default(),
             watched: 0.0,
@@ -138,6 +141,7 @@ impl Rhythm {
         let weight = (1.0 / (f32::from(self.seen[cell]) + 1.0)).max(WEEK);
         self.usual[cell] += weight * ((came / watched) as f32 - self.usual[cell]);
         self.seen[cell] = self.seen[cell].saturating_add(1);
+        self.yearly = self.usual.iter().map(|usual| f64::from(*usual)).sum::<f64>() * 52.0;
     }
 
     /// What the quietest day of the week brings in an hour of the day like this one.
@@ -160,8 +164,7 @@ impl Rhythm {
     /// With so many missed messages the silence is not explained any more; none while too little is known.
     pub(crate) fn limit(&self) -> Option<f64> {
         let is_trusted = self.watched >= TRUSTED.0 * HOURS as f64 && self.tail.number() >= TRUSTED.1;
-        let yearly = self.usual.iter().map(|usual| f64::from(*usual)).sum::<f64>() * 52.0;
-        is_trusted.then(|| self.tail.limit(yearly))
+        is_trusted.then(|| self.tail.limit(self.yearly))
     }
 
     /// Whether the silence is longer than the rhythm explains.
