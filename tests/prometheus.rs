@@ -78,7 +78,7 @@ fn every_series_that_a_rule_or_the_dashboard_names_is_there_and_in_good_form() {
     let panels = dashboard["panels"].as_array().unwrap();
     assert!(panels.len() > 10);
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
-    let shown: String = targets.map(|target| format!("{} ", target["expr"].as_str().unwrap())).collect();
+    let shown = targets.map(|target| target["expr"].as_str().unwrap()).collect::<Vec<_>>().join(" ");
     let lists = dashboard["templating"]["list"].to_string();
     for name in named(&format!("{rules} {shown} {lists}")) {
         // Without a value while nothing grows: the only one that may not be there.

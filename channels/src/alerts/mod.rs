@@ -239,6 +239,13 @@ fn unknown_channels(reader: &mut Reader<'_>, rule: &Rule, known: &[String]) {
             });
         }
     }
+    for side in reader.items(&Path::parse("tell")) {
+        let at = side.join("channel").join("name");
+        let named = reader.tree.at(&at).and_then(Node::scalar).filter(|scalar| !scalar.unknown);
+        if let Some(name) = named.map(|scalar| scalar.text.clone()).filter(|name| !known.contains(name)) {
+            reader.error("unknown-channel", &at, format!("there is no channel `{name}`"));
+        }
+    }
     let hours_alone = |field: &str| reader.tree.at(&Path::parse(&format!("when.silent.{field}"))).is_some();
     let is_timeless = reader.tree.at(&Path::parse("when.silent.for")).is_none();
     let unused = ["hours", "days", "zone"].into_iter().filter(|field| is_timeless && hours_alone(field));

@@ -14,7 +14,7 @@ use super::episode::{Acknowledged, Episode, Key, Seen, Snoozed, State};
 const SOON: Duration = Duration::from_mins(15);
 
 /// So many closed ones are kept, and for so long.
-const CLOSED: usize = 500;
+const CLOSED: usize = 2000;
 const REMEMBERED: Duration = Duration::from_hours(24 * 7);
 
 /// How often the numbers of an episode are told anew.
@@ -280,9 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_that_close_leave_five_hundred() {
+    fn of_many_that_close_the_latest_are_kept() {
         let mut book = Book::default();
-        let all = (0..1000).map(|n| Seen::counted(Key::channel(Cause::Failed, &n.to_string()), "failed", 1));
+        let all = (0..3000).map(|n| Seen::counted(Key::channel(Cause::Failed, &n.to_string()), "failed", 1));
         book.look(all.collect(), at(0));
         book.look(vec![], at(1));
         assert_eq!(book.all().count(), CLOSED);

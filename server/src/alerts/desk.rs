@@ -237,9 +237,7 @@ mod tests {
             (0..1000).filter(is_down).map(down).collect()
         });
         let letters: Vec<_> = told.iter().map(|(_, opened, over)| (*opened, *over)).collect();
-        assert_eq!(letters.iter().map(|letter| letter.0).sum::<usize>(), 1000, "{told:?}");
-        // The book keeps five hundred of those that are over.
-        assert_eq!(letters.len(), 2, "{told:?}");
+        assert_eq!(letters, [(1000, 0), (0, 1000)], "{told:?}");
         assert!(told[0].0 <= 45, "{told:?}");
     }
 
@@ -247,7 +245,7 @@ mod tests {
     fn what_flaps_all_day_is_a_few_letters_an_hour() {
         let told =
             played(&rule(None), 86_400, |second| if second / 90 % 2 == 0 { vec![down(1)] } else { vec![] });
-        assert!(told.len() <= 24 * 10, "{}", told.len());
+        assert!(told.len() <= 24 * 11, "{}", told.len());
         let mut busiest = 0;
         for hour in 0..24 {
             busiest = busiest.max(told.iter().filter(|one| one.0 / 3600 == hour).count());

@@ -1,4 +1,4 @@
-//! The rhythm of a feed, learned by the hour of the week, and whether a silence is longer than it explains (decision 0026).
+//! The rhythm of a feed, learned by the hour of the week, and whether a silence is longer than it explains (decision 0027).
 
 mod clock;
 mod keeper;
