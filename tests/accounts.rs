@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tests::{Asker, Project, Said, WORDS, free_port, installed, wait_until};
+use tests::{Asker, Project, Said, WORDS, free_port, installed, node, python, wait_until};
 
 fn project() -> Project {
     let project = Project::new();
@@ -271,7 +271,15 @@ fn the_audit_log_is_followed_line_by_line_and_goes_out_as_lines_and_as_events() 
     assert!(status == Some(0) && shown.contains("pause a channel") && shown.contains("127.0.0.1"), "{shown}");
     let (_, bundle) = output(&project, &["audit", "export", "--format", "fhir"]);
     let bundle: Value = serde_json::from_str(&bundle).expect("a bundle is JSON");
-    assert_eq!(bundle["entry"].as_array().map(Vec::len), Some(lines.lines().count()));
+    let events = lines.lines().count();
+    assert_eq!(bundle["entry"].as_array().map(Vec::len), Some(events));
+    project.write("bundles/audit.json", bundle.to_string());
+    for mut judge in [python("validate.py"), node("validate.mjs")] {
+        let said = judge.arg(project.path("bundles")).output().expect("a judge can be run");
+        let said = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        let looked: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("a judge says {said}"));
+        assert_eq!(looked, json!({ "looked": events + 1 }), "{said}");
+    }
     // Cut at a line, it is a whole log still: what was noted elsewhere tells.
     let text = format!("{}\n", lines.lines().next().unwrap_or_default());
     let elsewhere = project.path("cut");
