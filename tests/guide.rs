@@ -14,6 +14,8 @@ fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut pages: Vec<PathBuf> =
         fs::read_dir(root.join("docs/guide")).unwrap().map(|page| page.unwrap().path()).collect();
+    // Its pictures lie in a folder.
+    pages.retain(|page| page.is_file());
     pages.push(root.join("README.md"));
     pages.push(root.join("examples/lab/README.md"));
     pages.push(root.join("examples/file-flow/README.md"));

@@ -237,6 +237,8 @@ pub struct DeliveryRow {
     pub part: Option<u32>,
     pub state: DeliveryState,
     pub effect: String,
+    /// When it ended: RFC 3339, UTC. Nothing of one that waits.
+    pub ended: Option<String>,
     #[serde(flatten)]
     pub tally: Tally,
 }

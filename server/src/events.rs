@@ -48,6 +48,22 @@ impl Event {
             Self::Episode { .. } => "episode",
         }
     }
+
+    /// Whether it is of how something stands, and not of one message.
+    pub(crate) fn is_state(&self) -> bool {
+        matches!(self, Self::State { .. } | Self::Episode { .. })
+    }
+
+    /// The message that it is about.
+    pub(crate) fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::State { .. } | Self::Episode { .. } => None,
+            Self::Message { id, .. } => *id,
+            Self::Held { id, .. } | Self::Overdue { id, .. } => Some(*id),
+            Self::Delivery { message, .. } => Some(*message),
+            Self::File { message, .. } => *message,
+        }
+    }
 }
 
 impl Event {
@@ -69,16 +85,23 @@ impl Event {
 pub(crate) struct Events {
     metrics: Arc<Metrics>,
     logs: Arc<FlowLogs>,
-    sender: broadcast::Sender<Event>,
+    sender: broadcast::Sender<Arc<Event>>,
+    /// Of states alone, for those who need not hear of each message.
+    states: broadcast::Sender<Arc<Event>>,
 }
 
 impl Events {
     pub(crate) fn new(metrics: Arc<Metrics>, logs: Arc<FlowLogs>) -> Self {
-        Self { metrics, logs, sender: broadcast::Sender::new(BEHIND) }
+        let sender = || broadcast::Sender::new(BEHIND);
+        Self { metrics, logs, sender: sender(), states: sender() }
     }
 
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
         self.sender.subscribe()
+    }
+
+    pub(crate) fn listen_to_states(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.states.subscribe()
     }
 
     /// The answer to a message did not come in time.
@@ -88,16 +111,24 @@ impl Events {
 
     /// What became of an episode.
     pub(crate) fn episode(&self, change: Change, episode: &Episode) {
-        self.tell(|| {
+        if self.states.receiver_count() + self.sender.receiver_count() > 0 {
             let told = serde_json::to_value(episode).expect("an episode has text keys");
-            Event::Episode { change, channel: episode.channel.clone(), episode: told }
-        });
+            self.tell_state(Event::Episode { change, channel: episode.channel.clone(), episode: told });
+        }
+    }
+
+    /// States change seldom: those who listen for everything hear of them too.
+    fn tell_state(&self, event: Event) {
+        let event = Arc::new(event);
+        // Where nobody listens, nobody misses it.
+        let _ = self.states.send(Arc::clone(&event));
+        let _ = self.sender.send(event);
     }
 
     /// Makes the event only if somebody listens: this is on the way of every message.
     fn tell(&self, event: impl FnOnce() -> Event) {
         if self.sender.receiver_count() > 0 {
-            let _ = self.sender.send(event());
+            let _ = self.sender.send(Arc::new(event()));
         }
     }
 }
@@ -154,6 +185,6 @@ impl Observer for Events {
     }
 
     fn changed(&self, channel: &str) {
-        self.tell(|| Event::State { channel: channel.to_owned() });
+        self.tell_state(Event::State { channel: channel.to_owned() });
     }
 }

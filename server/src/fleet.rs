@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use channels::{Fault, InForce, Options, Project, Rule, ServerSettings};
+use channels::{Fault, InForce, Options, Outline, Project, Rule, ServerSettings};
 use engine::{
     Ages, Channel, ChannelState, Claim, Hash, History, Opening, Past, Plan, ReplyWords, Store, StoreError,
     Surroundings, Trouble,
@@ -50,6 +50,7 @@ pub(crate) struct Member {
     pub(crate) tags: Vec<String>,
     pub(crate) ages: Ages,
     pub(crate) version: Hash,
+    pub(crate) outline: Arc<Outline>,
     pub(crate) life: Life,
 }
 
@@ -213,6 +214,11 @@ impl Fleet {
     /// Every channel, by its name.
     pub(crate) fn members(&self) -> BTreeMap<String, Member> {
         self.members.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The server's settings as they were at the start, and whose variables were put in.
+    pub(crate) fn settings(&self) -> (&ServerSettings, Option<&str>) {
+        (&self.settings, self.options.environment.as_deref())
     }
 
     /// The zone that days are counted in.
@@ -394,6 +400,7 @@ impl Member {
             tags: read.tags.clone(),
             ages: read.ages,
             version: read.version,
+            outline: Arc::new(read.outline()),
             life,
         }
     }

@@ -16,6 +16,7 @@ mod log;
 mod metrics;
 mod open_files;
 mod overdue;
+mod pulse;
 mod reload;
 mod retention;
 mod serving;

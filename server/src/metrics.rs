@@ -1,11 +1,12 @@
 //! Counts what happens, for Prometheus.
 
+pub(crate) mod day;
 mod room;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, SystemTime},
 };
 
 use engine::{ChannelView, DeliveryOutcome, OpenGroups, Outcome};
@@ -15,6 +16,7 @@ use prometheus::{
 };
 use store::Room;
 
+use day::{Counts, Day, Kind};
 use room::RoomGauges;
 
 /// Outcomes as `relais_messages_total` names them.
@@ -46,7 +48,7 @@ pub(crate) struct Metrics {
     room: RoomGauges,
     channels: RwLock<HashMap<String, Arc<Handles>>>,
     /// One scrape at a time: the gauges are set anew for each.
-    scraping: std::sync::Mutex<()>,
+    scraping: Mutex<()>,
 }
 
 /// What the store says where the page is read.
@@ -64,6 +66,8 @@ struct Handles {
     reply: Histogram,
     arrival: Histogram,
     deliveries: HashMap<String, [IntCounter; DeliveryOutcome::ALL.len()]>,
+    /// Outlasts a reload.
+    day: Arc<Mutex<Day>>,
 }
 
 impl Metrics {
@@ -119,7 +123,7 @@ impl Metrics {
             up: gauge("relais_channel_up", "1 if the channel takes messages", &["channel"])?,
             room: RoomGauges::new()?,
             channels: RwLock::default(),
-            scraping: std::sync::Mutex::default(),
+            scraping: Mutex::default(),
             registry,
         };
         metrics.register()?;
@@ -142,7 +146,9 @@ impl Metrics {
 
     /// Makes every series of a channel, with 0 where nothing happened yet.
     pub(crate) fn expect(&self, channel: &str, destinations: impl IntoIterator<Item = String>) {
+        let day = self.handles(channel).map_or_else(fresh_day, |before| Arc::clone(&before.day));
         let handles = Handles {
+            day,
             received: self.received.with_label_values(&[channel]),
             skipped: self.skipped.with_label_values(&[channel]),
             messages: OUTCOMES.map(|outcome| self.messages.with_label_values(&[channel, outcome])),
@@ -164,6 +170,19 @@ impl Metrics {
 
     fn handles(&self, channel: &str) -> Option<Arc<Handles>> {
         self.channels.read().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
+    }
+
+    /// What went through a channel within a day; nothing of one that is not known.
+    pub(crate) fn day(&self, channel: &str, now: u64) -> Option<day::Shown> {
+        self.handles(channel).map(|handles| handles.day().shown(now))
+    }
+
+    /// What went through since the start, and how long the slowest twentieth of the last hour took.
+    pub(crate) fn counted(&self, channel: &str, now: u64) -> (Counts, Option<f64>) {
+        let Some(handles) = self.handles(channel) else { return <_>::default() };
+        let mut day = handles.day();
+        day.turn(now);
+        (day.totals(), day.at(0.95))
     }
 
     /// How many messages a channel received since the start.
@@ -189,6 +208,7 @@ impl Metrics {
     pub(crate) fn received(&self, channel: &str) {
         if let Some(handles) = self.handles(channel) {
             handles.received.inc();
+            handles.count(Kind::Received);
         }
     }
 
@@ -201,6 +221,9 @@ impl Metrics {
     pub(crate) fn ended(&self, channel: &str, outcome: Outcome) {
         if let Some(handles) = self.handles(channel) {
             handles.messages[place(outcome)].inc();
+            if matches!(place(outcome), 3..) {
+                handles.count(Kind::Wrong);
+            }
         }
     }
 
@@ -213,11 +236,17 @@ impl Metrics {
     pub(crate) fn arrived(&self, channel: &str, since: Duration) {
         if let Some(handles) = self.handles(channel) {
             handles.arrival.observe(since.as_secs_f64());
+            handles.day().took(since, day::step_of(SystemTime::now()));
         }
     }
 
     pub(crate) fn attempted(&self, channel: &str, destination: &str, came: DeliveryOutcome) {
         let handles = self.handles(channel);
+        match (came, handles.as_ref()) {
+            (DeliveryOutcome::Sent, Some(handles)) => handles.count(Kind::Sent),
+            (DeliveryOutcome::GivenUp | DeliveryOutcome::Unsure, Some(handles)) => handles.count(Kind::Wrong),
+            _ => {}
+        }
         match handles.as_ref().and_then(|handles| handles.deliveries.get(destination)) {
             Some(counters) => counters[came as usize].inc(),
             // A destination that left the file and still has deliveries.
@@ -269,6 +298,20 @@ impl Metrics {
         let up = view.state == engine::ChannelState::Running && view.trouble.is_none();
         self.up.with_label_values(&[channel]).set(i64::from(up));
     }
+}
+
+impl Handles {
+    fn day(&self) -> std::sync::MutexGuard<'_, Day> {
+        self.day.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, kind: Kind) {
+        self.day().count(kind, day::step_of(SystemTime::now()));
+    }
+}
+
+fn fresh_day() -> Arc<Mutex<Day>> {
+    Arc::new(Mutex::new(Day::new(day::step_of(SystemTime::now()))))
 }
 
 /// Where an outcome stands in [`OUTCOMES`]: unreadable counts as refused.

@@ -21,6 +21,7 @@ use crate::{
     flow_log::FlowLogs,
     key::Key,
     metrics::Metrics,
+    pulse::Pulse,
     threads::Sends,
 };
 
@@ -87,6 +88,7 @@ impl Station {
             cookie,
             reach,
             is_encrypted,
+            pulse: Pulse::default(),
             started: Instant::now(),
             retrying: tokio::sync::Mutex::default(),
             stop: Stop::default(),

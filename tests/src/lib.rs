@@ -4,6 +4,7 @@
 
 mod annuaire;
 mod asking;
+mod browser;
 mod disk;
 mod fhir;
 mod instance;
@@ -19,6 +20,7 @@ mod web;
 
 pub use annuaire::{Annuaire, Private};
 pub use asking::{Asker, Said};
+pub use browser::Browser;
 pub use disk::{SmallDisk, Strace, is_root};
 pub use fhir::{Cutting, FhirServer, Maker};
 pub use instance::{CLASS, Instance, element, stow};

@@ -127,6 +127,9 @@ pub(crate) struct DeliveryStatus {
     pub(crate) attempts: u32,
     pub(crate) why: Option<String>,
     pub(crate) next_try: Option<String>,
+    /// When it ended; nothing of one that waits.
+    #[serde(default)]
+    pub(crate) ended: Option<String>,
     /// Its lane waits for a person.
     pub(crate) stopped: bool,
 }
@@ -364,6 +367,7 @@ impl DeliveryStatus {
             attempts: row.tally.attempts,
             why: row.tally.why,
             next_try: next_try.map(|when| when.to_string()),
+            ended: row.ended,
             stopped: row.tally.stopped,
         }
     }

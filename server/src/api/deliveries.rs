@@ -355,6 +355,7 @@ mod tests {
             part: None,
             state,
             effect: String::new(),
+            ended: None,
             tally: Tally::default(),
         }
     }

@@ -6,12 +6,13 @@ mod asked;
 mod channels;
 mod deliveries;
 mod episodes;
+mod files;
 mod guard;
 mod health;
 mod messages;
 mod openapi;
+mod outline;
 mod overdue;
-mod page;
 mod paths;
 mod pending;
 mod problem;
@@ -19,7 +20,9 @@ mod report;
 mod retry;
 mod rights;
 mod same_origin;
+mod series;
 mod server;
+mod settings;
 mod sign_in;
 mod stream;
 mod syncs;
@@ -61,7 +64,7 @@ use rights::Asks;
 
 use crate::{
     accounts::Accounts, alerts::Alerts, audit::Audit, events::Events, fleet::Fleet, key::Key,
-    metrics::Metrics,
+    metrics::Metrics, pulse::Pulse,
 };
 
 /// A request may carry an edited message: as large as a source takes by default.
@@ -89,6 +92,8 @@ pub(crate) struct Context {
     pub(crate) reach: Reach,
     /// Whether it listens by TLS.
     pub(crate) is_encrypted: bool,
+    /// What the console's charts and rows are kept true by.
+    pub(crate) pulse: Pulse,
     pub(crate) started: Instant,
     /// One taking up again at a time.
     pub(crate) retrying: tokio::sync::Mutex<()>,
@@ -126,7 +131,8 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         // Under /api/ nothing is said to a stranger, not even what is not there.
         .route("/api/{*rest}", any(problem::locked))
         .merge(doors)
-        .route("/", get(page::first))
+        .route("/", get(files::first))
+        .route("/console/{name}", get(files::named))
         .route("/metrics", get(health::metrics))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -12,9 +12,12 @@ use super::{
     accounts::{self, Linked, MadeToken, NewAccount, NewRole},
     channels,
     deliveries::{self, Wish},
-    episodes, messages, openapi, overdue, pending, report, retry,
+    episodes, messages, openapi,
+    outline::{self, ChannelFile, Tested},
+    overdue, pending, report, retry,
     rights::About,
-    server,
+    series::{self, Series},
+    server, settings,
     sign_in::{self, Known},
     stream, syncs, unmapped,
 };
@@ -126,6 +129,7 @@ pub(super) fn all() -> Vec<Place> {
     let areas = [
         of_server(),
         of_channels(),
+        of_files(),
         of_destinations(),
         of_messages(),
         of_lists(),
@@ -154,7 +158,12 @@ fn of_server() -> Vec<Place> {
         Place::of("post", "/backup", ADMINISTERS, "back up the store", post(server::backup))
             .taking::<server::Into>(),
         Place::of("get", "/events", LOOKS, "what happens, as it happens", get(stream::listen))
+            .asked(&["about", "message"])
             .answering(Gives::Events),
+        Place::of("get", "/series", LOOKS, "what went through each channel within a day", get(series::show))
+            .giving::<Series>(),
+        Place::of("get", "/settings", (&[Look], About::Server), "the settings in force", get(settings::show))
+            .giving::<settings::InForce>(),
         Place::of("get", "/openapi.json", ANYBODY, "this document", get(openapi::show)),
     ]
 }
@@ -202,6 +211,36 @@ fn of_channels() -> Vec<Place> {
         )
         .taking::<overdue::Which>()
         .giving::<Unanswered>(),
+    ]
+}
+
+/// What a channel's files say.
+fn of_files() -> Vec<Place> {
+    vec![
+        Place::of(
+            "get",
+            "/channels/{name}/outline",
+            LOOKS_AT_CHANNEL,
+            "a channel's source, steps and destinations",
+            get(outline::show),
+        )
+        .giving::<::channels::Outline>(),
+        Place::of(
+            "get",
+            "/channels/{name}/file",
+            RUNS_CHANNEL,
+            "a channel's file, and what is wrong in it",
+            get(outline::file),
+        )
+        .giving::<ChannelFile>(),
+        Place::of(
+            "post",
+            "/channels/{name}/tests",
+            RUNS_CHANNEL,
+            "run a channel's tests",
+            post(outline::test),
+        )
+        .giving::<Vec<Tested>>(),
     ]
 }
 

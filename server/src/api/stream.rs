@@ -7,41 +7,68 @@ use axum::{
     response::sse::{self, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::Interval,
 };
 
-use super::Context;
+use super::{Context, asked::Query};
 use crate::{
-    accounts::{Caller, Right, Sees},
+    accounts::{Caller, Right},
     events::Event,
 };
 
 /// How often counts are told, if they changed.
 const COUNTS: Duration = Duration::from_secs(1);
 
-struct Listener {
-    caller: Caller,
-    context: Arc<Context>,
-    events: Receiver<Event>,
-    counting: Interval,
-    counts: Value,
+/// What somebody listens for.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    about: About,
+    /// Beside that, what happens to one message.
+    message: Option<u64>,
 }
 
-/// `state`, `message`, `delivery` as they happen, `counts` once a second if they changed, `missed` to a listener that
-/// fell behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum About {
+    /// Each message and each attempt too.
+    #[default]
+    Everything,
+    /// How channels stand, and counts.
+    States,
+}
+
+struct Listener {
+    wanted: Wanted,
+    caller: Caller,
+    context: Arc<Context>,
+    events: Receiver<Arc<Event>>,
+    counting: Interval,
+    /// The beat of the counts that were told last.
+    beat: u64,
+}
+
+/// `state`, `message`, `delivery` as they happen, `counts` of the channels that changed once a second, `missed` to a
+/// listener that fell behind.
 pub(super) async fn listen(
     State(context): State<Arc<Context>>,
     caller: Caller,
+    Query(wanted): Query<Wanted>,
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     let stop = context.stop.clone();
     let listener = Listener {
+        wanted,
         caller,
-        events: context.events.listen(),
+        events: match wanted {
+            Wanted { about: About::States, message: None } => context.events.listen_to_states(),
+            _ => context.events.listen(),
+        },
         counting: tokio::time::interval(COUNTS),
-        counts: Value::Null,
+        beat: 0,
         context,
     };
     let events = stream::unfold(listener, |mut listener| async {
@@ -52,61 +79,70 @@ pub(super) async fn listen(
     Sse::new(events.take_until(Box::pin(ended))).keep_alive(KeepAlive::default())
 }
 
+impl Wanted {
+    fn takes(&self, event: &Event) -> bool {
+        let is_it = || event.message().is_some_and(|id| Some(id.0) == self.message);
+        self.about == About::Everything || event.is_state() || is_it()
+    }
+}
+
 impl Listener {
     async fn next(&mut self) -> Option<sse::Event> {
         loop {
-            let counted = {
+            let heard = {
                 let event = pin!(self.events.recv());
                 tokio::select! {
-                    event = event => match event {
-                        // Names of files may be names of patients.
-                        Ok(Event::File { .. }) if !self.caller.may(Right::Content) => continue,
-                        Ok(event) if !self.context.is_told(&event, &self.caller.sees) => continue,
-                        event => return told(event),
-                    },
-                    _ = self.counting.tick() => self.context.counts(&self.caller.sees),
+                    event = event => Some(event),
+                    _ = self.counting.tick() => None,
                 }
             };
             if !self.context.accounts.still(&self.caller) {
                 return None;
             }
-            if counted != self.counts {
-                self.counts = counted;
-                return Some(sse::Event::default().event("counts").data(self.counts.to_string()));
+            match heard {
+                Some(Ok(event)) if !self.may_hear(&event) => {}
+                Some(event) => return told(event),
+                None => {
+                    if let Some(counts) = self.counts() {
+                        return Some(sse::Event::default().event("counts").data(counts));
+                    }
+                }
             }
         }
     }
+
+    /// Whether it was asked for, and is of a channel that the caller sees.
+    fn may_hear(&self, event: &Event) -> bool {
+        // Names of files may be names of patients.
+        let is_hidden = matches!(event, Event::File { .. }) && !self.caller.may(Right::Content);
+        let is_seen = match event.channel() {
+            Some(channel) => self.context.fleet.is_seen(channel, &self.caller.sees),
+            None => self.caller.sees_everything(),
+        };
+        !is_hidden && is_seen && self.wanted.takes(event)
+    }
+
+    fn counts(&mut self) -> Option<Arc<str>> {
+        let context = &self.context;
+        let around = (&*context.fleet, &*context.metrics);
+        let sees = |name: &str| context.fleet.is_seen(name, &self.caller.sees);
+        let only: Option<&dyn Fn(&str) -> bool> =
+            if self.caller.sees_everything() { None } else { Some(&sees) };
+        let (beat, counts) = context.pulse.since(self.beat, around, only);
+        self.beat = beat;
+        counts
+    }
 }
 
-fn told(event: Result<Event, RecvError>) -> Option<sse::Event> {
+fn told(event: Result<Arc<Event>, RecvError>) -> Option<sse::Event> {
     match event {
         Ok(event) => {
-            let told = serde_json::to_string(&event).expect("an event has text keys");
+            let told = serde_json::to_string(&*event).expect("an event has text keys");
             Some(sse::Event::default().event(event.name()).data(told))
         }
         Err(RecvError::Lagged(missed)) => {
             Some(sse::Event::default().event("missed").data(json!({ "missed": missed }).to_string()))
         }
         Err(RecvError::Closed) => None,
-    }
-}
-
-impl Context {
-    /// Whether somebody who sees these channels hears of it.
-    fn is_told(&self, event: &Event, sees: &Sees) -> bool {
-        *sees == Sees::Everything || event.channel().is_some_and(|channel| self.fleet.is_seen(channel, sees))
-    }
-
-    /// What each channel received, and what waits in its queues.
-    fn counts(&self, sees: &Sees) -> Value {
-        let members = self.fleet.members();
-        let ours = members.iter().filter(|(_, member)| sees.includes(&member.tags));
-        let counts = ours.filter_map(|(name, member)| {
-            let view = member.running()?.view();
-            let waiting: u64 = view.destinations.iter().map(|destination| destination.depth).sum();
-            let received = self.metrics.received_by(name);
-            Some(json!({ "channel": name, "received": received, "waiting": waiting, "connections": view.connections }))
-        });
-        Value::Array(counts.collect())
     }
 }

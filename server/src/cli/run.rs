@@ -170,7 +170,7 @@ fn opening(station: &Station, settings: &ServerSettings, serving: &Serving) -> S
         Some(address) => address,
         None => format!("http://{} ({})", settings.listen, tinted("in use; tried again", Tone::Warning)),
     };
-    let _ = writeln!(text, "  first page, API, metrics   {at}");
+    let _ = writeln!(text, "  console, API, metrics      {at}");
     let _ = writeln!(text, "  the API's key              {}\n", shown(&station.folder.join("key")));
     let mut table = Table::headed(&["CHANNEL", "STATE", "WHAT"]);
     for status in station.channels() {

@@ -24,7 +24,7 @@ pub(super) const MESSAGES: &str =
     "messages m JOIN channels c ON c.id = m.channel JOIN versions v ON v.id = m.version";
 
 /// The columns of a [`DeliveryRow`], behind a tally's.
-const DELIVERY_ROW: &str = "d.ending, d.id, d.message, c.name, o.name, d.part, d.state, d.effect";
+const DELIVERY_ROW: &str = "d.ending, d.id, d.message, c.name, o.name, d.part, d.state, d.effect, d.ended";
 
 const DELIVERIES: &str =
     "deliveries d JOIN messages m ON m.id = d.message JOIN channels c ON c.id = m.channel
@@ -279,6 +279,7 @@ fn read_delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         part: (part > 0).then_some(part),
         state: DeliveryState::of(row.get(13)?)?,
         effect: Hash(row.get(14)?).to_string(),
+        ended: row.get::<_, Option<i64>>(15)?.map(written),
         tally,
     })
 }
