@@ -136,7 +136,7 @@ mod tests {
         let english = keys("words_en.js");
         let is_known = |key: &str| {
             let is_of = |known: &&str| **known == *key || **known == format!("{key}.other");
-            english.iter().any(|known| is_of(&known))
+            english.iter().any(is_of)
         };
         let scripts = FILES.iter().filter(|(name, kind, _)| *kind == SCRIPT && !name.starts_with("words_"));
         let mut said = 0;
