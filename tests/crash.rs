@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tests::{Behaviour, Project, Receiver, Sender, free_port, message, mshfield, wait_until};
+use tests::{Behaviour, Project, Receiver, Sender, comes_true, free_port, message, mshfield, wait_until};
 
 const CONNECTIONS: usize = 16;
 const WORKERS: usize = 4;
@@ -95,7 +95,7 @@ fn survives(reply: &str, crashes: u64) {
 
     let acknowledged: u32 = counts.iter().sum();
     let mut seen = (0, arrivals(&receiver));
-    wait_until("everything acknowledged has arrived", || {
+    let have_arrived = comes_true(Duration::from_mins(1), || {
         if receiver.count() != seen.0 {
             seen = (receiver.count(), arrivals(&receiver));
         }
@@ -103,6 +103,14 @@ fn survives(reply: &str, crashes: u64) {
             seen.1.get(&number).is_some_and(|arrived| arrived.iter().max().is_some_and(|last| last >= count))
         })
     });
+    if !have_arrived {
+        let status = project.relais(&["status"]);
+        let last = |number: usize| seen.1.get(&number).and_then(|arrived| arrived.iter().max().copied());
+        let short: Vec<_> =
+            counts.iter().enumerate().map(|(number, count)| (number, *count, last(number))).collect();
+        let words = String::from_utf8_lossy(&status.stdout).into_owned();
+        panic!("not everything arrived: {short:?}\n{words}\n{}", relais.log());
+    }
     let arrived = arrivals(&receiver);
     let repeats = judge(&arrived, &counts);
     println!(
