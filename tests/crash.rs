@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use tests::{Behaviour, Project, Receiver, Sender, comes_true, free_port, message, mshfield, wait_until};
+use tests::{
+    Behaviour, Project, Receiver, Relais, Sender, comes_true, free_port, message, mshfield, wait_until,
+};
 
 const CONNECTIONS: usize = 16;
 const WORKERS: usize = 4;
@@ -94,10 +96,22 @@ fn survives(reply: &str, crashes: u64) {
         .collect();
 
     let acknowledged: u32 = counts.iter().sum();
-    let mut seen = (0, arrivals(&receiver));
+    all_arrive(&counts, &receiver, (&project, &relais));
+    let arrived = arrivals(&receiver);
+    let repeats = judge(&arrived, &counts);
+    println!(
+        "reply {reply}: {crashes} crashes, {acknowledged} acknowledged, {} arrived, {repeats} repeats, 0 lost",
+        receiver.count()
+    );
+    assert!(repeats <= crashes * WORKERS as u64, "more repeats than sends that a crash can have cut");
+}
+
+/// Waits until everything acknowledged has arrived.
+fn all_arrive(counts: &[u32], receiver: &Receiver, (project, relais): (&Project, &Relais)) {
+    let mut seen = (0, arrivals(receiver));
     let mut all_have_arrived = || {
         if receiver.count() != seen.0 {
-            seen = (receiver.count(), arrivals(&receiver));
+            seen = (receiver.count(), arrivals(receiver));
         }
         counts.iter().enumerate().all(|(number, count)| {
             seen.1.get(&number).is_some_and(|arrived| arrived.iter().max().is_some_and(|last| last >= count))
@@ -118,13 +132,6 @@ fn survives(reply: &str, crashes: u64) {
         let words = String::from_utf8_lossy(&status.stdout).into_owned();
         panic!("not everything arrived: {short:?}\n{words}\n{}", relais.log());
     }
-    let arrived = arrivals(&receiver);
-    let repeats = judge(&arrived, &counts);
-    println!(
-        "reply {reply}: {crashes} crashes, {acknowledged} acknowledged, {} arrived, {repeats} repeats, 0 lost",
-        receiver.count()
-    );
-    assert!(repeats <= crashes * WORKERS as u64, "more repeats than sends that a crash can have cut");
 }
 
 /// The numbers of each analyser, as they arrived.
