@@ -100,8 +100,9 @@ fn survives(reply: &str, crashes: u64) {
     let arrived = arrivals(&receiver);
     let repeats = judge(&arrived, &counts);
     println!(
-        "reply {reply}: {crashes} crashes, {acknowledged} acknowledged, {} arrived, {repeats} repeats, 0 lost",
-        receiver.count()
+        "reply {reply}: {crashes} crashes, {acknowledged} acknowledged, {} arrived, {repeats} repeats ({} of one at most), 0 lost",
+        receiver.count(),
+        most_copies(&arrived)
     );
     assert!(repeats <= crashes * WORKERS as u64, "more repeats than sends that a crash can have cut");
 }
@@ -144,6 +145,12 @@ fn arrivals(receiver: &Receiver) -> HashMap<usize, Vec<u32>> {
         arrived.entry(analyser.parse().expect("an analyser of ours")).or_default().push(number);
     }
     arrived
+}
+
+/// How often one arrived at most.
+fn most_copies(arrived: &HashMap<usize, Vec<u32>>) -> usize {
+    let runs = arrived.values().flat_map(|numbers| numbers.chunk_by(|one, next| one == next));
+    runs.map(<[u32]>::len).max().unwrap_or_default()
 }
 
 /// Checks that nothing acknowledged is missing and order holds; counts the repeats.
