@@ -6,7 +6,10 @@ use std::{
     io::{self, Read},
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// A file of settings ends here: a channel of this size is no channel.
@@ -27,12 +30,12 @@ impl Span {
 }
 
 /// Every file that was read, by its number.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Files {
-    /// The number of the first.
-    first: usize,
-    read: Vec<Arc<SourceFile>>,
+    read: HashMap<usize, Arc<SourceFile>>,
     numbers: HashMap<PathBuf, usize>,
+    /// The next number: one count for all threads that read a project.
+    next: Arc<AtomicUsize>,
 }
 
 /// One file: its path from the project's folder, and its text without a byte order mark.
@@ -58,19 +61,27 @@ pub(crate) enum Unfit {
 impl Files {
     /// Keeps a file's text and gives its number.
     pub(crate) fn add(&mut self, path: PathBuf, text: &str) -> usize {
-        let number = self.first + self.read.len();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.numbers.entry(path.clone()).or_insert(number);
-        self.read.push(Arc::new(SourceFile::new(path, text)));
+        self.read.insert(number, Arc::new(SourceFile::new(path, text)));
         number
     }
 
     pub(crate) fn get(&self, number: usize) -> &Arc<SourceFile> {
-        &self.read[number - self.first]
+        &self.read[&number]
     }
 
     /// This file alone, under its number.
     pub(crate) fn only(number: usize, file: &Arc<SourceFile>) -> Self {
-        Self { first: number, read: vec![file.clone()], numbers: HashMap::new() }
+        Self { read: HashMap::from([(number, file.clone())]), ..Self::default() }
+    }
+
+    /// Takes over what was read beside this.
+    pub(crate) fn join(&mut self, others: Self) {
+        self.read.extend(others.read);
+        for (path, number) in others.numbers {
+            self.numbers.entry(path).or_insert(number);
+        }
     }
 
     /// The number of the file at this path, if it was read.

@@ -4,6 +4,8 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path as FilePath, PathBuf},
+    sync::Arc,
+    thread,
 };
 
 use engine::{Diagnostic, Path, Severity};
@@ -95,7 +97,8 @@ fn environments(report: &mut Report, root: &FilePath, chosen: Option<&str>) {
         if let Some((_, mut tree)) = report.read_yaml(&path) {
             let variables = variables(report, &mut tree, Shape::new(&schema), chosen == Some(&name));
             if chosen == Some(&name) {
-                report.variables.set_environment(variables);
+                let put_in = Arc::get_mut(&mut report.variables).expect("no other thread reads yet");
+                put_in.set_environment(variables);
             }
         }
         names.push(name);
@@ -177,13 +180,48 @@ fn sources(report: &mut Report, root: &FilePath) -> Shared {
     shared
 }
 
+/// A channel's file, what could be read of it, and how many errors and warnings it has.
+type Drafted = (PathBuf, Option<Draft>, (usize, usize));
+
+/// Fewer channels than this are not worth a thread.
+const A_THREADS_WORTH: usize = 32;
+
+/// Reads the channels, on all processors where they are many: a reload is waited for.
+fn drafts(report: &mut Report, around: &Around<'_>) -> Vec<Drafted> {
+    let paths = yaml_files(report, around.root, "channels");
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(threads).max(A_THREADS_WORTH);
+    let read = |paths: &[PathBuf], mut beside: Report| {
+        let drafts: Vec<_> = paths.iter().map(|path| draft(&mut beside, path, around)).collect();
+        (drafts, beside)
+    };
+    let read = &read;
+    let shares: Vec<_> = thread::scope(|scope| {
+        let begin = |paths| {
+            let beside = report.beside();
+            scope.spawn(move || read(paths, beside))
+        };
+        let begun: Vec<_> = paths.chunks(share).map(begin).collect();
+        begun.into_iter().map(|one| one.join().expect("reading a channel does not panic")).collect()
+    });
+    let mut drafts = Vec::with_capacity(paths.len());
+    for (read, beside) in shares {
+        drafts.extend(read);
+        report.join(beside);
+    }
+    drafts
+}
+
+fn draft(report: &mut Report, path: &FilePath, around: &Around<'_>) -> Drafted {
+    let first = report.faults.len();
+    let draft = report.read_yaml(path).map(|read| channel(report, read, &stem(path), around));
+    (path.to_owned(), draft, report.count_from(first))
+}
+
 fn channels(report: &mut Report, around: &Around<'_>, listen: std::net::SocketAddr) -> Vec<Channel> {
     let mut drafts = Vec::new();
     let mut channels = Vec::new();
-    for path in yaml_files(report, around.root, "channels") {
-        let first = report.faults.len();
-        let draft = report.read_yaml(&path).map(|read| channel(report, read, &stem(&path), around));
-        let counted = report.count_from(first);
+    for (path, draft, counted) in self::drafts(report, around) {
         match draft {
             Some(draft) => drafts.push((path, draft, counted)),
             None => channels.push(Channel::unread(path, counted)),

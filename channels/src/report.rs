@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path as FilePath, PathBuf},
+    sync::Arc,
 };
 
 use engine::{Diagnostic, Path, Place, Severity};
@@ -23,7 +24,7 @@ pub(crate) struct Report {
     root: PathBuf,
     pub(crate) files: Files,
     pub(crate) faults: Vec<Fault>,
-    pub(crate) variables: Variables,
+    pub(crate) variables: Arc<Variables>,
     /// Files of which a part could not be read: what is missed there may stand in that part.
     pub(crate) torn: BTreeSet<usize>,
 }
@@ -34,9 +35,27 @@ impl Report {
             root: root.to_owned(),
             files: Files::default(),
             faults: Vec::new(),
-            variables,
+            variables: Arc::new(variables),
             torn: BTreeSet::new(),
         }
+    }
+
+    /// One for another thread, which knows what was read so far and holds no faults.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            files: self.files.clone(),
+            faults: Vec::new(),
+            variables: Arc::clone(&self.variables),
+            torn: BTreeSet::new(),
+        }
+    }
+
+    /// Takes over what was found beside this.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.files.join(other.files);
+        self.faults.extend(other.faults);
+        self.torn.extend(other.torn);
     }
 
     /// Reads a YAML file of the project; its path is from the project's folder.

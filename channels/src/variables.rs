@@ -1,7 +1,7 @@
 //! `${NAME}`, `${NAME:-default}` and `${file:…}`: values that stand outside the channel file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path as FilePath, PathBuf},
     sync::{Mutex, PoisonError},
@@ -23,7 +23,7 @@ pub(crate) struct Variables {
     root: PathBuf,
     secrets: Secrets,
     /// What was put in, with how it is written: no output may hold the first.
-    used: Mutex<Vec<(String, String)>>,
+    used: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// What stands in a text, from its first `$` on.
@@ -135,7 +135,10 @@ impl Variables {
 
     /// A value is text, whatever stands in it: it opens no template.
     fn take(&self, value: &str, written: &str, template: Template, filled: &mut Filled) {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).push((value.to_owned(), written.to_owned()));
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((value.to_owned(), written.to_owned()));
         match template {
             Template::No => filled.text.push_str(value),
             Template::Setting | Template::Always => filled.text.push_str(&value.replace("${", "$${")),

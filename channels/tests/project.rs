@@ -256,3 +256,33 @@ fn nothing_of_the_variables_of_the_process_is_taken_unless_it_is_named() {
     let project = lab().load_with(&Options { variables, ..Options::default() });
     assert_eq!(codes(&project), [""; 0]);
 }
+
+#[test]
+fn each_of_many_channels_has_its_own_faults_at_their_places_whoever_reads_it() {
+    let folder = Folder::new(&[
+        ("sources/lab.yaml", "mllp: { listen: \"127.0.0.1:0\" }\n"),
+        ("scripts/broken.rhai", "let = 1;\n"),
+    ]);
+    for number in 0..200 {
+        let rest = match number % 10 {
+            3 => "steps:\n  - filter: msg[\"PID-0\"] == \"x\"\n",
+            7 => "steps:\n  - script: scripts/broken.rhai\n",
+            _ => "",
+        };
+        let text = format!("name: c{number}\nsource: {{ use: lab }}\n{rest}destinations: []\n");
+        folder.write(&format!("channels/c{number:03}.yaml"), &text);
+    }
+    let project = folder.load();
+    let found: Vec<_> = project
+        .faults
+        .iter()
+        .filter(|fault| fault.is_error())
+        .map(|fault| (fault.file.to_string_lossy().into_owned(), fault.line))
+        .collect();
+    let of_own = |number: usize| (format!("channels/c{number:03}.yaml"), 4);
+    let mut asked: Vec<_> = (0..200).filter(|number| [3, 7].contains(&(number % 10))).map(of_own).collect();
+    asked.push(("scripts/broken.rhai".to_owned(), 1));
+    assert_eq!(found, asked);
+    let sound = project.channels.iter().filter(|channel| channel.plan.is_some()).count();
+    assert_eq!((project.channels.len(), sound), (200, 160));
+}
