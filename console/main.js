@@ -46,7 +46,7 @@ function go() {
   live.attend(null);
   document.querySelectorAll("dialog").forEach((open) => open.close());
   if (here.parts[0] === "welcome" || !live.known.session) {
-    if (here.parts[0] !== "welcome") wanted = location.hash;
+    if (!["welcome", "sign-in"].includes(here.parts[0])) wanted = location.hash;
     document.body.classList.add("alone");
     top();
     leave = signIn.show(content, here, entered) ?? leave;
@@ -201,7 +201,7 @@ try {
   // Nobody is signed in.
 }
 if (live.known.session && !location.hash.startsWith("#/welcome")) {
-  wanted = location.hash || null;
+  wanted = location.hash.startsWith("#/sign-in") ? null : location.hash || null;
   await entered(live.known.session);
 } else {
   go();

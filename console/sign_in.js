@@ -1,6 +1,6 @@
 // Signing in, and the one-time link by which a password is chosen.
 
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import { field, make, put } from "./dom.js";
 import { say } from "./words.js";
 
@@ -33,11 +33,28 @@ export function show(content, { parts }, entered) {
       password("password", say("sign_in.new"), "new-password"), password("again", say("sign_in.again"), "new-password")]
     : [field(say("sign_in.name"), make("input", { name: "name", required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false" })),
       password("password", say("sign_in.password"), "current-password")];
+  const elsewhere = make("p", { hidden: true });
   put(content, make("form", { class: "sign-in", onsubmit: sent },
-    make("h1", {}, say(isWelcome ? "sign_in.first" : "sign_in.title")), fields, problem, go,
+    make("h1", {}, say(isWelcome ? "sign_in.first" : "sign_in.title")), elsewhere, fields, problem, go,
     !isWelcome && make("p", { class: "faint" }, say("sign_in.lost"))));
+  if (!isWelcome) provider(elsewhere);
+  if (parts[0] === "sign-in" && SHUT.includes(parts[1])) {
+    problem.textContent = say(`sign_in.shut.${parts[1].replace("-", "_")}`);
+    problem.hidden = false;
+  }
   document.title = `${say("sign_in.title")} · Relais`;
   content.querySelector("input").focus();
+}
+
+/** Why the provider's way ended here, as the server says it in the address. */
+const SHUT = ["stale", "away", "denied", "unproven", "no-role", "no-name", "taken", "wait", "broken"];
+
+/** The way through a provider of accounts, where the server has one. */
+async function provider(place) {
+  const ways = await get("/sign-in").catch(() => ({}));
+  if (!ways.provider) return;
+  put(place, make("a", { class: "button", href: "/sign-in/provider" }, say("sign_in.provider", { name: ways.provider })));
+  place.hidden = false;
 }
 
 async function welcome(link, { password, again }) {

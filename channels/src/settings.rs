@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{reading::Reader, values::Zone};
+use crate::{reading::Reader, sign_in::SignIn, values::Zone};
 
 /// What a store takes for its journal and for what is on its way, and some more.
 const LEAST_BUDGET: Size = Size(100_000_000);
@@ -28,6 +28,8 @@ pub struct ServerSettings {
     pub allow_remote: bool,
     /// How it listens by TLS.
     pub tls: Option<ListenTls>,
+    /// The provider by which people may sign in.
+    pub sign_in: Option<SignIn>,
     pub store: StoreSettings,
     pub log: LogSettings,
     /// For times without an offset.
@@ -48,6 +50,8 @@ pub(crate) struct SettingsFile {
     allow_remote: bool,
     /// TLS where console and REST listen: other machines may reach them then.
     tls: Option<ListenTls>,
+    /// A provider of accounts by which people may sign in (`OpenID` Connect).
+    sign_in: Option<SignIn>,
     /// Where messages are kept.
     #[serde(default)]
     store: StoreSettings,
@@ -169,6 +173,7 @@ impl From<SettingsFile> for ServerSettings {
             listen: file.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8600))),
             allow_remote: file.allow_remote,
             tls: file.tls,
+            sign_in: file.sign_in,
             store: file.store,
             log: file.log,
             zone: file.zone.map_or_else(TimeZone::system, |zone| zone.0),
@@ -185,6 +190,7 @@ impl ServerSettings {
             listen: reader.read(&at("listen")),
             allow_remote: reader.read_or_default(&at("allow_remote")),
             tls: reader.read(&at("tls")),
+            sign_in: reader.read(&at("sign_in")),
             store: StoreSettings {
                 path: reader.read(&at("store.path")).unwrap_or_else(data),
                 free: reader.read(&at("store.free")),
@@ -202,6 +208,9 @@ impl ServerSettings {
         if let Some(tls) = &settings.tls {
             let mut checks = Checks::new(Path::default(), &mut reader.found);
             tls.settings().examine(Side::Listens, root, "tls", &mut checks);
+        }
+        if let Some(sign_in) = &settings.sign_in {
+            sign_in.check(root, &mut reader.found);
         }
         settings
     }

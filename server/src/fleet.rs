@@ -445,6 +445,7 @@ fn needs_restart(then: &ServerSettings, now: &ServerSettings) -> Vec<&'static st
         ("listen", then.listen != now.listen),
         ("allow_remote", then.allow_remote != now.allow_remote),
         ("tls", then.tls != now.tls),
+        ("sign_in", then.sign_in != now.sign_in),
         ("store", then.store != now.store),
         ("log", then.log != now.log),
         ("reload", then.reload != now.reload),

@@ -12,7 +12,7 @@ use engine::{Expectations, Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, 
 use store::{Directory, Sqlite};
 
 use crate::{
-    accounts::Accounts,
+    accounts::{Accounts, Gate},
     alerts::Alerts,
     api::{self, ChannelStatus, Reach},
     audit::Audit,
@@ -61,6 +61,7 @@ impl Station {
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
         let accounts = Accounts::open(&folder)
             .map_err(|error| format!("cannot read the accounts in {}: {error}", folder.display()))?;
+        let gate = settings.sign_in.as_ref().map(|sign_in| Gate::new(sign_in, &root));
         let audit = Audit::open(&folder).map_err(|error| format!("cannot open the audit log: {error}"))?;
         let is_encrypted = settings.tls.is_some();
         let cookie = format!("relais-{}", settings.listen.port());
@@ -84,6 +85,7 @@ impl Station {
             events,
             key,
             accounts,
+            gate,
             audit,
             cookie,
             reach,

@@ -2,7 +2,6 @@
 
 mod board;
 mod facts;
-mod keys;
 mod proof;
 mod serve;
 mod token;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{secret::Secret, setting::Address};
 
 /// A proxy: asked for a tunnel to a server with TLS, and for the request itself where there is none.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(crate) struct Proxy {

@@ -29,19 +29,37 @@ impl Attempts {
     /// Counted before it is known whether it is a failure: many at once count too. Says how long to wait, where this
     /// name at this address must.
     pub(super) fn begin(&self, name: &str, from: IpAddr) -> Result<(), Duration> {
+        self.count(keys(name, from).into_iter().zip(LIMITS).collect())
+    }
+
+    /// The same for who comes from elsewhere and is not known by a name.
+    pub(super) fn begin_at(&self, from: IpAddr) -> Result<(), Duration> {
+        let [_, address, _] = keys("", from);
+        self.count(vec![(address, LIMITS[1])])
+    }
+
+    /// It was none.
+    pub(super) fn succeeded_at(&self, from: IpAddr) {
+        let [_, address, _] = keys("", from);
+        if let Some(failures) = self.0.lock().expect("no holder of this lock panics").get_mut(&address) {
+            failures.number = failures.number.saturating_sub(1);
+        }
+    }
+
+    fn count(&self, limited: Vec<(String, u32)>) -> Result<(), Duration> {
         let mut kept = self.0.lock().expect("no holder of this lock panics");
         kept.retain(|_, failures| failures.since.elapsed() < WINDOW);
         if kept.len() >= MOST {
             return Err(WINDOW);
         }
-        let waits = keys(name, from).into_iter().zip(LIMITS).filter_map(|(key, limit)| {
-            let failures = kept.get(&key)?;
-            (failures.number >= limit).then(|| WINDOW.saturating_sub(failures.since.elapsed()))
+        let waits = limited.iter().filter_map(|(key, limit)| {
+            let failures = kept.get(key)?;
+            (failures.number >= *limit).then(|| WINDOW.saturating_sub(failures.since.elapsed()))
         });
         if let Some(wait) = waits.max() {
             return Err(wait);
         }
-        for key in keys(name, from) {
+        for (key, _) in limited {
             let failures = kept.entry(key).or_insert(Failures { number: 0, since: Instant::now() });
             failures.number += 1;
         }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Right, Role, password::Password};
+use super::{Identity, Right, Role, password::Password};
 use crate::key::write_for_owner;
 
 pub(crate) const FILE: &str = "accounts.json";
@@ -32,6 +32,9 @@ pub(super) struct Account {
     pub(super) password: Option<Password>,
     /// By which a password may be chosen, once.
     pub(super) link: Option<Link>,
+    /// Of whom the provider says what he may, and who signs in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) provider: Option<Identity>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod kept;
 mod open;
 mod password;
 mod people;
+mod provider;
 mod rights;
 pub(crate) mod secret;
 mod tokens;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use kept::FILE;
 pub(crate) use people::{AccountStatus, Position};
+pub(crate) use provider::{Change, Gate, Identity, Misfit, Person};
 pub(crate) use rights::{Right, Role, Sees};
 pub(crate) use tokens::{TokenStatus, TokenWish};
 

@@ -121,7 +121,7 @@ impl Accounts {
         })
     }
 
-    fn begin_session(&self, account: &str) -> Result<String, std::io::Error> {
+    pub(super) fn begin_session(&self, account: &str) -> Result<String, std::io::Error> {
         let secret = fresh()?;
         let now = Instant::now();
         let session = Session { account: account.to_owned(), begun: now, used: now };

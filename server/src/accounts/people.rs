@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accounts, Refused, Role,
+    Accounts, Identity, Refused, Role,
     kept::{Account, Kept, Link},
     secret::{digest, fresh},
 };
@@ -38,12 +38,21 @@ pub(crate) struct AccountStatus {
     pub(crate) has_password: bool,
     /// Until when its link works, if one does.
     pub(crate) link_until: Option<String>,
+    /// The issuer of the provider through which it signs in, if it does.
+    pub(crate) provider: Option<String>,
 }
 
 impl Accounts {
     /// A new link for the first administrator, as long as nobody can sign in.
     pub(crate) fn first_link(&self) -> Result<Option<String>, Refused> {
-        if self.read(|kept| kept.accounts.values().any(|account| account.password.is_some())) {
+        let is_known = |kept: &Kept| {
+            let mut all = kept.accounts.values();
+            let is_of_provider = |account: &Account| account.provider.is_some();
+            let administers = |account: &Account| account.role == Role::Administrator;
+            all.any(|one| one.password.is_some() || (is_of_provider(one) && administers(one)))
+                || kept.accounts.get(FIRST).is_some_and(is_of_provider)
+        };
+        if self.read(is_known) {
             return Ok(None);
         }
         let (secret, link) = fresh_link()?;
@@ -61,6 +70,7 @@ impl Accounts {
             tags: account.tags.clone(),
             has_password: account.password.is_some(),
             link_until: account.link.as_ref().map(|link| link.until.to_string()),
+            provider: account.provider.as_ref().map(|identity| identity.issuer.clone()),
         };
         self.read(|kept| kept.accounts.iter().map(shown).collect())
     }
@@ -84,7 +94,7 @@ impl Accounts {
     pub(crate) fn new_link(&self, name: &str) -> Result<String, Refused> {
         let (secret, link) = fresh_link()?;
         self.change(|kept| {
-            of(kept, name)?.link = Some(link);
+            own(kept, name)?.link = Some(link);
             Ok(secret)
         })
     }
@@ -92,7 +102,7 @@ impl Accounts {
     pub(crate) fn change_position(&self, name: &str, position: Position) -> Result<(), Refused> {
         position.require_sense()?;
         self.change(|kept| {
-            let account = of(kept, name)?;
+            let account = own(kept, name)?;
             (account.role, account.tags) = (position.role, position.tags);
             require_administrator(kept)
         })
@@ -116,7 +126,12 @@ impl Accounts {
 
 impl Account {
     fn new(position: Position, link: Link) -> Self {
-        Self { role: position.role, tags: position.tags, password: None, link: Some(link) }
+        Self { role: position.role, tags: position.tags, password: None, link: Some(link), provider: None }
+    }
+
+    pub(super) fn of_provider(position: Position, identity: Identity) -> Self {
+        let provider = Some(identity);
+        Self { role: position.role, tags: position.tags, password: None, link: None, provider }
     }
 }
 
@@ -140,6 +155,17 @@ pub(super) fn require_tags(tags: &[String]) -> Result<(), Refused> {
 fn of<'a>(kept: &'a mut Kept, name: &str) -> Result<&'a mut Account, Refused> {
     let unknown = || Refused::Unknown(format!("there is no account `{name}`"));
     kept.accounts.get_mut(name).ok_or_else(unknown)
+}
+
+/// An account whose role and password are looked after here.
+fn own<'a>(kept: &'a mut Kept, name: &str) -> Result<&'a mut Account, Refused> {
+    let account = of(kept, name)?;
+    if account.provider.is_some() {
+        let words =
+            format!("`{name}` signs in through the provider, which says what he may: change it there");
+        return Err(Refused::Unfit(words));
+    }
+    Ok(account)
 }
 
 /// Somebody must be able to make accounts.

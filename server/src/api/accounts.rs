@@ -67,8 +67,9 @@ pub(super) async fn list(State(context): Shared) -> Json<Vec<AccountStatus>> {
 
 pub(super) async fn add(State(context): Shared, Body(wanted): Body<NewAccount>) -> Made<Linked> {
     let NewAccount { name, role, tags } = wanted;
-    let subject = subject("account", &name, role.name(), &tags);
-    let link = context.accounts.add(&name, Position { role, tags })?;
+    let position = Position { role, tags };
+    let subject = Extension(Subject(subject("account", &name, &position)));
+    let link = context.accounts.add(&name, position)?;
     Ok((StatusCode::CREATED, subject, Json(Linked { name, link })))
 }
 
@@ -87,8 +88,9 @@ pub(super) async fn role(
     Path(name): Path<String>,
     Body(NewRole { role, tags }): Body<NewRole>,
 ) -> Result<(StatusCode, Extension<Subject>), Problem> {
-    let subject = subject("account", &name, role.name(), &tags);
-    context.accounts.change_position(&name, Position { role, tags })?;
+    let position = Position { role, tags };
+    let subject = Extension(Subject(subject("account", &name, &position)));
+    context.accounts.change_position(&name, position)?;
     Ok((StatusCode::NO_CONTENT, subject))
 }
 
@@ -103,7 +105,7 @@ pub(super) async fn make_token(
 ) -> Made<MadeToken> {
     let token = context.accounts.make_token(&wish, &caller)?;
     let rights: Vec<_> = wish.rights.iter().map(|right| right.name()).collect();
-    let subject = subject("token", &wish.name, &rights.join(", "), &wish.tags);
+    let subject = Extension(Subject(format!("token {}: {}{}", wish.name, rights.join(", "), of(&wish.tags))));
     Ok((StatusCode::CREATED, subject, Json(MadeToken { name: wish.name, token })))
 }
 
@@ -116,9 +118,12 @@ pub(super) async fn revoke_token(
 }
 
 /// What the audit log says of it: `account ada: operator, of lab`.
-fn subject(kind: &str, name: &str, what: &str, tags: &[String]) -> Extension<Subject> {
-    let of = if tags.is_empty() { String::new() } else { format!(", of {}", tags.join(", ")) };
-    Extension(Subject(format!("{kind} {name}: {what}{of}")))
+pub(super) fn subject(kind: &str, name: &str, position: &Position) -> String {
+    format!("{kind} {name}: {}{}", position.role.name(), of(&position.tags))
+}
+
+fn of(tags: &[String]) -> String {
+    if tags.is_empty() { String::new() } else { format!(", of {}", tags.join(", ")) }
 }
 
 #[derive(Deserialize)]

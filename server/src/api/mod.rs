@@ -16,6 +16,7 @@ mod overdue;
 mod paths;
 mod pending;
 mod problem;
+mod provider;
 mod report;
 mod retry;
 mod rights;
@@ -63,8 +64,14 @@ use problem::Problem;
 use rights::Asks;
 
 use crate::{
-    accounts::Accounts, alerts::Alerts, audit::Audit, events::Events, fleet::Fleet, key::Key,
-    metrics::Metrics, pulse::Pulse,
+    accounts::{Accounts, Gate},
+    alerts::Alerts,
+    audit::Audit,
+    events::Events,
+    fleet::Fleet,
+    key::Key,
+    metrics::Metrics,
+    pulse::Pulse,
 };
 
 /// A request may carry an edited message: as large as a source takes by default.
@@ -86,6 +93,8 @@ pub(crate) struct Context {
     pub(crate) events: Arc<Events>,
     pub(crate) key: Key,
     pub(crate) accounts: Accounts,
+    /// The provider through which people may sign in, beside.
+    pub(crate) gate: Option<Gate>,
     pub(crate) audit: Audit,
     /// The name of the session's cookie: browsers keep cookies by host, whatever the port.
     pub(crate) cookie: String,
@@ -122,7 +131,9 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
         .layer(middleware::from_fn(unkept))
         .layer(middleware::from_fn_with_state(Arc::clone(&context), guard::known));
     let doors = Router::new()
-        .route("/sign-in", post(sign_in::sign_in))
+        .route("/sign-in", get(provider::ways).post(sign_in::sign_in))
+        .route("/sign-in/provider", get(provider::begin))
+        .route("/sign-in/back", get(provider::finish))
         .route("/welcome", post(sign_in::welcome))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state((SIGN_IN, SIGN_IN_BODY), whole));

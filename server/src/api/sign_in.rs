@@ -95,7 +95,11 @@ pub(super) async fn sign_out(State(context): Shared, caller: Caller) -> Response
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()
 }
 
-async fn note(context: &Context, (who, what, status): (&str, &str, u16), peer: &Peer) -> Result<(), Problem> {
+pub(super) async fn note(
+    context: &Context,
+    (who, what, status): (&str, &str, u16),
+    peer: &Peer,
+) -> Result<(), Problem> {
     let deed = Deed {
         who: who.to_owned(),
         from: Some(guard::address(Some(peer)).to_string()),
@@ -112,13 +116,20 @@ fn signed_in(context: &Context, name: &str, secret: &str, headers: &HeaderMap) -
     let role = position.as_ref().map(|position| position.role);
     let tags = position.map(|position| position.tags).unwrap_or_default();
     let mut response = Json(Known { name: name.to_owned(), role, rights, tags }).into_response();
-    // Behind a proxy with TLS the browser keeps it to TLS.
-    let is_behind_tls = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let secure = if context.is_encrypted || is_behind_tls { "; Secure" } else { "" };
-    let cookie = format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}", context.cookie);
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+    if let Ok(cookie) = HeaderValue::from_str(&cookie(context, secret, headers)) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// The cookie of a session.
+pub(super) fn cookie(context: &Context, secret: &str, headers: &HeaderMap) -> String {
+    let secure = if is_secure(context, headers) { "; Secure" } else { "" };
+    format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}", context.cookie)
+}
+
+/// Whether the browser came by TLS, to us or to a proxy before us: it keeps the cookie to TLS then.
+pub(super) fn is_secure(context: &Context, headers: &HeaderMap) -> bool {
+    context.is_encrypted || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
 }

@@ -88,6 +88,7 @@ async fn list(client: &Client, format: Format) -> Result<(), super::Complaint> {
     let mut table = Table::headed(&["NAME", "ROLE", "CHANNELS", "PASSWORD"]);
     for one in all {
         let password = match (one.has_password, one.link_until) {
+            _ if one.provider.is_some() => format!("at {}", one.provider.unwrap_or_default()),
             (true, None) => "chosen".to_owned(),
             (true, Some(until)) => format!("chosen; a link works until {}", shortened(&until)),
             (false, Some(until)) => format!("none yet; a link works until {}", shortened(&until)),
