@@ -238,7 +238,7 @@ impl Provider {
         let people = document.userinfo_endpoint.as_deref();
         let people = people.map(|url| self.endpoint(("userinfo_endpoint", url))).transpose()?;
         let token = self.endpoint(("token_endpoint", &document.token_endpoint))?;
-        Ok(Found { token, people, keys, document })
+        Ok(Found { document, token, people, keys })
     }
 
     fn keys(&self, url: &str) -> Result<Arc<Keys>, Refusal> {
