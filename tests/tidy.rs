@@ -69,6 +69,30 @@ fn no_test_is_ignored_without_a_reason() {
     });
 }
 
+/// The words of a line of the log are its field `message`: another one of that name takes their place in JSON.
+#[test]
+fn no_field_of_the_log_is_named_as_its_words_are() {
+    complain(&sources(), |file, text| {
+        let hides = |(at, _): &(usize, &str)| {
+            let told = &text[*at..];
+            let fields = told.split_once('"').map_or(told, |(fields, _)| fields);
+            fields.split(['(', ',']).any(|field| {
+                field
+                    .split('=')
+                    .next()
+                    .is_some_and(|name| name.trim().trim_start_matches(['%', '?']) == "message")
+            })
+        };
+        let levels = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
+        let mut hidden = levels.iter().flat_map(|level| text.match_indices(level)).filter(hides);
+        let here = file.ends_with("tests/tidy.rs");
+        hidden
+            .next()
+            .filter(|_| !here)
+            .map(|(at, _)| format!("{file}:{} logs a field `message`", text[..at].lines().count()))
+    });
+}
+
 #[test]
 fn no_file_is_named_after_a_pattern() {
     complain(&sources(), |file, _| {

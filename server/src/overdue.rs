@@ -35,7 +35,7 @@ pub(crate) async fn watch(fleet: Arc<Fleet>, events: Arc<Events>) {
         match fleet.store.overdue(None, (after, until), MOST).await {
             Ok(overdue) => {
                 for one in overdue {
-                    tracing::warn!(channel = %one.channel, message = one.message.0, "an answer is overdue; `relais overdue` lists those that are");
+                    tracing::warn!(channel = %one.channel, message_id = one.message.0, "an answer is overdue; `relais overdue` lists those that are");
                     events.overdue(&one.channel, one.message);
                 }
                 after = until;

@@ -19,7 +19,7 @@ impl Line {
             match self.end_broken(id, why).await {
                 Ok(reply) => return caller.answer(reply),
                 Err(error) => {
-                    tracing::warn!(channel = %self.channel, message = id.0, %error, "cannot end a message that a bug cut; will try again");
+                    tracing::warn!(channel = %self.channel, message_id = id.0, %error, "cannot end a message that a bug cut; will try again");
                     caller.answer(Reply::because(Outcome::Unavailable, "the message store cannot write"));
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -29,7 +29,7 @@ impl Line {
 
     /// Ends it as the store has it: what is only kept as failed, for a person; what is queued goes its way.
     pub(super) async fn end_broken(&self, id: MessageId, why: &str) -> Result<Reply, StoreError> {
-        tracing::error!(channel = %self.channel, message = id.0, why, "a bug cut a message on its way");
+        tracing::error!(channel = %self.channel, message_id = id.0, why, "a bug cut a message on its way");
         let reply = match self.store.standing(id).await? {
             None => Reply::because(Outcome::Unavailable, "the message was left unfinished"),
             Some(standing) if standing.state == MessageState::Kept => {

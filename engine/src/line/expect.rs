@@ -33,7 +33,7 @@ impl Line {
 
     fn answered(&self, asker: &Asker, piece: &Piece, context: &Context) -> Vec<Expected> {
         let Ok(keys) = asker.script.answers(piece, asker.place, context) else {
-            tracing::warn!(channel = %self.channel, asking = %asker.channel, message = context.message.0, "`expect` of the asking channel cannot say what this message answers: it counts as no answer");
+            tracing::warn!(channel = %self.channel, asking = %asker.channel, message_id = context.message.0, "`expect` of the asking channel cannot say what this message answers: it counts as no answer");
             return Vec::new();
         };
         known(keys).map(|key| Expected::Answered { of: Arc::clone(&asker.channel), key }).collect()

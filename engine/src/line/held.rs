@@ -151,7 +151,7 @@ impl Line {
             Ok(looked) => looked?,
             Err(panic) => {
                 let why = pace::words(panic.as_ref());
-                tracing::error!(channel = %self.channel, message = id.0, why, "a bug cut a message that waits for a code; it waits on");
+                tracing::error!(channel = %self.channel, message_id = id.0, why, "a bug cut a message that waits for a code; it waits on");
                 Looked::Held(standstill.held.clone())
             }
         };

@@ -174,7 +174,7 @@ impl Line {
 
     fn route_piece(&self, message: &Message, piece: Piece, context: &Context) -> Result<RoutedPiece, Halt> {
         let routed = routing::route(self.script.as_ref(), piece, self.outlets.len(), context)?;
-        tracing::trace!(message = message.id.0, deliveries = routed.goes.len(), "routed");
+        tracing::trace!(message_id = message.id.0, deliveries = routed.goes.len(), "routed");
         Ok(routed)
     }
 

@@ -90,7 +90,7 @@ impl Line {
             }
             None => {
                 if stranded.kept == IsKept::Yes {
-                    tracing::error!(channel = %self.channel, message = id.0, "a message that was kept is not in the store any more");
+                    tracing::error!(channel = %self.channel, message_id = id.0, "a message that was kept is not in the store any more");
                 }
                 self.recovery.forget(stranded.message.identity);
                 self.arrivals.leave(id);

@@ -418,7 +418,7 @@ impl Outlet {
             SendError::Refused { .. } => "refused".to_owned(),
         };
         let (message, delivery) = (position.message.0, position.delivery.0);
-        tracing::warn!(channel = %self.channel, destination = %self.name, message, delivery, attempt, why, "a delivery did not arrive");
+        tracing::warn!(channel = %self.channel, destination = %self.name, message_id = message, delivery, attempt, why, "a delivery did not arrive");
     }
 }
 

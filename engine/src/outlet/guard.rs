@@ -56,7 +56,7 @@ impl Outlet {
 
     async fn take_up_broken(&self, position: Position, why: &str, stop: &Stop) {
         let (message, delivery) = (position.message.0, position.delivery.0);
-        tracing::error!(channel = %self.channel, destination = %self.name, message, delivery, why, "a bug cut a delivery; it goes on as the store has it");
+        tracing::error!(channel = %self.channel, destination = %self.name, message_id = message, delivery, why, "a bug cut a delivery; it goes on as the store has it");
         while let Err(error) = self.look_up(position).await {
             tracing::warn!(channel = %self.channel, destination = %self.name, delivery, %error, "cannot read a delivery that a bug cut; will try again");
             tokio::select! {
@@ -83,10 +83,10 @@ impl Outlet {
         let (message, delivery) = (position.message.0, position.delivery.0);
         match times {
             1 => {
-                tracing::warn!(channel = %self.channel, destination = %self.name, message, delivery, %error, "a waiting delivery cannot be read; will try again");
+                tracing::warn!(channel = %self.channel, destination = %self.name, message_id = message, delivery, %error, "a waiting delivery cannot be read; will try again");
             }
             UNREADABLE => {
-                tracing::error!(channel = %self.channel, destination = %self.name, message, delivery, %error, "a waiting delivery cannot be read, and stops those behind it until it can");
+                tracing::error!(channel = %self.channel, destination = %self.name, message_id = message, delivery, %error, "a waiting delivery cannot be read, and stops those behind it until it can");
             }
             _ => {}
         }
@@ -96,7 +96,7 @@ impl Outlet {
     pub(super) fn has_loaded(&self, position: Position) {
         if self.lanes().can_be_read(&position) >= UNREADABLE {
             let (message, delivery) = (position.message.0, position.delivery.0);
-            tracing::info!(channel = %self.channel, destination = %self.name, message, delivery, "the delivery can be read again");
+            tracing::info!(channel = %self.channel, destination = %self.name, message_id = message, delivery, "the delivery can be read again");
         }
     }
 
