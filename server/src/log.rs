@@ -14,7 +14,9 @@ pub(crate) fn start(settings: LogSettings) {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // What watches folders tells of folders that went before it could let go of them: nobody can act on that.
+    let usual = || EnvFilter::new(format!("{level},notify=error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     let started = match settings.format {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),
