@@ -9,14 +9,12 @@ use super::{
     claims::Claimed,
     hand_over::Verdict,
     ledger::{Ledger, random},
-    place::{Done, Fault, Location, Place, Stat, shown},
+    place::{Done, Fault, LONGEST, Location, Place, Stat, shown},
     settings::{Dated, Folders, Taking},
 };
 
 /// So many numbers are tried for a name that is taken; then one is drawn.
 const NUMBERS: u32 = 20;
-/// The longest name that file systems take, in bytes.
-const LONGEST: usize = 255;
 
 /// Where files go.
 pub(super) struct Finish<'a> {

@@ -8,6 +8,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
+/// The longest name that file systems take, in bytes.
+pub(super) const LONGEST: usize = 255;
+
 /// A folder of the settings, and what lies beneath it. Names are bytes: nothing says that they are text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Location {

@@ -6,7 +6,11 @@ use engine::{Checks, Diagnostic, Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{glob::fits, place::Location};
+use super::{
+    answer::AnswerFile,
+    glob::fits,
+    place::{LONGEST, Location},
+};
 use crate::setting::{Period, Size};
 
 /// Which files are taken, and what becomes of them.
@@ -89,49 +93,6 @@ pub(crate) struct Taking {
     /// Puts files away in a folder of the `day` (`done/2026-03-01`) or of the `month`.
     #[serde(default)]
     pub(crate) dated: Dated,
-}
-
-/// Where an answer goes.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-pub(crate) struct AnswerFile {
-    /// The folder of the answers; by default the one that the file came in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1))]
-    dir: Option<String>,
-
-    /// The name of an answer: `{name}` stands for that of the file, `{stem}` for the same without its ending.
-    #[serde(default = "answer_name")]
-    #[schemars(length(min = 1))]
-    name: String,
-}
-
-impl AnswerFile {
-    /// The name of the answer to a file of this name.
-    pub(crate) fn name_for(&self, file: &[u8]) -> Vec<u8> {
-        let stem = file.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
-        let stem = &file[..stem.unwrap_or(file.len())];
-        let mut name = Vec::new();
-        let mut rest = self.name.as_str();
-        while let Some(begin) = rest.find('{') {
-            name.extend_from_slice(&rest.as_bytes()[..begin]);
-            rest = &rest[begin..];
-            let (word, value): (&str, &[u8]) = match rest {
-                _ if rest.starts_with("{name}") => ("{name}", file),
-                _ if rest.starts_with("{stem}") => ("{stem}", stem),
-                _ => ("{", b"{"),
-            };
-            name.extend_from_slice(value);
-            rest = &rest[word.len()..];
-        }
-        name.extend_from_slice(rest.as_bytes());
-        name
-    }
-}
-
-fn answer_name() -> String {
-    "{stem}.answer".to_owned()
 }
 
 /// One pattern, or several of which one must fit.
@@ -327,6 +288,9 @@ impl Taking {
                 "answer",
                 "a file that stays where it is has no place to note that it was answered: say `done` or `delete`",
             );
+        }
+        if answer.name_for(b"x").len() > LONGEST {
+            checks.error("wrong-value", "answer.name", "a name has at most 255 bytes");
         }
         if answer.name.contains('/') {
             checks.error("wrong-value", "answer.name", "a name holds no `/`: the folder is `answer.dir`");
