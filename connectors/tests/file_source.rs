@@ -188,6 +188,15 @@ async fn each_message_of_a_batch_goes_its_own_way_and_the_worst_decides_for_the_
     stage.tells("good.hl7", "moved to done").await;
     drop_file(root.path(), "bad.hl7", &(message("M-3") + &telling("M-4", "refuse") + &message("M-5")));
     stage.tells("bad.hl7", "moved to refused").await;
+    // One line for the file, however many messages it holds.
+    stage
+        .told(|stories| {
+            let said = |words: &str| stories.iter().filter(|(_, said)| said.contains(words)).count();
+            said("accepted, all of its 2 messages") == 1
+                && said("; 1 of its 3 messages did not get through") == 1
+                && said("accepted") + said("refused: ") == 2
+        })
+        .await;
     let messages = stage.messages();
     assert_eq!(messages.len(), 5);
     assert_eq!(messages[4].message.facts["batch"], json!({ "place": 3, "of": 3 }));
@@ -227,6 +236,8 @@ async fn a_folder_that_cannot_be_had_is_a_state_and_then_it_goes_on() {
     stage.tells("a.hl7", "moved to done").await;
     stage.trouble(None).await;
     assert_eq!(stage.messages().len(), 1);
+    // However often it was tried.
+    stage.told(|stories| stories.iter().filter(|(_, words)| words == "accepted").count() == 1).await;
 
     fs::rename(root.path().join("in"), root.path().join("gone")).unwrap();
     fs::write(root.path().join("in"), "in the way").unwrap();

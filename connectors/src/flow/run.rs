@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Backlog as _, Facts, Inlet, OpenError, Stop, Trouble, WhenFiltered};
+use engine::{Backlog as _, Facts, Inlet, MessageId, OpenError, Stop, Trouble, WhenFiltered};
 use futures_util::{StreamExt, future::join_all, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
@@ -272,14 +272,12 @@ impl Flow {
         let mut trouble = None;
         let read = self.read(fresh.into_iter().map(|open| open.claimed).collect()).await;
         let handed = self.hand_over(read, &mut trouble).await;
-        let all = ended
+        let ended = ended
             .into_iter()
-            .filter_map(|open| open.ended.map(|(handed, stat)| (open.claimed, handed, stat)));
-        let ends = all
-            .chain(handed)
-            .map(|(claimed, handed, stat)| self.end(claimed, handed, stat))
-            .collect::<Vec<_>>();
-        let ends: Vec<End> = stream::iter(ends).buffered(READING).collect().await;
+            .filter_map(|open| open.ended.map(|(handed, stat)| self.put_away(open.claimed, handed, stat)));
+        let mut ends = in_order(ended).await;
+        let handed = handed.into_iter().map(|(claimed, handed, stat)| self.end(claimed, handed, stat));
+        ends.extend(in_order(handed).await);
         for end in ends {
             match end {
                 End::Away => {}
@@ -360,7 +358,7 @@ impl Flow {
         }
     }
 
-    /// Answers a file and puts it away by what became of it, and only then says that its sender was told.
+    /// Says what became of a file, and puts it away unless it is too early for that.
     async fn end(&self, mut claimed: Claimed, handed: Handed, stat: Option<Stat>) -> End {
         if handed.verdict == Verdict::NotNow {
             let why = handed.why.clone().unwrap_or_default();
@@ -375,6 +373,11 @@ impl Flow {
             return End::Awaited(claimed);
         }
         self.tell_verdict(&claimed, &handed);
+        self.put_away(claimed, handed, stat).await
+    }
+
+    /// Answers a file and puts it away by what became of it, and only then says that its sender was told.
+    async fn put_away(&self, mut claimed: Claimed, handed: Handed, stat: Option<Stat>) -> End {
         match self.finish_with(&mut claimed, &handed, stat).await {
             Ok(()) => {
                 handed.answers.into_iter().for_each(engine::Answer::told);
@@ -429,9 +432,18 @@ impl Flow {
             (_, why) => format!("failed: {}", why.as_deref().unwrap_or("no reason")),
         };
         let name = shown(claimed.from.name());
-        match &handed.answers[..] {
-            [] => self.inlet.story(&name, &words, None),
-            answers => answers.iter().for_each(|answer| self.inlet.story(&name, &words, answer.message())),
+        match (&handed.answers[..], handed.bad.len()) {
+            ([], _) => self.inlet.story(&name, &words, None),
+            ([answer], _) => self.inlet.story(&name, &words, answer.message()),
+            (all, 0) => self.inlet.story(&name, &format!("{words}, all of its {} messages", all.len()), None),
+            (all, bad) => {
+                let first = handed.bad.first().copied().map(MessageId);
+                self.inlet.story(
+                    &name,
+                    &format!("{words}; {bad} of its {} messages did not get through", all.len()),
+                    first,
+                );
+            }
         }
     }
 
@@ -487,6 +499,11 @@ impl Flow {
             facts: &self.parts.facts,
         }
     }
+}
+
+/// Does several things at once, some at a time; they come back as they stood.
+async fn in_order<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    stream::iter(all.collect::<Vec<F>>()).buffered(READING).collect().await
 }
 
 /// Parts a list so that no portion is too long, nor too big, unless it is one file.
