@@ -99,6 +99,7 @@ async fn a_server_that_is_cut_off_is_a_state_and_nothing_is_taken_twice() {
 async fn who_is_not_the_server_or_not_let_in_is_said_in_words() {
     let (sshd, root) = (Sshd::start(), tempfile::tempdir().unwrap());
     sshd.generate("other", "ed25519", "");
+    sshd.generate("of_another_kind", "ecdsa", "");
     let address = sshd.address();
     let host = |key: &str| format!("[{}]:{} {}\n", address.ip(), address.port(), sshd.public_key(key));
     fs::write(sshd.path("changed"), format!("# who is who\nexample.org ssh-rsa AAAA\n{}", host("other")))
@@ -111,6 +112,10 @@ async fn who_is_not_the_server_or_not_let_in_is_said_in_words() {
         (
             json!({ "host_key": sshd.public_key("other") }),
             "it showed another key than `host_key` says, ssh-ed25519 SHA256:",
+        ),
+        (
+            json!({ "host_key": sshd.public_key("of_another_kind") }),
+            "it has no key of the kind that `host_key` says, ecdsa-sha2-nistp256; it offers ssh-ed25519: either",
         ),
         (listed("changed"), "/changed` says, ssh-ed25519 SHA256:"),
         (listed("empty"), "does not know it; it showed ssh-ed25519 SHA256:"),

@@ -101,6 +101,22 @@ impl Known {
         self.pinned.iter().map(PublicKey::algorithm).chain(listed).collect()
     }
 
+    /// Why no kind of key that is offered can be that of the server's.
+    pub(super) fn refuse_kinds(&self, offered: &[String]) -> Option<String> {
+        let known = self.algorithms();
+        let is_known = |kind: &String| {
+            known.iter().any(|known| known.as_str() == kind || (is_rsa(known) && kind.contains("rsa")))
+        };
+        if known.is_empty() || offered.iter().any(is_known) {
+            return None;
+        }
+        let path = self.path.as_ref().filter(|_| self.pinned.is_empty());
+        let by = path.map_or_else(|| "host_key".to_owned(), |path| path.display().to_string());
+        let known = known.iter().map(Algorithm::as_str).collect::<Vec<_>>().join(", ");
+        let offered = offered.join(", ");
+        Some(format!("it has no key of the kind that `{by}` says, {known}; it offers {offered}: {SUSPICION}"))
+    }
+
     /// Why a key is not the server's.
     fn refuse(&self, shown: &PublicKey) -> Option<String> {
         if self.pinned.iter().any(|key| key.key_data() == shown.key_data()) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use russh::{
-    ChannelStream, client,
+    AlgorithmKind, ChannelStream, client,
     client::{AuthResult, KeyboardInteractiveAuthResponse, Msg},
     keys::{
         PrivateKeyWithHashAlg,
@@ -59,10 +59,14 @@ async fn open(server: &Server, root: &Path) -> Result<Connection, String> {
     // Small requests are answered one by one: waiting for more would cost their time each.
     let _ = stream.set_nodelay(true);
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let judge = Judge { known, seen: Arc::clone(&seen) };
+    let judge = Judge { known: known.clone(), seen: Arc::clone(&seen) };
     let greeted = client::connect_stream(Arc::new(config), stream, judge).await;
     let saw = || seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut handle = greeted.map_err(|error| saw().refusal.unwrap_or_else(|| worded(&error)))?;
+    let refused = |error: &russh::Error| match error {
+        russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, theirs, .. } => known.refuse_kinds(theirs),
+        _ => saw().refusal,
+    };
+    let mut handle = greeted.map_err(|error| refused(&error).unwrap_or_else(|| worded(&error)))?;
     sign_in(&mut handle, server, root).await?;
     let channel = handle.channel_open_session().await.map_err(|error| worded(&error))?;
     channel.request_subsystem(true, "sftp").await.map_err(|error| worded(&error))?;
