@@ -84,6 +84,11 @@ fn files_are_loaded_answered_mapped_put_away_and_reported() {
     assert_eq!(fs::read_to_string(answer).unwrap(), "results.csv: 3 rows loaded\n");
     wait_until("the loader refused the other", || words(&project.relais(&["status"])).contains("1 given up"));
     assert_eq!(names(&project, "partners/clinic/out"), ["results.csv.ack"]);
+    // Its answer follows the loader, and waits for a person as what may have arrived does: no plan takes it up by itself.
+    for arguments in [&["pending", "spreadsheet"][..], &["retry", "spreadsheet", "--plan"]] {
+        let said = words(&project.relais(arguments));
+        assert!(said.contains("set aside for a person: 1; `relais find"), "{said}");
+    }
     assert!(project.files("answers").is_empty(), "an answer that was taken lies there no more");
 
     reported(&project);

@@ -41,7 +41,7 @@ pub(crate) struct Retried {
     /// The file's name, where there is one.
     pub(crate) file: Option<String>,
     pub(crate) message: Option<u64>,
-    /// `refused`, `failed`, `left` or `given_up`.
+    /// `refused`, `failed`, `left`, `given_up`, `set_aside` or `unsure`; `nothing` of a name that nothing has.
     pub(crate) state: String,
     /// Why it was not processed.
     pub(crate) why: Option<String>,
@@ -100,12 +100,15 @@ pub(super) async fn retry(
         }
     }
     all.extend(retry.deliveries().await?);
-    if let Some(missing) = wish.files.iter().find(|name| !all.iter().any(|one| one.is(name))) {
-        let problem = format!("nothing of `{missing}` was refused, failed, left or given up");
-        if all.is_empty() {
-            return Err(Problem::missing(problem));
-        }
+    let missing = wish.files.iter().filter(|name| !all.iter().any(|one| one.is(name))).collect::<Vec<_>>();
+    if let [first, ..] = missing[..]
+        && all.is_empty()
+    {
+        return Err(Problem::missing(format!("nothing of `{first}` was refused, failed, left or given up")));
     }
+    let missing = missing.into_iter().filter(|name| !name.contains('*'));
+    let missing = missing.map(|name| Retried::missing(name)).collect::<Vec<_>>();
+    all.extend(missing);
     Ok((wish.plan.then_some(Extension(Nothing)), Json(all)))
 }
 
@@ -121,6 +124,19 @@ impl Wish {
 }
 
 impl Retried {
+    /// A file of which nothing is to be taken up.
+    fn missing(name: &str) -> Self {
+        let problem = "nothing of it was refused, failed, left or given up".to_owned();
+        Self {
+            file: Some(name.to_owned()),
+            message: None,
+            state: "nothing".to_owned(),
+            why: Some(problem.clone()),
+            what: "nothing".to_owned(),
+            problem: Some(problem),
+        }
+    }
+
     fn is(&self, name: &str) -> bool {
         let last = name.rsplit('/').next().unwrap_or_default();
         self.file.as_deref().is_some_and(|file| fits(name, file) || fits(last, file))

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::json;
 
-use super::{Complaint, Ending, Exit, Format, Place, say, say_json};
+use super::{Complaint, Ending, Exit, Format, Place, retry::left_to_persons, say, say_json};
 use crate::{
     api::{Pending, Retried},
     client::Client,
@@ -37,6 +37,7 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     say(table(&found, arguments.channel.is_some()));
     if let Some(channel) = &arguments.channel {
         say(unprocessed(&client, channel).await?);
+        say(left_to_persons(&client, channel).await);
     }
     Ok(Exit::Done)
 }

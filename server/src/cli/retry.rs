@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::{Ending, Exit, Format, Place, say, say_json};
-use crate::{api::Retried, client::Client, terminal::Table};
+use crate::{
+    api::{ChannelStatus, Retried},
+    client::Client,
+    terminal::Table,
+};
 
 /// Take up again what a channel did not get through: files that were refused, failed or left, and deliveries given up.
 ///
@@ -34,6 +38,9 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
             Format::Json => say_json(&planned),
             Format::Text => say(table(&planned)),
         }
+        if is_text && arguments.files.is_empty() {
+            say(left_to_persons(&client, &arguments.channel).await);
+        }
         if arguments.plan || planned.is_empty() {
             return Ok(Exit::Done);
         }
@@ -44,6 +51,23 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
         Format::Text => say(summary(&done)),
     }
     Ok(if done.iter().any(|one| one.problem.is_some()) { Exit::Wrong } else { Exit::Done })
+}
+
+/// A word on deliveries that may have arrived: they go again only where somebody says so.
+pub(super) async fn left_to_persons(client: &Client, channel: &str) -> String {
+    let mut text = String::new();
+    // What the server says of it was said already, or will be by the next command.
+    let Ok(status) = client.get::<ChannelStatus>(&["channels", channel], &[]).await else { return text };
+    for (state, words) in [("set_aside", "set aside for a person"), ("unsure", "in doubt")] {
+        let number: u64 = status.destinations.iter().filter_map(|one| one.unsettled.get(state)).sum();
+        if number > 0 {
+            let _ = writeln!(
+                text,
+                "{words}: {number}; `relais find --channel {channel} --state {state}` lists them, `relais retry {channel} FILE` sends one again"
+            );
+        }
+    }
+    text
 }
 
 /// So many lines of a plan are shown.
