@@ -7,7 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
-use tests::{Project, Sender, SmallDisk, Strace, binary, free_port, is_root, message, mshfield, wait_until};
+use tests::{
+    Project, Relais, Sender, SmallDisk, Strace, binary, free_port, is_root, message, mshfield, wait_until,
+};
 
 /// A project that files what it takes.
 fn filing(project: &Project) -> u16 {
@@ -126,6 +128,64 @@ fn a_store_that_this_user_may_not_write_is_refused_with_what_to_do() {
         words.contains("`./data`") && words.contains("give this user the right to write there"),
         "{words}"
     );
+}
+
+/// Has the project's server run by somebody to whom folders can be closed: nothing is forbidden to root.
+fn as_nobody(project: &Project) -> Command {
+    // The binary may lie where nobody else can reach it.
+    fs::copy(binary(), project.path("relais")).expect("the binary can be copied");
+    let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(project.root()).status();
+    assert!(!is_root() || owned.expect("chown can be run").success());
+    let mut command = Command::new(if is_root() { "setpriv" } else { "env" });
+    if is_root() {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    }
+    command.arg("./relais");
+    command
+}
+
+#[test]
+fn a_file_or_a_folder_that_is_closed_is_a_state_and_holds_no_other_file() {
+    let project = Project::new();
+    for (name, mode) in [("open", 0o755), ("shut", 0o555)] {
+        let files = format!("file: {{ dir: {name}, complete: renamed, done: done-{name} }}");
+        project.channel(name, &format!("name: {name}\nformat: text\nsource:\n  {files}\ndestinations: []\n"));
+        project.write(&format!("{name}/closed.txt"), "file");
+        let closed = fs::Permissions::from_mode(0o000);
+        fs::set_permissions(project.path(&format!("{name}/closed.txt")), closed).expect("a mode can be set");
+        fs::set_permissions(project.path(name), fs::Permissions::from_mode(mode)).expect("a mode can be set");
+    }
+    let mut command = as_nobody(&project);
+    if is_root() {
+        // Of a folder like /tmp nobody takes away what is another's.
+        fs::write(project.path("open/foreign.txt"), "file").expect("a file can be written");
+        std::os::unix::fs::chown(project.path("open"), Some(0), None).expect("root may");
+        fs::set_permissions(project.path("open"), fs::Permissions::from_mode(0o1777))
+            .expect("a mode can be set");
+    }
+    fs::write(project.path("open/good.txt"), "file").expect("a file can be written");
+    if is_root() {
+        std::os::unix::fs::chown(project.path("open/good.txt"), Some(65534), None).expect("root may");
+    }
+    let relais = Relais::start_with(&project, &mut command);
+    wait_until("the others are taken", || project.path("done-open/good.txt").exists());
+    let said = || {
+        let status = project.relais(&["status"]).stdout;
+        String::from_utf8_lossy(&status).into_owned()
+    };
+    let closed = if is_root() { "2 files cannot be taken now: " } else { "1 file cannot be taken now: " };
+    wait_until("it says what it cannot take", || said().contains(closed));
+    let line = said().lines().find(|line| line.starts_with("open")).map(str::to_owned).expect("a line");
+    assert!(!line.contains("not taking") && line.contains("see `relais pending open`"), "{line}");
+    assert_eq!(relais.metric("relais_channel_up{channel=\"open\"}"), Some(1.0));
+    // The same words at each try: a state, and no line of the log for each.
+    let shut = "not taking: cannot make `shut/.relais`: Permission denied";
+    wait_until("the folder is said", || said().contains(shut));
+    assert_eq!(relais.metric("relais_channel_up{channel=\"shut\"}"), Some(0.0));
+    let pending = project.relais(&["pending", "open"]).stdout;
+    assert!(String::from_utf8_lossy(&pending).contains("closed.txt"), "{pending:?}");
+    fs::set_permissions(project.path("shut"), fs::Permissions::from_mode(0o755)).expect("a mode can be set");
+    wait_until("the folder is open again", || said().contains("1 file cannot be taken now: "));
 }
 
 #[test]

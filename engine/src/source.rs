@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
 };
 
 use async_trait::async_trait;
@@ -89,20 +89,42 @@ pub struct Opening {
 
 /// What keeps a running source from taking messages, in words for people: shown with its channel. All clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Trouble(Arc<Mutex<Option<String>>>);
+pub struct Trouble(Arc<Mutex<Said>>);
+
+#[derive(Debug, Default)]
+struct Said {
+    of_all: Option<String>,
+    of_some: Option<String>,
+}
 
 impl Trouble {
     /// Says it, or with `None` that it is over. Returns whether that is news.
     pub fn say(&self, why: Option<String>) -> bool {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = *said != why;
-        *said = why;
-        is_news
+        is_news(&mut self.of().of_all, why)
+    }
+
+    /// Says why some of what is there cannot be taken, while the rest goes its way. Returns whether that is news.
+    pub fn say_of_some(&self, why: Option<String>) -> bool {
+        is_news(&mut self.of().of_some, why)
     }
 
     pub fn said(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.of().of_all.clone()
     }
+
+    pub fn said_of_some(&self) -> Option<String> {
+        self.of().of_some.clone()
+    }
+
+    fn of(&self) -> MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_news(said: &mut Option<String>, why: Option<String>) -> bool {
+    let is_news = *said != why;
+    *said = why;
+    is_news
 }
 
 /// Something only one channel can have.

@@ -113,6 +113,10 @@ impl Here {
             renamed => renamed.map_err(|error| match error {
                 // Taken away from the one, or not to be put into the other: the first is tried by a name of its own.
                 Errno::NOENT => Fault::Missing,
+                // Its owner keeps it, or it may not be moved: the others may.
+                Errno::PERM | Errno::ACCESS | Errno::BUSY => {
+                    Fault::Closed(format!("cannot move a file to `{}`: {}", to.folder(), words(error)))
+                }
                 error => fault("move a file to", &to.folder(), error),
             }),
         }
@@ -317,7 +321,7 @@ fn fault(doing: &str, at: &Location, error: Errno) -> Fault {
         Errno::NOENT => Fault::Missing,
         Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY => Fault::Taken,
         Errno::LOOP | Errno::NOTDIR => {
-            Fault::Unfit("a link or a file stands where a folder should".to_owned())
+            Fault::Unfit(format!("cannot {doing} `{at}`: a link or a file stands where a folder should"))
         }
         Errno::NAMETOOLONG | Errno::ILSEQ | Errno::INVAL => {
             Fault::Unfit("the file system does not take a file of this name".to_owned())

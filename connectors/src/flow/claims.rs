@@ -41,6 +41,19 @@ pub(super) enum Way {
     AskedAgain,
 }
 
+/// So many files that cannot be claimed, and none that can, are the place's doing.
+const ENOUGH: usize = 3;
+
+/// What one sweep brought.
+#[derive(Default)]
+pub(super) struct Sweep {
+    pub(super) claimed: Vec<Claimed>,
+    /// Files that cannot be claimed now, and why.
+    pub(super) refused: Vec<(Location, String)>,
+    /// What ended it early: one more may be ours than is known.
+    pub(super) trouble: Option<Fault>,
+}
+
 /// Claims and gives back.
 pub(super) struct Claims<'a> {
     pub(super) place: &'a dyn Place,
@@ -62,38 +75,46 @@ impl Claimed {
 }
 
 impl Claims<'_> {
-    /// Claims files; those that somebody else took first are left out. With the fault that ended it early: then one more
-    /// may be ours than is known.
-    pub(super) async fn claim(&self, candidates: Vec<Candidate>) -> Done<(Vec<Claimed>, Option<Fault>)> {
+    /// Claims files; those that somebody else took first are left out.
+    pub(super) async fn claim(&self, candidates: Vec<Candidate>) -> Done<Sweep> {
+        let mut sweep = Sweep::default();
         if self.taking.leaves() {
-            return Ok((candidates.into_iter().map(stays).collect(), None));
+            sweep.claimed = candidates.into_iter().map(stays).collect();
+            return Ok(sweep);
         }
-        let mut trouble = None;
         let name = format!("{}-{}", self.owner, random());
         let mut touched: Vec<Location> = Vec::new();
-        let mut claimed = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let folder = candidate.at.folder();
-            let sweep = folder.join(CLAIMS).join(name.as_bytes());
-            if !touched.contains(&sweep) {
-                self.place.make_folder(&sweep).await?;
-                touched.extend([folder.clone(), folder.join(CLAIMS), sweep.clone()]);
+            let claims = folder.join(CLAIMS).join(name.as_bytes());
+            if !touched.contains(&claims) {
+                self.place.make_folder(&claims).await.map_err(|fault| without(&name, fault))?;
+                touched.extend([folder.clone(), folder.join(CLAIMS), claims.clone()]);
             }
-            match self.take(&candidate, &sweep).await {
-                Ok(one) => claimed.push(one),
+            match self.take(&candidate, &claims).await {
+                Ok(one) => sweep.claimed.push(one),
                 // Somebody else was first, or it has gone.
                 Err(Fault::Missing) => {}
+                Err(Fault::Closed(why)) if !sweep.claimed.is_empty() || sweep.refused.len() + 1 < ENOUGH => {
+                    sweep.refused.push((candidate.at, told(&name, &why)));
+                }
                 Err(fault) => {
-                    trouble = Some(fault);
+                    sweep.trouble = Some(without(&name, fault));
                     break;
                 }
             }
         }
         // A name that a power cut undoes would let the file be taken for another one.
         if let Err(fault) = self.place.settle(&touched).await {
-            trouble.get_or_insert(fault);
+            sweep.trouble.get_or_insert(without(&name, fault));
         }
-        Ok((claimed, trouble))
+        if sweep.claimed.is_empty() {
+            for claims in touched.iter().filter(|folder| folder.name() == name.as_bytes()) {
+                // One that stays is found at the next start.
+                let _ = self.place.remove_folder(claims).await;
+            }
+        }
+        Ok(sweep)
     }
 
     /// The companion goes first: one without its file is put back, a file without its companion would never be whole.
@@ -214,6 +235,20 @@ fn belongs(companion: &[u8], file: &[u8]) -> bool {
     let after =
         |beginning: &[u8]| companion.strip_prefix(beginning).is_some_and(|rest| rest.starts_with(b"."));
     after(file) || after(stem)
+}
+
+/// A sweep has another name each time: with it, one state would be other words at each try.
+fn without(sweep: &str, fault: Fault) -> Fault {
+    match fault {
+        Fault::Away(why) => Fault::Away(told(sweep, &why)),
+        Fault::Closed(why) => Fault::Closed(told(sweep, &why)),
+        Fault::Unfit(why) => Fault::Unfit(told(sweep, &why)),
+        fault => fault,
+    }
+}
+
+fn told(sweep: &str, why: &str) -> String {
+    why.replace(&format!("/{sweep}"), "")
 }
 
 fn stays(candidate: Candidate) -> Claimed {

@@ -60,7 +60,8 @@ pub(super) struct Sight {
 #[derive(Default)]
 pub(super) struct Lookout {
     seen: HashMap<Location, (Stat, Instant)>,
-    stuck: HashMap<Location, Instant>,
+    /// Files that cannot be taken now, since when and why.
+    stuck: HashMap<Location, (Instant, String)>,
     /// Files seen for the first time, with their sizes.
     news: Vec<(Location, u64)>,
 }
@@ -70,7 +71,7 @@ struct Walk<'a> {
     taking: &'a Taking,
     folders: &'a Folders,
     ledger: &'a mut Ledger,
-    stuck: &'a HashMap<Location, Instant>,
+    stuck: &'a HashMap<Location, (Instant, String)>,
     companions: HashSet<Location>,
     window: BinaryHeap<Candidate>,
     sight: Sight,
@@ -79,8 +80,8 @@ struct Walk<'a> {
 
 impl Lookout {
     /// Leaves a file alone for a while.
-    pub(super) fn let_rest(&mut self, at: Location) {
-        self.stuck.insert(at, Instant::now());
+    pub(super) fn let_rest(&mut self, at: Location, why: String) {
+        self.stuck.insert(at, (Instant::now(), why));
     }
 
     /// The files that were seen for the first time, once.
@@ -88,9 +89,13 @@ impl Lookout {
         std::mem::take(&mut self.news)
     }
 
-    /// How many files are left alone since they could not be read.
-    pub(super) fn resting(&self) -> usize {
-        self.stuck.len()
+    /// How many files are left alone since they cannot be taken, and why the first of them is.
+    pub(super) fn resting(&self) -> Option<String> {
+        let (_, (_, why)) = self.stuck.iter().min_by_key(|(at, _)| *at)?;
+        Some(match self.stuck.len() {
+            1 => format!("1 file cannot be taken now: {why}"),
+            several => format!("{several} files cannot be taken now: {why}"),
+        })
     }
 
     pub(super) async fn look(
@@ -99,7 +104,7 @@ impl Lookout {
         (taking, folders): (&Taking, &Folders),
         ledger: &mut Ledger,
     ) -> Done<Sight> {
-        self.stuck.retain(|_, since| since.elapsed() < REST);
+        self.stuck.retain(|_, (since, _)| since.elapsed() < REST);
         ledger.begin_look();
         let mut walk = Walk {
             taking,

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::{
     answer::Answering,
     backlog::Shelf,
-    claims::{Claimed, Claims, Way},
+    claims::{Claimed, Claims, Sweep, Way},
     desk::{Desk, Seen, Wishes},
     finish::{Became, Finish, not_noted},
     hand_over::{HandOver, Handed, Verdict},
@@ -226,7 +226,10 @@ impl Flow {
             if self.stop.is_requested() {
                 return Ok(Next::AtOnce);
             }
-            let (claimed, trouble) = self.claims().claim(several).await?;
+            let Sweep { claimed, refused, trouble } = self.claims().claim(several).await?;
+            for (at, why) in refused {
+                self.lookout.let_rest(at, why);
+            }
             for one in &claimed {
                 self.tell_taken(one);
             }
@@ -238,7 +241,8 @@ impl Flow {
             }
             self.carry_open().await?;
         }
-        self.say(sight.trouble.or_else(|| self.resting()));
+        self.say(None);
+        self.say_of_some(sight.trouble.or_else(|| self.lookout.resting()));
         self.parts.desk.looked(Seen {
             there: sight.unsettled,
             awaited: self.awaited.len(),
@@ -346,8 +350,8 @@ impl Flow {
                 if let Err(fault) = self.finish().give_back(&claimed).await {
                     trouble.get_or_insert(fault);
                     self.open.push(Open { claimed, ended: None });
-                } else if fault != Fault::Changed {
-                    self.lookout.let_rest(claimed.from);
+                } else if let Fault::Closed(why) = fault {
+                    self.lookout.let_rest(claimed.from, why);
                 }
             }
             // It stays ours: under another claim it would be another file.
@@ -470,11 +474,17 @@ impl Flow {
         }
     }
 
-    fn resting(&self) -> Option<String> {
-        match self.lookout.resting() {
-            0 => None,
-            1 => Some("1 file cannot be read now".to_owned()),
-            several => Some(format!("{several} files cannot be read now")),
+    fn say_of_some(&self, why: Option<String>) {
+        let words = why.clone();
+        if self.parts.trouble.say_of_some(why) {
+            if let Some(why) = words {
+                warn!(
+                    channel = self.inlet.channel(),
+                    why, "the source cannot take some files; will try again"
+                );
+            } else {
+                info!(channel = self.inlet.channel(), "the source takes all files again");
+            }
         }
     }
 

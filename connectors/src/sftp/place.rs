@@ -265,8 +265,13 @@ impl Place for Remote {
     }
 
     async fn rename_to_own(&self, from: &Location, to: &Location) -> Done {
-        let renamed = self.replace(from, to).await;
-        renamed.map_err(|broken| self.fault("move a file to", &to.folder(), broken))
+        let Err(broken) = self.replace(from, to).await else { return Ok(()) };
+        let is_refused = matches!(broken, Broken::Refused(Refusal::Denied | Refusal::Failure));
+        Err(match self.fault("move a file to", &to.folder(), broken) {
+            // Some servers let nobody move a file that is still being written: the others they do.
+            Fault::Away(why) if is_refused => Fault::Closed(why),
+            fault => fault,
+        })
     }
 
     async fn remove(&self, at: &Location) -> Done {

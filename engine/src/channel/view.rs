@@ -26,6 +26,8 @@ pub struct ChannelView {
     pub state: ChannelState,
     /// Why its source does not run, though it should.
     pub trouble: Option<String>,
+    /// Why its source cannot take some of what is there, while the rest goes its way.
+    pub left_out: Option<String>,
     pub connections: i64,
     /// Messages that wait for a code.
     pub held: u64,
@@ -43,6 +45,7 @@ impl Channel {
             version: self.plan().version.to_string(),
             state,
             trouble: trouble.or_else(|| self.trouble.said()).filter(|_| state == ChannelState::Running),
+            left_out: self.trouble.said_of_some().filter(|_| state == ChannelState::Running),
             connections: self.connections.load(Ordering::SeqCst),
             held: self.holding.count(),
             destinations: self.all_outlets().iter().map(|outlet| outlet.view()).collect(),

@@ -134,12 +134,12 @@ impl Eye {
 
     fn of_channel(&mut self, view: &ChannelView, now: Timestamp, seen: &mut Vec<Seen>) {
         let channel = view.name.as_str();
-        if let Some(down) = self.lasts(Key::channel(Cause::SourceDown, channel), view.trouble.is_some(), now)
-        {
+        let detail = view.trouble.clone().or_else(|| view.left_out.clone());
+        if let Some(down) = self.lasts(Key::channel(Cause::SourceDown, channel), detail.is_some(), now) {
             let evidence = vec![Evidence::seconds("down", down)];
             let key = Key::channel(Cause::SourceDown, channel);
-            let detail = view.trouble.clone();
-            seen.push(Seen { key, measure: down, count: 1, evidence, reason: None, detail });
+            let reason = view.trouble.is_none().then(|| words::IN_PART.to_owned());
+            seen.push(Seen { key, measure: down, count: 1, evidence, reason, detail });
         }
         for outlet in &view.destinations {
             seen.extend(self.of_destination(channel, outlet, now));

@@ -30,6 +30,9 @@ fn what(episode: &Episode) -> String {
         Cause::StoreTrouble => with("the store cannot write", episode.detail.as_deref()),
         Cause::StoreRefuses => with("new messages are refused", episode.detail.as_deref()),
         Cause::ChannelBroken => with("its file has faults, and it does not run", episode.detail.as_deref()),
+        Cause::SourceDown if episode.reason.as_deref() == Some(IN_PART) => {
+            with(&format!("does not take everything since {}", time("down")), episode.detail.as_deref())
+        }
         Cause::SourceDown => {
             with(&format!("takes nothing since {}", time("down")), episode.detail.as_deref())
         }
@@ -108,6 +111,9 @@ pub(crate) fn command(key: &Key) -> String {
         Cause::Overdue => format!("relais overdue {channel}"),
     }
 }
+
+/// The reason of a source that takes some of what is there and cannot take the rest.
+pub(super) const IN_PART: &str = "in_part";
 
 /// Why a destination takes nothing, as a code, from what the engine says of its last attempt.
 pub(crate) fn reason(why: &str) -> &'static str {

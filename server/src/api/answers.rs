@@ -47,6 +47,9 @@ pub(crate) struct ChannelStatus {
     pub(crate) listens: Vec<String>,
     /// Why its source does not run, though it should.
     pub(crate) trouble: Option<String>,
+    /// Why its source cannot take some of what is there, while the rest goes its way.
+    #[serde(default)]
+    pub(crate) left_out: Option<String>,
     pub(crate) connections: i64,
     /// Since the server started.
     pub(crate) received: u64,
@@ -195,6 +198,7 @@ impl ChannelStatus {
             version: member.version.to_string(),
             listens: plan.iter().flat_map(listens).chain(takes_from).collect(),
             trouble: view.as_ref().and_then(|view| view.trouble.clone()),
+            left_out: view.as_ref().and_then(|view| view.left_out.clone()),
             connections: view.as_ref().map_or(0, |view| view.connections),
             received,
             failed: of_messages(&ours_unsettled, "failed"),
@@ -238,7 +242,10 @@ impl ChannelStatus {
         if let Some(trouble) = &self.trouble {
             return format!("not taking: {trouble}");
         }
-        let listens = self.listens.join(", ");
+        let listens = match &self.left_out {
+            Some(why) => format!("{}; {why}, see `relais pending {}`", self.listens.join(", "), self.name),
+            None => self.listens.join(", "),
+        };
         match (self.faults.first(), self.state.as_str()) {
             (Some(fault), "broken") => {
                 let more = match self.faults.len() {
