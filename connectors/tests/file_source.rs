@@ -252,7 +252,11 @@ async fn a_file_that_is_too_long_is_refused_unread() {
     let stage = stage(root.path(), settings).await;
     drop_file(root.path(), "long.hl7", &"x".repeat(101));
     stage.tells("long.hl7", "moved to refused").await;
-    assert!(stage.messages().is_empty());
+    stage.tells("long.hl7", "refused: it is longer than `max_size`, 100 bytes").await;
+    let messages = stage.messages();
+    assert_eq!(messages.len(), 1, "it came, and is counted");
+    assert!(messages[0].message.body.bytes().is_empty(), "nothing of it is kept");
+    assert_eq!(messages[0].message.facts["size"], json!(101));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,10 @@ fn facts(ran: &Ran, [stdout, stderr]: [String; 2]) -> Facts {
     };
     put("took_ms", (ran.took.as_millis() as u64).into());
     if ran.left_behind {
-        put("left_behind", "something that it started held its output open; its process group was ended".into());
+        put(
+            "left_behind",
+            "something that it started held its output open; its process group was ended".into(),
+        );
     }
     for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
         if !text.is_empty() {

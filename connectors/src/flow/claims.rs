@@ -68,6 +68,13 @@ impl Claimed {
         if self.is_answered() { folder.folder() } else { folder }
     }
 
+    /// Notes that it was handed over.
+    pub(super) fn note_known(&mut self) {
+        if self.way == Way::Fresh {
+            self.way = Way::Known;
+        }
+    }
+
     /// Whether its answer is written down.
     pub(super) fn is_answered(&self) -> bool {
         self.mark.is_some() && self.at.folder().name() == ANSWERED

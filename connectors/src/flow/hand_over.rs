@@ -38,11 +38,6 @@ pub(super) struct Handed {
 }
 
 impl Handed {
-    /// A file that cannot be had, and so has no message.
-    pub(super) fn unfit(why: String) -> Self {
-        Self { verdict: Verdict::Refused, why: Some(why), answers: Vec::new(), bad: Vec::new() }
-    }
-
     /// The words that a destination or a script chose for its sender.
     pub(super) fn words(&self) -> Option<Bytes> {
         let words = self.answers.iter().filter_map(|answer| match &answer.reply.body {
@@ -101,6 +96,17 @@ impl HandOver<'_> {
             answers.extend(self.inlet.receive_batch(inbounds.collect()).await);
         }
         Waiting::Here(self.judge(answers))
+    }
+
+    /// Makes it durable that a file came which cannot be had. It is counted and found, and holds nothing of the file.
+    pub(super) async fn refuse_unread(&self, claimed: &Claimed, why: String) -> Handed {
+        let nothing = Bytes::new();
+        let mark = mark(claimed, &nothing, claimed.stat);
+        let facts = self.facts_of(claimed, claimed.stat);
+        let inbound = Inbound { unreadable: Some(why), ..inbound(nothing, facts, mark, 0) };
+        let handed = self.end(self.begin_one(inbound).await).await;
+        // To run its message again would be to run nothing: it is taken up again as a new file.
+        Handed { bad: Vec::new(), ..handed }
     }
 
     async fn begin_one(&self, inbound: Inbound) -> Waiting {

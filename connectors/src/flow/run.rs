@@ -321,13 +321,13 @@ impl Flow {
                 _ if self.stop.is_requested() => self.open.push(Open { claimed, ended: None }),
                 Ok((bytes, stat)) => {
                     let waiting = self.handing().begin(&claimed, bytes, stat).await;
-                    if claimed.way == Way::Fresh {
-                        claimed.way = Way::Known;
-                    }
+                    claimed.note_known();
                     under_way.push((claimed, waiting, stat));
                 }
                 Err(Fault::Unfit(why)) => {
-                    handed.push((claimed, Handed::unfit(why), None));
+                    let refused = self.handing().refuse_unread(&claimed, why).await;
+                    claimed.note_known();
+                    handed.push((claimed, refused, None));
                 }
                 Err(fault) => self.not_read(claimed, fault, trouble).await,
             }
