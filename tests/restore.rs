@@ -175,3 +175,115 @@ fn positions(path: &Path, what: &'static [u8]) -> impl Iterator<Item = usize> {
     let is_there = move |at: &usize| bytes[*at..].starts_with(what) && at + 12 < bytes.len();
     (0..fs::metadata(path).expect("it is there").len() as usize).filter(is_there)
 }
+
+/// What a backup leaves out: what opens the server, and what tells of one run alone.
+const OF_ONE_RUN: [&str; 8] =
+    ["key", "address", "lock", "marks", "growth", "ended-well", "directory.db-wal", "directory.db-shm"];
+
+/// Every file of a folder, as its path from there.
+fn all_files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder is there").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            found.extend(all_files(&entry.path()).into_iter().map(|file| format!("{name}/{file}")));
+        } else {
+            found.push(name);
+        }
+    }
+    found
+}
+
+fn json(project: &Project, arguments: &[&str]) -> serde_json::Value {
+    let output = project.relais(arguments);
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+/// How many messages of a channel there are.
+fn messages(project: &Project, channel: &str) -> usize {
+    let found = json(project, &["find", "--channel", channel, "--limit", "10000", "--format", "json"]);
+    found.as_array().map_or(0, Vec::len)
+}
+
+/// Each file of the store's folder is in the backup, or is known to be left out.
+fn nothing_is_left_out(project: &Project) {
+    let saved = fs::read_to_string(project.path("backup/SHA256SUMS")).expect("the backup is whole");
+    let saved: Vec<&str> =
+        saved.lines().filter_map(|line| line.split_once("  ")).map(|(_, name)| name).collect();
+    let is_of_one_run = |name: &str| {
+        OF_ONE_RUN.contains(&name)
+            || name.starts_with("journal/")
+            || name.ends_with("-wal")
+            || name.ends_with("-shm")
+    };
+    let left_out: Vec<String> = all_files(&project.path("data"))
+        .into_iter()
+        .filter(|name| !saved.contains(&name.as_str()) && !is_of_one_run(name))
+        .collect();
+    assert!(left_out.is_empty(), "files of the store's folder that a backup leaves out: {left_out:?}");
+    for name in ["directory.db", "accounts.json", "audit.jsonl", "in-force.json"] {
+        assert!(saved.contains(&name), "{name}: {saved:?}");
+    }
+    assert!(saved.iter().any(|name| name.starts_with("notes/")), "{saved:?}");
+}
+
+#[test]
+fn a_directory_comes_back_as_of_the_instant_of_its_messages_and_everything_else_that_is_kept_with_it() {
+    let annuaire = tests::Annuaire::start(&["--practitioners", "200"]);
+    let project = Project::new();
+    project.write("in/1.txt", "one");
+    project.channel(
+        "drop",
+        "name: drop\nsource:\n  file: { dir: in, complete: stable, every: 100ms }\nformat: binary\n\
+         destinations:\n  - name: files\n    to:\n      file: { dir: dropped }\n",
+    );
+    project.channel(
+        "people",
+        &format!(
+            "name: people\nsource:\n  annuaire: {{ base: \"{}\", resources: [Practitioner], every: 1h, page: 5, rate: 10/s }}\n\
+             destinations:\n  - name: directory\n    to:\n      directory: {{}}\n",
+            annuaire.base()
+        ),
+    );
+    let sync = || json(&project, &["sync", "list", "--format", "json"])[0].clone();
+    let relais = project.start();
+    relais.account("ada", "operator", &[]);
+    wait_until("the file is taken", || project.files("dropped").len() == 1);
+    wait_until("some pages are taken", || sync()["pages"].as_u64() >= Some(8));
+    says(&project, &["backup", "backup"], 0);
+    assert_ne!(sync()["state"], "OK", "the backup was taken in the middle");
+    nothing_is_left_out(&project);
+
+    // It goes on and sends more; all of that is lost, and one of them changes once again.
+    let at_first = r#"{"do": "change", "ids": ["003-9000001-9100001"]}"#;
+    annuaire.happen(at_first);
+    wait_until("everything is here", || sync()["state"] == "OK");
+    relais.kill();
+    fs::remove_dir_all(project.path("data")).expect("it was there");
+    annuaire.happen(at_first);
+    assert!(says(&project, &["verify", "backup"], 0).contains("nothing is wrong"));
+    says(&project, &["restore", "backup"], 0);
+    assert!(says(&project, &["verify"], 0).contains("nothing is wrong"));
+    let relais = project.start();
+    wait_until("everything is here again", || sync()["state"] == "OK");
+    wait_until("nothing waits", || sync()["waiting"].as_u64().unwrap_or_default() == 0);
+    assert_eq!(sync()["resources"], 200);
+    assert!(sync()["pages"].as_u64() < Some(44), "it went on where it stood: {}", sync());
+    assert_eq!(messages(&project, "people"), 201, "each left once, and one of them changed");
+    assert!(says(&project, &["account", "list"], 0).contains("ada"));
+    assert!(says(&project, &["audit", "verify"], 0).contains("each follows the one before"));
+    assert!(relais.terminate().success());
+    assert_eq!(project.files("dropped").len(), 1, "what was taken is not taken again");
+    damaged_beside(&project);
+}
+
+/// Damage of what lies beside the messages is found where it is.
+fn damaged_beside(project: &Project) {
+    let directory = project.path("data/directory.db");
+    let packed: Vec<usize> = positions(&directory, b"\x28\xb5\x2f\xfd").map(|at| at + 12).collect();
+    finds(project, (&directory, &packed), &["directory.db: resources cannot be unpacked", "Practitioner/"]);
+    for file in ["accounts.json", "in-force.json"] {
+        finds(project, (&project.path(&format!("data/{file}")), &[0]), &[&format!("{file}: ")]);
+    }
+    finds(project, (&project.path("data/audit.jsonl"), &[3]), &["audit.jsonl: "]);
+}

@@ -4,6 +4,7 @@ mod accounts;
 mod alerts;
 mod api;
 mod audit;
+mod beside;
 mod cli;
 mod client;
 mod events;

@@ -8,7 +8,7 @@ use std::{
 
 use channels::{Options, Project};
 use connectors::{setting::Size, tls::Acceptor};
-use engine::{Expectations, Feeds, Mirror, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
+use engine::{Expectations, Feeds, Observer, Ports, Shares, Spots, Stop, Store, Surroundings};
 use store::{Directory, Sqlite};
 
 use crate::{
@@ -56,7 +56,7 @@ impl Station {
         let store = Arc::new(
             Sqlite::open_with(&folder, kept_as(&settings.store)).map_err(|error| error.to_string())?,
         );
-        let directory: Arc<dyn Mirror> = Arc::new(Directory::open(&folder)?);
+        let directory = Arc::new(Directory::open(&folder)?);
         let key = Key::of(&folder)
             .map_err(|error| format!("cannot keep the API's key in {}: {error}", folder.display()))?;
         let accounts = Accounts::open(&folder)
@@ -135,7 +135,7 @@ fn kept_as(said: &channels::StoreSettings) -> store::Settings {
 
 fn surroundings(
     (root, folder, sends): (PathBuf, &Path, &Sends),
-    (store, directory): (Arc<Sqlite>, Arc<dyn Mirror>),
+    (store, directory): (Arc<Sqlite>, Arc<Directory>),
     events: Arc<Events>,
 ) -> Surroundings {
     let threads = tokio::runtime::Handle::current().metrics().num_workers();

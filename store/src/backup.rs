@@ -3,16 +3,19 @@
 //! A backup is a folder like a store's, without a journal: everything is in its files. The list of their hashes is
 //! written last; a folder without it is no backup.
 
+mod beside;
 mod hold;
 
 use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Instant,
 };
+
+pub use beside::Beside;
 
 use engine::StoreError;
 use rusqlite::{
@@ -22,7 +25,14 @@ use rusqlite::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ENDED_WELL, Sqlite, failure::Failure, filer::Filer, large, spans, tables, tables::REGISTER};
+use crate::{
+    ENDED_WELL, Sqlite,
+    directory::{self, DIRECTORY},
+    failure::Failure,
+    filer::Filer,
+    large, spans, tables,
+    tables::REGISTER,
+};
 
 /// The hashes of all files, as `sha256sum` writes and checks them.
 pub(crate) const SUMS: &str = "SHA256SUMS";
@@ -54,20 +64,38 @@ struct Snapshot {
 }
 
 impl Sqlite {
-    /// Copies everything that is kept at this moment into an empty folder, or one that is to be made; also those files
-    /// `beside` the store's own that are there. Messages are taken and delivered meanwhile; forgetting waits.
-    pub async fn backup(&self, into: &Path, beside: &[&str]) -> Result<Saved, StoreError> {
+    /// Copies everything that is kept at this moment into an empty folder, or one that is to be made; also what lies
+    /// `beside` the store's own files. Messages are taken and delivered meanwhile; forgetting waits.
+    pub async fn backup(&self, into: &Path, beside: Beside) -> Result<Saved, StoreError> {
         let _nothing_goes = self.forgetting.lock().await;
+        let (store, into) = (self.folder.clone(), into.to_owned());
+        // What is noted of messages, before them: a note that is too old costs a second look, one too new a message.
+        let work = apart(move || {
+            let mut work = Work::begin(into)?;
+            work.take(&store, beside.files)?;
+            Ok(work)
+        });
+        let work = work.await?;
+        // Neither does a change leave the directory between its instant and the store's, nor does one come.
+        let held = match beside.directory {
+            Some(directory) => Some(directory.hold().await?),
+            None => None,
+        };
         self.all_filed().await?;
-        let (into, store) = (into.to_owned(), self.folder.clone());
-        let beside: Vec<PathBuf> = beside.iter().map(PathBuf::from).collect();
-        let from = store.clone();
-        let snapshot = self.writer.with_files(move |filer| Snapshot::take(filer, &from)).await?;
-        let saved = tokio::task::spawn_blocking(move || snapshot.save(&store, &into, &beside)).await;
-        saved
-            .unwrap_or_else(|_| Err(Failure::Refused("the backup was cut".to_owned())))
-            .map_err(StoreError::from)
+        let store = self.folder.clone();
+        let snapshot = self.writer.with_files(move |filer| Snapshot::take(filer, &store)).await?;
+        let snapshot = snapshot.with(held.map(directory::Held::let_go));
+        apart(move || snapshot.save(work)).await
     }
+}
+
+/// Works with files where nobody waits for the thread.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, StoreError> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    let worked = worked.unwrap_or_else(|_| Err(Failure::Refused("the backup was cut".to_owned())));
+    worked.map_err(StoreError::from)
 }
 
 impl Snapshot {
@@ -78,68 +106,79 @@ impl Snapshot {
             let name = span.path.file_name().map(PathBuf::from).unwrap_or_default();
             paths.push((Path::new(spans::FOLDER).join(name), span.path.clone()));
         }
-        let held = paths.into_iter().map(|(name, path)| {
-            let connection = tables::open_reader(&path)?;
-            // The first look begins what is seen until the end.
-            connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
-            Ok((name, connection))
-        });
+        let held = paths.into_iter().map(|(name, path)| Ok((name, tables::open_instant(&path)?)));
         Ok(Self { files: held.collect::<rusqlite::Result<_>>()?, large: filer.large.files()? })
     }
 
+    /// The directory stands behind the register, which is saved last.
+    fn with(mut self, directory: Option<Connection>) -> Self {
+        self.files.splice(1..1, directory.map(|instant| (PathBuf::from(DIRECTORY), instant)));
+        self
+    }
+
     /// The newest first: as long as its instant is held, its log grows.
-    fn save(self, store: &Path, into: &Path, beside: &[PathBuf]) -> Result<Saved, Failure> {
-        let work = Work::begin(into)?;
-        make(&into.join(spans::FOLDER))?;
-        make(&into.join(large::FOLDER))?;
-        let mut names = Vec::new();
+    fn save(self, mut work: Work) -> Result<Saved, Failure> {
         for (name, source) in self.files.into_iter().rev() {
-            copy_database(&source, &into.join(&name))?;
-            names.push(name);
+            copy_database(&source, &work.into.join(&name))?;
+            work.names.push(name);
         }
         for path in self.large {
             let name = Path::new(large::FOLDER).join(path.file_name().unwrap_or_default());
-            copy(&path, &into.join(&name))?;
-            names.push(name);
+            copy(File::open(&path), &path, &work.into.join(&name))?;
+            work.names.push(name);
         }
-        for name in beside.iter().filter(|name| store.join(name).is_file()) {
-            copy(&store.join(name), &into.join(name))?;
-            names.push(name.clone());
-        }
-        names.sort();
-        work.end(&names)
+        work.end()
     }
 }
 
 /// A folder that is being filled.
-struct Work<'a>(&'a Path);
+struct Work {
+    into: PathBuf,
+    names: Vec<PathBuf>,
+}
 
-impl<'a> Work<'a> {
-    fn begin(into: &'a Path) -> Result<Self, Failure> {
-        if !is_empty(into)? {
+impl Work {
+    fn begin(into: PathBuf) -> Result<Self, Failure> {
+        if !is_empty(&into)? {
             return Err(Failure::Refused(format!("`{}` is not empty", into.display())));
         }
-        make(into)?;
-        Ok(Self(into))
+        for folder in ["", spans::FOLDER, large::FOLDER] {
+            make(&into.join(folder))?;
+        }
+        Ok(Self { into, names: Vec::new() })
+    }
+
+    /// Copies those of these files and folders that are there.
+    fn take(&mut self, store: &Path, files: &[&str]) -> Result<(), Failure> {
+        for name in beside::found(store, files)? {
+            if let Some(folder) = name.parent() {
+                make(&self.into.join(folder))?;
+            }
+            if beside::copy(&store.join(&name), &self.into.join(&name))? {
+                self.names.push(name);
+            }
+        }
+        Ok(())
     }
 
     /// Writes the list of hashes, when everything else is on disk.
-    fn end(self, names: &[PathBuf]) -> Result<Saved, Failure> {
+    fn end(mut self) -> Result<Saved, Failure> {
+        self.names.sort();
         let mut saved = Saved::default();
         let mut sums = String::new();
-        for name in names {
-            let (sum, bytes) = sum(&self.0.join(name))?;
+        for name in &self.names {
+            let (sum, bytes) = sum(&self.into.join(name))?;
             saved.files += 1;
             saved.bytes += bytes;
             let _ = writeln!(sums, "{sum}  {}", name.display());
         }
-        for folder in [self.0.join(spans::FOLDER), self.0.join(large::FOLDER), self.0.to_owned()] {
+        for folder in folders(&self.into)? {
             File::open(folder)?.sync_all()?;
         }
-        let mut file = create(&self.0.join(SUMS))?;
+        let mut file = create(&self.into.join(SUMS))?;
         file.write_all(sums.as_bytes())?;
         file.sync_all()?;
-        File::open(self.0)?.sync_all()?;
+        File::open(&self.into)?.sync_all()?;
         Ok(saved)
     }
 }
@@ -174,7 +213,11 @@ fn brought_back(from: &Path, folder: &Path, comes: &Comes) -> Result<Saved, Fail
         if Path::new(name).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
             return refuse(format!("{SUMS} names `{name}`, which lies outside the backup"));
         }
-        let (found, bytes) = copy(&from.join(name), &beside.join(name))?;
+        if let Some(parent) = Path::new(name).parent() {
+            make(&beside.join(parent))?;
+        }
+        let path = from.join(name);
+        let (found, bytes) = copy(File::open(&path), &path, &beside.join(name))?;
         if found != sum {
             return refuse(format!("`{name}` of the backup is damaged: its hash is not that of {SUMS}"));
         }
@@ -184,10 +227,13 @@ fn brought_back(from: &Path, folder: &Path, comes: &Comes) -> Result<Saved, Fail
     if let Comes::Held(destinations) = comes {
         hold::all(&beside, destinations)?;
     }
+    if beside.join(DIRECTORY).is_file() {
+        directory::count_on(&beside.join(DIRECTORY))?;
+    }
     // Nothing was left in a journal.
     create(&beside.join(ENDED_WELL))?.sync_all()?;
-    for part in [spans::FOLDER, large::FOLDER, "."] {
-        File::open(beside.join(part))?.sync_all()?;
+    for part in folders(&beside)? {
+        File::open(part)?.sync_all()?;
     }
     fs::rename(&beside, folder)?;
     if let Some(parent) = std::path::absolute(folder)?.parent() {
@@ -217,9 +263,9 @@ fn copy_database(source: &Connection, path: &Path) -> Result<(), Failure> {
 }
 
 /// Copies a file; returns its hash and its length.
-fn copy(from: &Path, to: &Path) -> Result<(String, u64), Failure> {
-    let source = File::open(from)
-        .map_err(|error| Failure::Refused(format!("cannot read `{}`: {error}", from.display())))?;
+fn copy(source: io::Result<impl Read>, from: &Path, to: &Path) -> Result<(String, u64), Failure> {
+    let source =
+        source.map_err(|error| Failure::Refused(format!("cannot read `{}`: {error}", from.display())))?;
     let mut target = create(to)?;
     let read = hashed(source, |bytes| target.write_all(bytes))?;
     target.sync_all()?;
@@ -231,7 +277,7 @@ pub(crate) fn sum(path: &Path) -> io::Result<(String, u64)> {
     hashed(File::open(path)?, |_| Ok(()))
 }
 
-fn hashed(mut source: File, mut pass: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(String, u64)> {
+fn hashed(mut source: impl Read, mut pass: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<(String, u64)> {
     let (mut hash, mut length) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -256,6 +302,16 @@ fn create(path: &Path) -> io::Result<File> {
 
 fn make(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A folder and those in it.
+fn folders(of: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = vec![of.to_owned()];
+    for entry in fs::read_dir(of)? {
+        let path = entry?.path();
+        folders.extend(path.is_dir().then_some(path));
+    }
+    Ok(folders)
 }
 
 /// Also where it is not there.

@@ -48,7 +48,7 @@ use std::{
     time::Instant,
 };
 
-pub use backup::{Comes, Saved, restore};
+pub use backup::{Beside, Comes, Saved, restore};
 pub use directory::Directory;
 use engine::StoreError;
 pub use failure::OpenError;

@@ -174,6 +174,14 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a file as it is at this instant: later writes are not seen, and none of it is written over as long as this lives.
+pub(crate) fn open_instant(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_reader(path)?;
+    // The first look begins what is seen until the end.
+    connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
+    Ok(connection)
+}
+
 /// Page size and vacuum take hold in a new file only, and before the log is switched on.
 fn tune(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

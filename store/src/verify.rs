@@ -10,6 +10,7 @@ use crate::{
     ENDED_WELL,
     backup::{SUMS, sum},
     codes::{Coded as _, parsed_or_default},
+    directory::{self, DIRECTORY},
     failure::{OpenError, words},
     large, load,
     lock::Lock,
@@ -56,6 +57,16 @@ pub fn verify(folder: &Path) -> Result<Report, StoreError> {
         report.journal(folder);
     }
     report.database(REGISTER, &folder.join(REGISTER), |_, _| Ok(()));
+    let directory = folder.join(DIRECTORY);
+    if directory.is_file() {
+        report.database(DIRECTORY, &directory, |report, connection| {
+            let wrong = directory::verify(connection)?;
+            for what in wrong {
+                report.fault(DIRECTORY, what, Vec::new());
+            }
+            Ok(())
+        });
+    }
     report.large(&folder.join(large::FOLDER));
     let Some(spans) = Spans::look_at(folder) else {
         report.fault("spans", "the folder cannot be read".to_owned(), Vec::new());

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use engine::{DeliveryState, History, Query, Store};
 use stage::{CHANNEL, arrival, delivery, processed, queue, sent};
-use store::{Comes, Settings, Sqlite, restore};
+use store::{Beside, Comes, Settings, Sqlite, restore};
 
 fn open(folder: &Path) -> Sqlite {
     Sqlite::open_with(folder, Settings { span: 50, ..Settings::default() }).unwrap()
@@ -52,10 +52,12 @@ async fn a_backup_taken_under_load_holds_what_was_kept_before_it_and_delivers_wh
     store.switch("hold lab/record", Some("held"), "ada").await.unwrap();
     fs::write(place.path().join("data/in-force.json"), "{}").unwrap();
     let load: Vec<_> = (0..8).map(|worker| tokio::spawn(live(Arc::clone(&store), worker))).collect();
-    let saved = store.backup(&place.path().join("backup"), &["in-force.json", "missing"]).await.unwrap();
+    let beside = Beside { files: &["in-force.json", "missing"], ..Beside::default() };
+    let saved = store.backup(&place.path().join("backup"), beside).await.unwrap();
     load.iter().for_each(tokio::task::JoinHandle::abort);
     assert!(saved.files >= 5 && saved.bytes > 2 << 20, "{saved:?}");
-    let refused = store.backup(&place.path().join("backup"), &[]).await.unwrap_err().to_string();
+    let refused =
+        store.backup(&place.path().join("backup"), Beside::default()).await.unwrap_err().to_string();
     assert!(refused.contains("not empty"), "{refused}");
 
     let back = place.path().join("back");
@@ -92,7 +94,7 @@ async fn what_is_no_whole_backup_or_is_damaged_is_not_brought_back_and_nothing_i
     let store = open(&place.path().join("data"));
     queue(&store, "A1", "record").await;
     let backup = place.path().join("backup");
-    store.backup(&backup, &[]).await.unwrap();
+    store.backup(&backup, Beside::default()).await.unwrap();
     let refused = restore(&backup, &place.path().join("data"), &Comes::AsItWas).unwrap_err().to_string();
     assert!(refused.contains("not empty"), "{refused}");
     let span = fs::read_dir(backup.join("spans")).unwrap().next().unwrap().unwrap().path();
@@ -113,7 +115,7 @@ async fn a_store_that_comes_held_holds_what_it_has_messages_for_and_what_is_name
     let store = open(&place.path().join("data"));
     queue(&store, "A1", "record").await;
     let backup = place.path().join("backup");
-    store.backup(&backup, &[]).await.unwrap();
+    store.backup(&backup, Beside::default()).await.unwrap();
     let back = place.path().join("back");
     restore(&backup, &back, &Comes::Held(vec![("lab".to_owned(), "archive".to_owned())])).unwrap();
     let restored = open(&back);

@@ -23,7 +23,8 @@ use jiff::{Timestamp, tz::TimeZone};
 pub(crate) use book::{Change, Say, Unsaid};
 pub(crate) use cause::{Cause, Severity};
 pub(crate) use episode::Episode;
-pub(crate) use telling::tell;
+pub(crate) use rhythm::RHYTHMS;
+pub(crate) use telling::{TOLD, tell};
 
 use book::{Book, Kept};
 use cause::Limit;
@@ -44,7 +45,7 @@ const WRITTEN: Duration = Duration::from_mins(1);
 const LEARNED: Duration = Duration::from_mins(5);
 
 /// Where the episodes are kept, beside the store.
-const FILE: &str = "episodes.json";
+pub(crate) const EPISODES: &str = "episodes.json";
 
 /// The episodes of a running server.
 pub(crate) struct Alerts {
@@ -56,7 +57,7 @@ pub(crate) struct Alerts {
 impl Alerts {
     /// Reads what was kept. A file that cannot be read costs what people said of episodes, and no message.
     pub(crate) fn open(folder: &Path, zone: TimeZone) -> Self {
-        let file = folder.join(FILE);
+        let file = folder.join(EPISODES);
         let read = std::fs::read(&file).ok().map(|text| serde_json::from_slice::<Kept>(&text));
         let book = match read {
             None => Book::default(),

@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The longest that one may take to be told.
 const LONGEST: Duration = Duration::from_mins(2);
 
-const FILE: &str = "told.json";
+pub(crate) const TOLD: &str = "told.json";
 
 /// The desks of all rules, as they are kept over a restart.
 #[derive(Default, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ struct Desks(BTreeMap<String, Desk>);
 
 /// Tells, until the task is dropped.
 pub(crate) async fn tell(alerts: Arc<Alerts>, fleet: Arc<Fleet>, folder: PathBuf) {
-    let file = folder.join(FILE);
+    let file = folder.join(TOLD);
     let mut desks = read(&file);
     let host = host();
     loop {

@@ -43,7 +43,8 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{any, get, post},
 };
-use engine::{Mirror, Stop};
+use engine::Stop;
+use store::Directory;
 
 pub(crate) use accounts::{Linked, MadeToken, NewAccount, NewRole};
 pub(crate) use answers::{
@@ -88,7 +89,7 @@ const SIGN_IN_BODY: Duration = Duration::from_secs(10);
 pub(crate) struct Context {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) alerts: Arc<Alerts>,
-    pub(crate) directory: Arc<dyn Mirror>,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Events>,
     pub(crate) key: Key,

@@ -16,10 +16,10 @@ use super::{
     rights::require_seen,
 };
 use crate::{
-    accounts::{self, Caller},
-    audit,
+    accounts::Caller,
+    beside,
     fleet::{Changes, Deployment},
-    in_force::{FILE, line},
+    in_force::line,
 };
 
 pub(super) async fn show(State(context): State<Arc<Context>>, caller: Caller) -> Json<ServerStatus> {
@@ -68,7 +68,7 @@ pub(super) async fn backup(
     let saved = context
         .fleet
         .store
-        .backup(&dir, &[FILE, accounts::FILE, audit::FILE])
+        .backup(&dir, beside::of(&context.directory))
         .await
         .map_err(|error| Problem::conflict(error.0))?;
     tracing::info!(dir = %dir.display(), files = saved.files, bytes = saved.bytes, "backed up the store");

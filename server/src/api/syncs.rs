@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use connectors::sync::{Mode, Standing, State as Noted};
-use engine::{ChannelState, SyncRow, Wish};
+use engine::{ChannelState, Mirror as _, SyncRow, Wish};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,15 +1,18 @@
 //! `relais backup`: a copy of the store as it is at one instant, while everything runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use channels::{Options, Project, Secrets};
 use serde_json::json;
-use store::{Saved, Sqlite};
+use store::{Directory, Saved, Sqlite};
 
 use super::{Complaint, Ending, Exit, Place, say};
 use crate::{
+    beside,
     client::Client,
-    in_force,
     terminal::{counted, sized},
 };
 
@@ -48,7 +51,8 @@ async fn directly(folder: &Path, dir: &Path) -> Result<Saved, Complaint> {
         return Err(Complaint::wrong(format!("there is no store in {}", folder.display())));
     }
     let store = Sqlite::open(folder).map_err(Complaint::wrong)?;
-    store.backup(dir, &[in_force::FILE]).await.map_err(|error| Complaint::wrong(error.0))
+    let directory = Arc::new(Directory::open(folder).map_err(Complaint::wrong)?);
+    store.backup(dir, beside::of(&directory)).await.map_err(|error| Complaint::wrong(error.0))
 }
 
 /// The folder of the project's store.

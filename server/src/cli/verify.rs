@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::PathBuf};
 
 use super::{Complaint, Ending, Exit, Format, Place, backup::store_folder, say, say_json};
-use crate::terminal::counted;
+use crate::{beside, terminal::counted};
 
 /// Read the whole store, or a backup, and say what is wrong with it: every file, every row, everything packed.
 ///
@@ -21,7 +21,8 @@ pub(crate) fn run(arguments: &Arguments, place: &Place) -> Ending {
         Some(dir) => dir.clone(),
         None => store_folder(place)?,
     };
-    let report = store::verify(&folder).map_err(|error| Complaint::wrong(error.0))?;
+    let mut report = store::verify(&folder).map_err(|error| Complaint::wrong(error.0))?;
+    beside::verify(&folder, &mut report);
     match arguments.format {
         Format::Json => say_json(&report),
         Format::Text => say(words(&report)),

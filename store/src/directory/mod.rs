@@ -1,10 +1,12 @@
 //! The directory: resources of other servers with their versions, and how far each of them is in step. One file of its own.
 
+mod instant;
 mod mirror;
 mod pages;
 mod resources;
 mod searching;
 mod terms;
+mod verify;
 
 use std::{
     collections::HashMap,
@@ -23,6 +25,10 @@ use engine::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
+pub(crate) use self::{
+    instant::{Held, count_on},
+    verify::verify,
+};
 use crate::failure::words;
 
 /// The file, in the store's folder.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Place, Rhythm};
 use crate::{key::write_for_owner, terminal::lasting};
 
-const FILE: &str = "rhythms.json";
+pub(crate) const RHYTHMS: &str = "rhythms.json";
 
 /// A look that comes later than this was none: the machine slept, or the clock was set.
 const LONGEST: f64 = 120.0;
@@ -42,7 +42,7 @@ pub(crate) struct Standing {
 
 impl Keeper {
     pub(crate) fn open(folder: &Path, zone: TimeZone) -> Self {
-        let file = folder.join(FILE);
+        let file = folder.join(RHYTHMS);
         let read = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         Self { file, zone: Some(zone), ..read.unwrap_or_default() }
     }

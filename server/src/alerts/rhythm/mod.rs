@@ -8,7 +8,7 @@ mod tail;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use clock::Place;
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, RHYTHMS};
 use tail::Tail;
 
 /// Hours of a week, from Monday 0 h on.
