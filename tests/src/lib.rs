@@ -16,6 +16,7 @@ mod postgres;
 mod project;
 mod relais;
 mod sshd;
+mod terms;
 mod web;
 
 pub use annuaire::{Annuaire, Private};
@@ -32,4 +33,5 @@ pub use postgres::Postgres;
 pub use project::Project;
 pub use relais::{Relais, WORDS, binary, comes_true, free_port, wait_until};
 pub use sshd::{PASSWORD, Sshd};
+pub use terms::Terms;
 pub use web::Post;
