@@ -169,7 +169,7 @@ async fn folders_below_are_read_where_asked_links_and_devices_never() {
     fs::write(root.path().join("in/done/old.hl7"), message("M-8")).unwrap();
     let stage = stage(root.path(), json!({ "recursive": true, "done": "in/done" })).await;
     drop_file(root.path(), "sub/deep/a.hl7", &message("M-1"));
-    stage.tells("a.hl7", "moved to in/done/sub/deep/a.hl7").await;
+    stage.tells("sub/deep/a.hl7", "moved to in/done/sub/deep/a.hl7").await;
     drop_file(root.path(), OsStr::from_bytes(b"z\xff\n\x1b.hl7"), &message("M-2"));
     stage.tells(r"z\xFF\n\u{1b}.hl7", "moved to").await;
     assert_eq!(stage.messages().len(), 2);

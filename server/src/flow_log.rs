@@ -88,10 +88,7 @@ impl FlowLogs {
     }
 
     pub(crate) fn kept(&self, channel: &str, message: MessageId, facts: &Facts) {
-        self.tell(channel, || {
-            let file = facts.get("name")?.as_str()?.to_owned();
-            Some(What::Kept { message, file })
-        });
+        self.tell(channel, || Some(What::Kept { message, file: file_in(facts)?.to_owned() }));
     }
 
     pub(crate) fn story(&self, channel: &str, file: &str, words: &str) {
@@ -132,6 +129,13 @@ impl FlowLogs {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// What a file is called in its flow: its path from the folder on that files are taken from.
+fn file_in(source: &Facts) -> Option<&str> {
+    let fact = |name: &str| source.get(name).and_then(|fact| fact.as_str());
+    let below = fact("path").zip(fact("dir")).and_then(|(path, dir)| path.strip_prefix(dir));
+    below.map(|path| path.trim_start_matches('/')).or_else(|| fact("name"))
 }
 
 /// Writes the lines, some at a time.
@@ -227,8 +231,8 @@ impl Writer {
     async fn file_of(&mut self, message: MessageId) -> Option<String> {
         if !self.names.known.contains_key(&message) {
             let shown = self.store.show(message).await.ok()??;
-            let name = shown.source.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-            self.names.learn(message, name.to_owned());
+            let name = file_in(&shown.source).unwrap_or_default().to_owned();
+            self.names.learn(message, name);
         }
         self.names.known.get(&message).filter(|name| !name.is_empty()).cloned()
     }
@@ -338,6 +342,18 @@ mod tests {
 
     fn write(sheet: &mut Sheet, path: &Path, text: &str) {
         sheet.write(path, text, (1, "now"));
+    }
+
+    #[test]
+    fn files_of_one_name_in_several_folders_are_told_apart() {
+        let facts = |path: &str, dir: &str| {
+            let facts = serde_json::json!({ "name": "a.hl7", "path": path, "dir": dir });
+            file_in(facts.as_object().unwrap()).map(str::to_owned)
+        };
+        assert_eq!(facts("in/sub/a.hl7", "in").as_deref(), Some("sub/a.hl7"));
+        assert_eq!(facts("/srv/in/a.hl7", "/srv/in/").as_deref(), Some("a.hl7"));
+        assert_eq!(facts("elsewhere", "in").as_deref(), Some("a.hl7"));
+        assert_eq!(file_in(&Facts::new()), None);
     }
 
     #[test]

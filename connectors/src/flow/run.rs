@@ -211,7 +211,7 @@ impl Flow {
             has_more: sight.has_more,
         });
         self.lookout.take_news().into_iter().for_each(|(at, size)| {
-            self.inlet.story(&shown(at.name()), &format!("seen, {size} bytes"), None);
+            self.inlet.story(&shown(&at.trail), &format!("seen, {size} bytes"), None);
         });
         if !self.has_recovered {
             let recovered = self.claims().recover(&sight.claims).await?;
@@ -435,7 +435,7 @@ impl Flow {
             (Verdict::Refused, why) => format!("refused: {}", why.as_deref().unwrap_or("no reason")),
             (_, why) => format!("failed: {}", why.as_deref().unwrap_or("no reason")),
         };
-        let name = shown(claimed.from.name());
+        let name = shown(&claimed.from.trail);
         match (&handed.answers[..], handed.bad.len()) {
             ([], _) => self.inlet.story(&name, &words, None),
             ([answer], _) => self.inlet.story(&name, &words, answer.message()),
@@ -460,7 +460,7 @@ impl Flow {
     }
 
     fn tell(&self, claimed: &Claimed, words: &str) {
-        self.inlet.story(&shown(claimed.from.name()), words, None);
+        self.inlet.story(&shown(&claimed.from.trail), words, None);
     }
 
     fn say(&self, why: Option<String>) {

@@ -119,7 +119,10 @@ impl Wish {
             return file.origin != Origin::Unknown;
         }
         let last = file.at.rsplit('/').next().unwrap_or_default();
-        self.files.iter().any(|name| [file.name.as_str(), &file.at, last].iter().any(|own| fits(name, own)))
+        let lies_there = |name: &str| file.at.strip_suffix(name).is_some_and(|before| before.ends_with('/'));
+        self.files.iter().any(|name| {
+            lies_there(name) || [file.name.as_str(), &file.at, last].iter().any(|own| fits(name, own))
+        })
     }
 }
 
