@@ -4,14 +4,17 @@ import { get, path, post, query } from "./api.js";
 import { confirm } from "./act.js";
 import { bars } from "./chart.js";
 import { difference, hunks } from "./difference.js";
+import { history } from "./history.js";
 import { button, link, make, mark, put, renew, table } from "./dom.js";
+import { peers } from "./peers.js";
+import { rhythm } from "./rhythm.js";
 import { known, lately, listen, may, renewAll } from "./live.js";
 import { actOnChannel, actOnDestination, actsOf, actsOnDestination, channelStands, destinationStands } from "./standing.js";
 import { clock, lasting, named, number, say } from "./words.js";
 
-const TABS = { traffic, queue, file, changes, tests };
+const TABS = { traffic, queue, peers, file, changes, tests };
 /** What the files say is for those who run the channel. */
-const OPERATORS = ["file", "changes", "tests"];
+const OPERATORS = ["file", "tests"];
 
 export function show(content, { parts: [, name, tab = "traffic"] }) {
   if (!known.channels.has(name)) {
@@ -91,12 +94,15 @@ function target(channel, destination, outline) {
 }
 
 function traffic(panel, name) {
+  const [day, week] = [make("div"), make("section")];
+  put(panel, day, week);
+  rhythm(week, name);
   const all = () => {
     const series = known.series?.of.get(name);
     if (!series) return;
     const total = (kind) => series[kind].reduce((sum, one) => sum + one, 0);
     const window = say("unit.day_or_start", { start: clock(known.series.since, false) });
-    renew(panel, bars(series, known.series),
+    renew(day, bars(series, known.series),
       make("dl", { class: "numbers" }, [["in", "received"], ["out", "sent"], ["wrong", "wrong"]].map(([key, kind]) => [
         make("div", {}, make("dt", {}, say(`chart.${key}`)), make("dd", {}, make("b", {}, number(total(kind))), " ", make("span", { class: "faint" }, window)))])),
       make("p", {}, make("a", { class: "button", href: `#/find?${new URLSearchParams({ channel: name })}`, "data-key": "messages" }, say("channel.messages"))));
@@ -148,6 +154,10 @@ async function read(panel, name) {
 
 /** What runs, against what the files say by now. */
 async function changes(panel, name) {
+  if (!may("operate")) {
+    history(put(panel), name);
+    return;
+  }
   if (!await read(panel, name)) return;
   const { version, in_force: before, edited: after, faults } = read.last;
   const isSame = before === after;
@@ -158,6 +168,7 @@ async function changes(panel, name) {
     !isSame && before !== null && after !== null && shownDifference(before, after),
     errors > 0 && make("p", { class: "problem" }, say("changes.faults", { count: errors })),
     !isSame && errors === 0 && may("deploy") && button(say("changes.deploy"), () => deploy(name, before, after), { class: "first" }));
+  history(panel, name);
 }
 
 export function shownDifference(before, after) {

@@ -4,7 +4,7 @@ import { button, link, make, mark, put, text } from "./dom.js";
 import { dialog } from "./act.js";
 import { spark } from "./chart.js";
 import { known, lately, listen, sum } from "./live.js";
-import { actOnChannel, actsOf, channelStands, queueOf } from "./standing.js";
+import { actOnChannel, actOnDestination, actsOf, actsOnDestination, channelStands, queueOf } from "./standing.js";
 import { lasting, number, say } from "./words.js";
 
 const TONES = { bad: 0, warning: 1, wait: 2, good: 3, off: 4 };
@@ -119,6 +119,9 @@ const sight = new IntersectionObserver((entries) => {
 }, { rootMargin: "200px" });
 
 function choose(channel) {
-  dialog(channel.name, (close) => actsOf(channel).map((act) => make("p", { class: "choice" },
-    button(say(`act.${act}`), () => { close(); actOnChannel(channel, act); }), " ", say(`channel.${act}.plan`, { name: channel.name }))));
+  dialog(channel.name, (close) => [actsOf(channel).map((act) => make("p", { class: "choice" },
+    button(say(`act.${act}`), () => { close(); actOnChannel(channel, act); }), " ", say(`channel.${act}.plan`, { name: channel.name }))),
+  channel.destinations.map((destination) => actsOnDestination(destination).map((act) => make("p", { class: "choice" },
+    button(say("destination.act_on", { act: say(`act.${act}`), name: destination.name }), () => { close(); actOnDestination(channel, destination, act); }), " ",
+    say(`destination.${act}.plan`, { name: destination.name, channel: channel.name }))))]);
 }

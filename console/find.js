@@ -4,6 +4,7 @@ import { get, path, post, query } from "./api.js";
 import { confirm } from "./act.js";
 import { button, copy, field, link, make, mark, put } from "./dom.js";
 import { known, may } from "./live.js";
+import { goes, isFiltered, sendMany } from "./many.js";
 import { latest, messageStands, stateStands } from "./standing.js";
 import { clock, named, say, sized } from "./words.js";
 
@@ -15,7 +16,7 @@ const PAUSE = 180;
 
 export function show(content, { asked }) {
   const wanted = Object.fromEntries(["q", "state", "channel", "destination", "since"].map((name) => [name, asked.get(name) ?? ""]));
-  const [list, foot, picked] = [make("ul", { class: "found", "aria-label": say("find.found") }), make("div", { class: "foot" }), make("div", { class: "picked" })];
+  const [list, foot, picked, going] = [make("ul", { class: "found", "aria-label": say("find.found") }), make("div", { class: "foot" }), make("div", { class: "picked" }), make("div", { class: "goes" })];
   const search = { wanted, list, foot, picked, chosen: new Map(), asking: null, last: null, shown: 0 };
   let typing = null;
   const box = make("input", { id: "search", type: "search", value: wanted.q, "aria-label": say("find.box"), placeholder: say("find.box"), autocomplete: "off", spellcheck: "false",
@@ -35,10 +36,11 @@ export function show(content, { asked }) {
         button(say("now.command"), () => copy(command(wanted), say("act.copied", { what: command(wanted) })), { class: "plain" })),
       !may("content") && make("p", { class: "note" }, say("find.no_content")),
       wanted.destination && make("p", { class: "note" }, say("find.to", { name: wanted.destination }))),
-    picked, list, foot);
+    going, picked, list, foot);
+  const end = goes(going);
   if (may("content")) box.focus();
   begin(search);
-  return () => { clearTimeout(typing); search.asking?.abort(); };
+  return () => { clearTimeout(typing); search.asking?.abort(); end(); };
 }
 
 function command({ q, state, channel, since }) {
@@ -74,8 +76,9 @@ async function more(search, first = () => {}) {
     search.list.append(...found.map((message) => row(search, message)));
     search.shown += found.length;
     search.last = found.at(-1)?.id ?? search.last;
+    const all = may("operate") && search.shown > 0 && isFiltered(wanted) && button(say("many.open"), () => sendMany(wanted), { "data-key": "many" });
     const next = found.length === PAGE && button(say("find.more"), () => more(search), { class: "more" });
-    put(foot, make("p", { class: "faint", role: "status" }, search.shown ? say("find.count", { count: search.shown, took: Math.round(took) }) : say("find.nothing")), next);
+    put(foot, make("p", { class: "faint", role: "status" }, search.shown ? say("find.count", { count: search.shown, took: Math.round(took) }) : say("find.nothing")), next, all);
   } catch (problem) {
     if (problem.name === "AbortError") return;
     first();

@@ -100,6 +100,7 @@ function open() {
   heard("counts", count);
   heard("state", ({ channel }) => ask(channel));
   heard("episode", episode);
+  heard("go", ({ go }) => told("go", go));
   heard("delivery", (event) => told("message", event));
   heard("message", (event) => told("message", event));
   heard("held", (event) => told("message", event));

@@ -4,20 +4,26 @@ import { get, path, post, query, remove } from "./api.js";
 import { confirm, dialog, form } from "./act.js";
 import { button, copy, facts, field, link, make, mark, put, table, tell } from "./dom.js";
 import { known, listen, may, renewAll } from "./live.js";
+import { logs } from "./logs.js";
+import { rules } from "./rules.js";
+import { certificates } from "./trust.js";
 import { clock, lasting, named, number, say, sized } from "./words.js";
 
-const PARTS = { server, accounts, tokens, audit };
+const PARTS = { server, certificates, alerts: rules, logs, accounts, tokens, audit };
+/** What one must be allowed, where looking is not enough. */
+const NEEDS = { alerts: ["operate"], logs: ["operate", "content"], accounts: ["administer"], tokens: ["administer"] };
 const ROLES = ["viewer", "operator", "engineer", "administrator"];
 const RIGHTS = ["look", "content", "operate", "deploy", "administer"];
 const DAYS = [7, 30, 90, 365];
 const PAGE = 100;
 
 export function show(content, { parts: [, part = "server"] }) {
-  const able = Object.keys(PARTS).filter((one) => one === "server" || one === "audit" || may("administer"));
+  const able = Object.keys(PARTS).filter((one) => (NEEDS[one] ?? []).every(may));
   const panel = make("section", { class: "panel", role: "tabpanel", id: "panel", "aria-labelledby": `tab-${part}` });
   put(content, make("h1", {}, say("top.system")), make("div", { class: "tabs", role: "tablist", "aria-label": say("top.system") }, able.map((one) => link(["system", one], {
     role: "tab", id: `tab-${one}`, "aria-selected": String(one === part), "aria-controls": "panel" }, say(`system.${one}`)))), panel);
-  return (able.includes(part) ? PARTS[part] : server)(panel);
+  const end = (able.includes(part) ? PARTS[part] : server)(panel);
+  return typeof end === "function" ? end : undefined;
 }
 
 function server(panel) {

@@ -132,9 +132,12 @@ fn stores_channels_large_messages_and_scripts_have_their_rows() {
     let (_, rows) = measured(&[
         "kept",
         "channels",
+        "consoles",
         "large",
         "script",
         "soak",
+        "--consoles",
+        "5",
         "--kept",
         "300",
         "--channels",
@@ -152,6 +155,10 @@ fn stores_channels_large_messages_and_scripts_have_their_rows() {
     let channels = of(&rows, "channels")[0];
     assert_eq!(count(channels, "channels"), 12);
     assert!(number(channels, "reload_of_one_seconds") > 0.0, "{channels:#}");
+    let consoles = of(&rows, "consoles")[0];
+    assert_eq!(count(consoles, "consoles"), 5);
+    assert!(number(consoles, "heard_by_each_bytes") > 0.0, "they hear what comes: {consoles:#}");
+    ranked(consoles, "wait_with");
     let large = of(&rows, "large")[0];
     assert!(number(large, "size_bytes") > 1e6 && number(large, "messages") >= 1.0, "{large:#}");
     ranked(large, "others_beside");

@@ -59,7 +59,7 @@ fn paths(asker: &Asker) -> Vec<Place> {
 /// The path of something that is there, and that is not seen by who sees `ward` alone.
 fn filled(path: &str, message: u64) -> String {
     let path = path.replace("{name}", "blood").replace("{channel}", "blood");
-    let path = path.replace("{destination}", "archive").replace("{act}", "stop");
+    let path = path.replace("{version}", "0").replace("{destination}", "archive").replace("{act}", "stop");
     path.replace("{id}", &message.to_string())
 }
 

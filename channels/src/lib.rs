@@ -1,6 +1,7 @@
 //! Reads a project: its channel files, settings and tests, with everything wrong about them in one run.
 
 mod alerts;
+mod certificates;
 mod channel;
 mod cross;
 mod destination_file;
@@ -32,6 +33,7 @@ mod variables;
 mod yaml;
 
 pub use alerts::{Counts, Limit, Route, Rule};
+pub use certificates::NamedCertificate;
 pub use channel::Channel;
 pub use explain::{codes, explain};
 pub use fault::{Colour, Fault, render_text, to_json};

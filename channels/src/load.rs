@@ -49,9 +49,9 @@ pub fn load(root: &FilePath, options: &Options) -> Project {
     };
     let channels = channels(&mut report, &around, settings.listen);
     let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
-    let alerts = alerts::rules(&mut report, root, (&settings.zone, &names));
+    let (alerts, rule_trees) = alerts::rules(&mut report, root, (&settings.zone, &names)).into_iter().unzip();
     let faults = report.sorted(options.strict);
-    Project { root: root.to_owned(), settings, channels, tables, alerts, faults, report }
+    Project { root: root.to_owned(), settings, channels, tables, alerts, rule_trees, faults, report }
 }
 
 /// What `relais.yaml` alone says, as [`load`] would find it, without reading the channels.

@@ -7,7 +7,7 @@ use std::{
 
 use engine::{Diagnostic, Path};
 
-use crate::{Channel, Fault, Rule, ServedTable, ServerSettings, report::Report};
+use crate::{Channel, Fault, Rule, ServedTable, ServerSettings, report::Report, yaml::Node};
 
 /// Everything that was read, and everything wrong with it.
 pub struct Project {
@@ -20,6 +20,8 @@ pub struct Project {
     pub tables: Vec<ServedTable>,
     /// Who is told of what needs a person; those alone that are right.
     pub alerts: Vec<Rule>,
+    /// The files of those rules.
+    pub(crate) rule_trees: Vec<Node>,
     /// Of the whole project, by file and line.
     pub faults: Vec<Fault>,
     /// The files as they were read, for the place of what is found later.
@@ -78,6 +80,15 @@ impl Project {
         self.report.faults = std::mem::take(&mut self.faults);
         let fault = Diagnostic::error("unreachable", Path::default(), why);
         self.report.add(&self.tables[place].tree, fault);
+        self.faults = self.report.sorted(false);
+    }
+
+    /// Adds that a way of a rule was tried and is not there. `place` is the rule's in [`Project::alerts`].
+    pub fn add_unreachable_way(&mut self, place: usize, way: usize, why: &str) {
+        let rule = &self.alerts[place];
+        let at = Path::parse("tell").join(way).join(rule.tell[way].protocol.as_str());
+        self.report.faults = std::mem::take(&mut self.faults);
+        self.report.add(&self.rule_trees[place], Diagnostic::error("unreachable", at, why));
         self.faults = self.report.sorted(false);
     }
 

@@ -3,21 +3,20 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use engine::Stop;
+use engine::{Connections, Stop};
+
+use crate::{watched::watched, wire::Wire};
 
 /// The open connections of one source.
 pub(crate) struct Crowd {
     most: usize,
     most_per_address: usize,
-    /// The channel's metric.
-    open: Arc<AtomicI64>,
+    /// The channel's.
+    open: Connections,
     seats: Mutex<Seats>,
 }
 
@@ -42,7 +41,7 @@ pub(crate) struct Seat {
 }
 
 impl Crowd {
-    pub(crate) fn new(most: usize, most_per_address: usize, open: Arc<AtomicI64>) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_per_address: usize, open: Connections) -> Arc<Self> {
         Arc::new(Self { most, most_per_address, open, seats: Mutex::default() })
     }
 
@@ -59,7 +58,7 @@ impl Crowd {
         let (number, leave) = (seats.next, Stop::default());
         seats.next += 1;
         seats.taken.insert(number, Taken { address, idle_since: Some(Instant::now()), leave: leave.clone() });
-        self.open.fetch_add(1, Ordering::SeqCst);
+        self.open.enter();
         Some(Seat { crowd: Arc::clone(self), number, leave })
     }
 
@@ -89,6 +88,11 @@ impl Seat {
         self.set(Some(Instant::now()));
     }
 
+    /// Shows who sits there, and when the last bytes came and went.
+    pub(crate) fn watch(&self, wire: Wire) -> Wire {
+        watched(wire, &self.crowd.open)
+    }
+
     /// Returns when another connection needs the place.
     pub(crate) async fn wanted(&self) {
         self.leave.requested().await;
@@ -104,7 +108,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.crowd.lock().taken.remove(&self.number);
-        self.crowd.open.fetch_sub(1, Ordering::SeqCst);
+        self.crowd.open.leave();
     }
 }
 
@@ -117,20 +121,20 @@ mod tests {
 
     #[test]
     fn the_longest_idle_of_the_same_address_makes_room() {
-        let open = Arc::new(AtomicI64::new(0));
-        let crowd = Crowd::new(10, 2, Arc::clone(&open));
+        let open = Connections::default();
+        let crowd = Crowd::new(10, 2, open.clone());
         let first = crowd.seat(HERE).unwrap();
         let second = crowd.seat(HERE).unwrap();
         first.idle();
         let third = crowd.seat(HERE).unwrap();
         assert!(second.leave.is_requested() && !first.leave.is_requested() && !third.leave.is_requested());
         drop(second);
-        assert_eq!(open.load(Ordering::SeqCst), 2);
+        assert_eq!(open.senders(), 2);
     }
 
     #[test]
     fn nobody_makes_room_who_is_busy_or_another_peer() {
-        let crowd = Crowd::new(2, 2, Arc::default());
+        let crowd = Crowd::new(2, 2, Connections::default());
         let other = crowd.seat(THERE).unwrap();
         let busy = crowd.seat(HERE).unwrap();
         busy.busy();

@@ -71,7 +71,7 @@ impl Door {
             let (channel, tls, stop, serve) = (channel.clone(), tls.clone(), stop.clone(), serve.clone());
             guests.spawn(async move {
                 match greet(tls.as_deref(), stream, keep_alive, &stop).await {
-                    Ok(Some(wire)) => serve(Guest { wire, peer, seat }).await,
+                    Ok(Some(wire)) => serve(Guest { wire: seat.watch(wire), peer, seat }).await,
                     Ok(None) => {}
                     Err(why) => warn!(%channel, %peer, %why, "a connection could not be opened"),
                 }

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use rustls::pki_types::CertificateDer;
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -22,9 +23,14 @@ const DOOR: Duration = Duration::from_millis(500);
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
     fn socket(&self) -> &TcpStream;
 
-    /// Whom the peer's certificate names.
-    fn subject(&self) -> Option<String> {
+    /// The certificate that the peer showed.
+    fn certificate(&self) -> Option<&CertificateDer<'static>> {
         None
+    }
+
+    /// Whom it names.
+    fn subject(&self) -> Option<String> {
+        tls::subject(self.certificate()?)
     }
 
     /// What both ends agreed to speak (ALPN).
@@ -46,8 +52,8 @@ impl Stream for server::TlsStream<TcpStream> {
         self.get_ref().0
     }
 
-    fn subject(&self) -> Option<String> {
-        tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+    fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.get_ref().1.peer_certificates()?.first()
     }
 }
 
@@ -56,8 +62,8 @@ impl Stream for client::TlsStream<TcpStream> {
         self.get_ref().0
     }
 
-    fn subject(&self) -> Option<String> {
-        tls::subject(self.get_ref().1.peer_certificates()?.first()?)
+    fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.get_ref().1.peer_certificates()?.first()
     }
 
     fn protocol(&self) -> Option<&[u8]> {

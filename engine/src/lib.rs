@@ -16,6 +16,7 @@ mod arrivals;
 mod backlog;
 mod caller;
 mod channel;
+mod connections;
 mod content;
 mod context;
 mod destination;
@@ -49,6 +50,7 @@ mod store;
 
 pub use backlog::{Backlog, FileGroup, Origin, TakeUp, UnprocessedFile, WaitingFile};
 pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
+pub use connections::{Connected, ConnectionView, Connections};
 pub use content::{Content, Hash};
 pub use context::{Answered, Context, Input, Inputs, Row};
 pub use destination::{

@@ -3,12 +3,14 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 
-use crate::{Backlog, Checks, Feeds, Inlet, Mirror, OtherBytes, Ports, ReplyWords, Shares, Stop};
+use crate::{
+    Backlog, Checks, Connections, Feeds, Inlet, Mirror, OtherBytes, Ports, ReplyWords, Shares, Stop,
+};
 
 /// Takes messages from a protocol and writes back what [`Inlet`] says.
 #[async_trait]
@@ -77,8 +79,8 @@ pub struct Opening {
     pub feeds: Feeds,
     /// Connections that several channels use.
     pub shares: Shares,
-    /// Open connections, for the channel's metrics.
-    pub connections: Arc<AtomicI64>,
+    /// Open connections, for whoever looks at the channel.
+    pub connections: Connections,
     /// A folder where a source may keep what it has to remember of its side. It may not be there yet.
     pub notes: PathBuf,
     /// Where a source says what keeps it from taking messages while it runs.

@@ -4,17 +4,18 @@ use std::{fs, path::Path, sync::Arc};
 
 use store::{Beside, Directory, Fault, Report};
 
-use crate::{accounts, alerts, audit, in_force};
+use crate::{accounts, alerts, audit, in_force, versions};
 
 /// Those that a backup holds. The API's key is left out: whoever has a copy would have the server. So is what tells of
 /// one run alone (`address`, `certificate`, `lock`, `marks`, `growth`).
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     in_force::FILE,
     accounts::FILE,
     audit::FILE,
     alerts::EPISODES,
     alerts::TOLD,
     alerts::RHYTHMS,
+    versions::FILE,
     // What sources know of what they have taken, and how far they have looked.
     "notes",
 ];

@@ -85,6 +85,11 @@ impl Client {
         read(self.send(self.request(Method::GET, path, query).timeout(PATIENTLY)).await?).await
     }
 
+    /// What happens, as it happens, for as long as it is read.
+    pub(crate) async fn listen(&self, query: &Query<'_>) -> Result<reqwest::Response, Complaint> {
+        self.send(self.request(Method::GET, &["events"], query).timeout(PATIENTLY)).await
+    }
+
     /// A body as it is: the raw bytes of a message.
     pub(crate) async fn get_bytes(&self, path: &[&str]) -> Result<Vec<u8>, Complaint> {
         let response = self.send(self.request(Method::GET, path, &[])).await?;

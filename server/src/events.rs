@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     alerts::{Change, Episode},
+    api::Go,
     flow_log::FlowLogs,
     metrics::Metrics,
 };
@@ -34,6 +35,8 @@ pub(crate) enum Event {
     File { channel: String, file: String, words: String, message: Option<MessageId> },
     /// A state that needs a person began, moved or ended, or somebody took note of it.
     Episode { change: Change, channel: Option<String>, episode: Value },
+    /// Many messages are sent again: how far that is. For whoever began it, and who sees everything.
+    Go { by: String, go: Value },
 }
 
 impl Event {
@@ -46,18 +49,19 @@ impl Event {
             Self::Delivery { .. } => "delivery",
             Self::File { .. } => "file",
             Self::Episode { .. } => "episode",
+            Self::Go { .. } => "go",
         }
     }
 
     /// Whether it is of how something stands, and not of one message.
     pub(crate) fn is_state(&self) -> bool {
-        matches!(self, Self::State { .. } | Self::Episode { .. })
+        matches!(self, Self::State { .. } | Self::Episode { .. } | Self::Go { .. })
     }
 
     /// The message that it is about.
     pub(crate) fn message(&self) -> Option<MessageId> {
         match self {
-            Self::State { .. } | Self::Episode { .. } => None,
+            Self::State { .. } | Self::Episode { .. } | Self::Go { .. } => None,
             Self::Message { id, .. } => *id,
             Self::Held { id, .. } | Self::Overdue { id, .. } => Some(*id),
             Self::Delivery { message, .. } => Some(*message),
@@ -77,6 +81,7 @@ impl Event {
             | Self::Delivery { channel, .. }
             | Self::File { channel, .. } => Some(channel),
             Self::Episode { channel, .. } => channel.as_deref(),
+            Self::Go { .. } => None,
         }
     }
 }
@@ -114,6 +119,13 @@ impl Events {
         if self.states.receiver_count() + self.sender.receiver_count() > 0 {
             let told = serde_json::to_value(episode).expect("an episode has text keys");
             self.tell_state(Event::Episode { change, channel: episode.channel.clone(), episode: told });
+        }
+    }
+
+    /// How far a go is that sends many messages again.
+    pub(crate) fn go(&self, go: &Go) {
+        if self.states.receiver_count() + self.sender.receiver_count() > 0 {
+            self.tell_state(go.event());
         }
     }
 

@@ -9,14 +9,14 @@ use std::{
 
 use channels::{Fault, InForce, Options, Outline, Project, Rule, ServerSettings};
 use engine::{
-    Ages, Channel, ChannelState, Claim, Hash, History, Opening, Past, Plan, ReplyWords, Store, StoreError,
-    Surroundings, Trouble,
+    Ages, Channel, ChannelState, Claim, Connections, Hash, History, Opening, Past, Plan, ReplyWords, Store,
+    StoreError, Surroundings, Trouble,
 };
 use futures_util::future::join_all;
 use store::Sqlite;
 use tokio::net::TcpListener;
 
-use crate::{accounts::Sees, flow_log::FlowLogs, in_force, metrics::Metrics};
+use crate::{accounts::Sees, flow_log::FlowLogs, in_force, metrics::Metrics, versions::Versions};
 
 /// How long a start waits for a source to open; it goes on opening behind that.
 const OPENING: Duration = Duration::from_millis(500);
@@ -36,6 +36,7 @@ pub(crate) struct Fleet {
     edit: RwLock<Vec<Fault>>,
     /// What its channels promise, as it is written beside the store.
     in_force: RwLock<InForce>,
+    pub(crate) versions: Versions,
     /// Who is told of what needs a person.
     alerts: RwLock<Vec<Rule>>,
     /// One change of files at a time.
@@ -102,6 +103,7 @@ impl Fleet {
         (metrics, logs): (Arc<Metrics>, Arc<FlowLogs>),
     ) -> Self {
         Self {
+            versions: Versions::open(&around.root.join(&settings.store.path)),
             root: around.root.clone(),
             options,
             settings,
@@ -152,6 +154,7 @@ impl Fleet {
             }
         }
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+        self.note_versions(None);
         Ok(())
     }
 
@@ -185,7 +188,7 @@ impl Fleet {
             ports: self.around.ports.clone(),
             feeds: self.around.feeds.clone(),
             shares: self.around.shares.clone(),
-            connections: Arc::default(),
+            connections: Connections::default(),
             notes: self.around.notes.clone(),
             trouble: Trouble::default(),
             directory: Arc::clone(&self.around.directory),
@@ -254,8 +257,13 @@ impl Fleet {
         self.edit.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Brings the files as they are now into force, all of them or, with `only`, one channel.
-    pub(crate) async fn deploy(&self, only: Option<&str>) -> Result<Deployment, StoreError> {
+    /// Brings the files as they are now into force, all of them or, with `only`, one channel. `by`: who wants it, where
+    /// it is not the files themselves.
+    pub(crate) async fn deploy(
+        &self,
+        only: Option<&str>,
+        by: Option<&str>,
+    ) -> Result<Deployment, StoreError> {
         let _changing = self.changing.lock().await;
         let project = self.read().await;
         let faults: Vec<_> = project.faults.iter().filter(|fault| fault.is_error()).cloned().collect();
@@ -275,8 +283,17 @@ impl Fleet {
         }
         let losses = channels::losses(&project, &restricted(before, only));
         self.promise(&project, only);
+        self.note_versions(by);
         let wait_for_restart = needs_restart(&self.settings, &project.settings);
         Ok(Deployment::InForce(Changes { made, losses, wait_for_restart }))
+    }
+
+    fn note_versions(&self, by: Option<&str>) {
+        let members = self.members();
+        let running = members.iter().filter(|(_, member)| member.running().is_some());
+        let running: Vec<_> =
+            running.map(|(name, member)| (name.clone(), member.version.to_string())).collect();
+        self.versions.note(&running, by);
     }
 
     /// What is promised, and how many deliveries wait.

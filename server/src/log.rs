@@ -1,9 +1,11 @@
-//! Where the log goes: standard error, as text or JSON.
+//! Where the log goes: standard error, as text or JSON; its last lines are kept.
 
 use std::io::{self, IsTerminal};
 
 use channels::{LogFormat, LogLevel, LogSettings};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::recent::Keeping;
 
 /// Starts the log. `RUST_LOG` comes before the file.
 pub(crate) fn start(settings: LogSettings) {
@@ -19,8 +21,8 @@ pub(crate) fn start(settings: LogSettings) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     let started = match settings.format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).finish().with(Keeping).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(Keeping).try_init(),
     };
     // A second start in one process (a test) goes on with the first log.
     drop(started);

@@ -18,6 +18,7 @@ mod metrics;
 mod open_files;
 mod overdue;
 mod pulse;
+mod recent;
 mod reload;
 mod retention;
 mod serving;
@@ -25,6 +26,7 @@ mod signals;
 mod station;
 mod terminal;
 mod threads;
+mod versions;
 
 use std::process::ExitCode;
 

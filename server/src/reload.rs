@@ -49,7 +49,7 @@ impl Watch {
 
 /// Brings the files into force and says in the log what came of it.
 pub(crate) async fn deploy_all(fleet: &Fleet) {
-    match fleet.deploy(None).await {
+    match fleet.deploy(None, None).await {
         Ok(Deployment::InForce(changes)) => say(&changes),
         Ok(Deployment::Refused(faults)) => {
             for fault in &faults {

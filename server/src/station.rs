@@ -92,6 +92,7 @@ impl Station {
             is_encrypted,
             pulse: Pulse::default(),
             started: Instant::now(),
+            many: api::Many::default(),
             retrying: tokio::sync::Mutex::default(),
             stop: Stop::default(),
         };

@@ -127,7 +127,7 @@ pub(crate) fn rules(
     report: &mut Report,
     root: &FilePath,
     (zone, known): (&TimeZone, &[String]),
-) -> Vec<Rule> {
+) -> Vec<(Rule, Node)> {
     let schema = alert_schema();
     let mut rules = Vec::new();
     for file in yaml_files(report, root, "alerts") {
@@ -141,7 +141,7 @@ pub(crate) fn rules(
             report.add(&tree, fault);
         }
         if report.count_from(first).0 == 0 && !unknown(&tree) {
-            rules.push(rule);
+            rules.push((rule, tree));
         }
     }
     rules

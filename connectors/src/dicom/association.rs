@@ -6,6 +6,7 @@ use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult, AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ,
     Pdu, PresentationContextProposed, PresentationContextResultReason,
 };
+use engine::Connections;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -18,6 +19,7 @@ use crate::{
     part10::Meta,
     setting::Address,
     tls,
+    watched::watched,
     wire::{self, Peer, Wire},
 };
 
@@ -55,6 +57,8 @@ pub(crate) struct Calling {
     pub(crate) theirs: Title,
     pub(crate) within: Duration,
     pub(crate) keep_alive: Duration,
+    /// Where its connections are shown, if they are those of a channel.
+    pub(crate) shown: Option<Connections>,
 }
 
 /// An association that was agreed on.
@@ -84,7 +88,10 @@ impl Calling {
         let deadline = deadline.min(Instant::now() + self.within);
         let wire = timeout_at(deadline, self.call()).await;
         let wire = wire.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        let wire = wire.map_err(|why| format!("cannot connect to {}: {why}", self.address))?;
+        let mut wire = wire.map_err(|why| format!("cannot connect to {}: {why}", self.address))?;
+        if let Some(among) = &self.shown {
+            wire = watched(wire, among);
+        }
         let mut line = Line::new(wire, MOST);
         let asked = Pdu::AssociationRQ(self.proposal(sorts));
         let words = |broken: Broken| format!("{} agreed on no association: {}", self.theirs, broken.words());

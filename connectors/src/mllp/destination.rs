@@ -143,6 +143,7 @@ impl DestinationSettings for Settings {
             keep_alive: self.keep_alive.0,
             kept: Mutex::default(),
             overheard: Arc::default(),
+            connections: opening.connections.clone(),
         }))
     }
 

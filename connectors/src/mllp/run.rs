@@ -85,6 +85,7 @@ impl Source for Calling {
                     pause = FIRST_PAUSE;
                     info!(channel = host.inlet.channel(), %address, "connected");
                     if let Some(seat) = crowd.seat(peer.ip()) {
+                        let wire = seat.watch(wire);
                         serve_until(&stop, Connection::new(Arc::clone(&host), wire, peer, seat)).await;
                     }
                 }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Destination, LateAnswer, Outbound, Response, SendError};
+use engine::{Connections, Destination, LateAnswer, Outbound, Response, SendError};
 use futures_util::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     setting::Address,
     tls,
+    watched::watched,
     wire::{self, Wire},
 };
 
@@ -50,6 +51,7 @@ pub(super) struct Sender {
     /// Connections that nobody uses now, the one used last at the end.
     pub(super) kept: Mutex<Vec<Link>>,
     pub(super) overheard: Arc<Overheard>,
+    pub(super) connections: Connections,
 }
 
 #[async_trait]
@@ -211,6 +213,7 @@ impl Sender {
     }
 
     fn link(&self, wire: Wire) -> Link {
+        let wire = watched(wire, &self.connections);
         Link::new(wire, self.marks.clone(), self.max_size, Arc::clone(&self.overheard))
     }
 

@@ -169,7 +169,7 @@ impl Settings {
     }
 
     fn crowd(&self, opening: &Opening) -> Arc<Crowd> {
-        Crowd::new(self.connections, self.connections_per_address, Arc::clone(&opening.connections))
+        Crowd::new(self.connections, self.connections_per_address, opening.connections.clone())
     }
 
     fn manner(&self, opening: &Opening) -> Manner {

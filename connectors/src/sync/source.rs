@@ -90,7 +90,8 @@ impl SourceSettings for FhirSync {
 
 fn client(settings: &Settings, opening: &Opening) -> Result<Client, OpenError> {
     let client = settings.access().client(&opening.root, settings.max_size.0);
-    client.map_err(|why| OpenError::new(format!("cannot ask {}: {why}", settings.base)))
+    let client = client.map_err(|why| OpenError::new(format!("cannot ask {}: {why}", settings.base)))?;
+    Ok(client.shown(&opening.connections))
 }
 
 fn open(

@@ -94,6 +94,7 @@ impl Settings {
             theirs: self.called_ae,
             within: self.timeout.0,
             keep_alive: KEEP_ALIVE,
+            shown: None,
         };
         Ok(Asking { worklist: Worklist::new(calling), columns, timeout: self.timeout.0 })
     }

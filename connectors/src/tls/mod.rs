@@ -5,7 +5,10 @@ mod examine;
 mod load;
 mod trust;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use engine::Checks;
 use rustls::pki_types::CertificateDer;
@@ -99,6 +102,20 @@ impl Tls {
     pub fn examine(&self, side: Side, root: &Path, field: &str, checks: &mut Checks<'_>) {
         examine::Examination { tls: self, side, root, field }.run(checks);
     }
+}
+
+/// When a certificate ends.
+pub(crate) fn end(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let seconds = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// The certificates of a PEM file: whom each names, and when it ends.
+pub fn certificates(file: &Path) -> Result<Vec<(String, SystemTime)>, String> {
+    let found = load::certificates(file)?;
+    let read = |one: &CertificateDer<'_>| Some((subject(one)?, end(one)?));
+    Ok(found.iter().filter_map(read).collect())
 }
 
 /// Whom a certificate names.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use engine::{Checks, SendError};
+use engine::{Checks, Connections, SendError};
 use hyper::{
     HeaderMap, Method, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, LOCATION, USER_AGENT},
@@ -115,6 +115,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Shows its connections among a channel's.
+    pub(crate) fn shown(mut self, among: &Connections) -> Self {
+        self.server.show(among);
+        self
+    }
+
     /// When an attempt that begins now is over.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout

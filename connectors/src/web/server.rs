@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use engine::SendError;
+use engine::{Connections, SendError};
 use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     secret::Secret,
     tls::{self, Tls},
+    watched::watched,
     web::place::{Origin, Scheme},
     wire::{self, Wire},
 };
@@ -47,6 +48,8 @@ pub(crate) struct Server {
     shared: tokio::sync::Mutex<Option<Arc<Many>>>,
     /// The server was found to take one request at a time: nobody waits for another's connection.
     takes_one: AtomicBool,
+    /// Where its connections are shown, if they are those of a channel.
+    shown: Option<Connections>,
 }
 
 /// A connection to the server.
@@ -82,7 +85,13 @@ impl Server {
             Scheme::Tls => Some(tls::Connector::offering(tls, root, &[HTTP_2, HTTP_1])?),
         };
         let (kept, shared) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { origin, proxy, tls, patience, kept, shared, takes_one: AtomicBool::new(false) })
+        let takes_one = AtomicBool::new(false);
+        Ok(Self { origin, proxy, tls, patience, kept, shared, takes_one, shown: None })
+    }
+
+    /// Shows its connections among a channel's.
+    pub(crate) fn show(&mut self, among: &Connections) {
+        self.shown = Some(among.clone());
     }
 
     /// Asks over a kept connection, else over a new one. A kept one that took nothing is opened anew.
@@ -194,7 +203,10 @@ impl Server {
     }
 
     async fn open(&self, deadline: Instant) -> Result<Opened, String> {
-        let wire = self.call(deadline).await?;
+        let mut wire = self.call(deadline).await?;
+        if let Some(among) = &self.shown {
+            wire = watched(wire, among);
+        }
         if wire.protocol() != Some(HTTP_2) {
             return Link::open(wire).await.map(Opened::One);
         }

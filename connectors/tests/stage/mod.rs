@@ -15,15 +15,15 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use engine::{
-    Channel, Content, DeliveryId, Destination, EmptyDirectory, Facts, Feeds, Hash, Memory, MessageId,
-    Observer, Opening, OtherBytes, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats, ReplyPolicy,
-    ReplyWhen, ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble,
+    Channel, Connections, Content, DeliveryId, Destination, EmptyDirectory, Facts, Feeds, Hash, Memory,
+    MessageId, Observer, Opening, OtherBytes, Outbound, Outcome, Past, Plan, Ports, RepeatPolicy, Repeats,
+    ReplyPolicy, ReplyWhen, ReplyWords, Shares, SourceSettings, Spots, Store, Surroundings, Texts, Trouble,
     memory::StoredMessage,
 };
 use serde_json::{Value, json};
@@ -285,7 +285,7 @@ pub fn opening(root: &Path) -> Opening {
         ports: Ports::default(),
         feeds: Feeds::default(),
         shares: Shares::default(),
-        connections: Arc::new(AtomicI64::new(0)),
+        connections: Connections::default(),
         notes: root.join("notes"),
         trouble: Trouble::default(),
         directory: Arc::new(EmptyDirectory),

@@ -1,15 +1,12 @@
 //! Makes a channel's line and outlets from its plan.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
 use super::Surroundings;
 use crate::{
-    Directory, Opening, Plan, Trouble,
+    Connections, Directory, Opening, Plan, Trouble,
     arrivals::Arrivals,
     group::Waking,
     held::Holding,
@@ -28,7 +25,7 @@ pub(super) struct Standing {
     pub(super) holding: Arc<Holding>,
     pub(super) waking: Arc<Waking>,
     pub(super) tasks: TaskTracker,
-    pub(super) connections: Arc<AtomicI64>,
+    pub(super) connections: Connections,
     pub(super) trouble: Trouble,
 }
 
@@ -42,7 +39,7 @@ impl Standing {
             ports: self.around.ports.clone(),
             feeds: self.around.feeds.clone(),
             shares: self.around.shares.clone(),
-            connections: Arc::clone(&self.connections),
+            connections: self.connections.clone(),
             notes: self.around.notes.clone(),
             trouble: self.trouble.clone(),
             directory: Arc::clone(&self.around.directory),
@@ -78,7 +75,8 @@ impl Standing {
         for (index, destination) in plan.outlets.iter().enumerate() {
             let Some(outlet) = outlets.get(&destination.name) else { continue };
             let pace = Pace::new(self.around.spots.clone());
-            let opening = self.opening(plan);
+            let connections = self.connections.to(&destination.name);
+            let opening = Opening { connections, ..self.opening(plan) };
             let mut conduct =
                 Conduct::new(destination.clone(), index, Arc::clone(&plan.script), opening, pace);
             if let Some(before) = outlet.conducted() {

@@ -1,7 +1,7 @@
 //! Start, pause, stop and reload.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicI64},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Channel, ChannelState, Past, Running, Surroundings, build::Standing, hold_switch, life_switch};
 use crate::{
-    Inlet, Plan, Stop, StoreError, Trouble, arrivals::Arrivals, held::Holding, line::tend, recovery::Recovery,
+    Connections, Inlet, Plan, Stop, StoreError, Trouble, arrivals::Arrivals, held::Holding, line::tend,
+    recovery::Recovery,
 };
 
 /// How long to wait before opening again what could not be opened.
@@ -29,7 +30,7 @@ impl Channel {
             holding: Arc::new(Holding::new(plan.version)),
             waking: Arc::default(),
             tasks: TaskTracker::new(),
-            connections: Arc::new(AtomicI64::new(0)),
+            connections: Connections::default(),
             trouble: Trouble::default(),
         };
         let mut outlets = standing.outlets(&plan, &std::collections::BTreeMap::new());
@@ -316,7 +317,7 @@ impl Channel {
             holding: Arc::clone(&self.holding),
             waking: Arc::clone(&self.waking),
             tasks: self.tasks.clone(),
-            connections: Arc::clone(&self.connections),
+            connections: self.connections.clone(),
             trouble: self.trouble.clone(),
         }
     }

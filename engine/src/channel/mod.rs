@@ -8,7 +8,7 @@ mod view;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicI64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use tokio::task::JoinHandle;
@@ -18,9 +18,9 @@ pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 
 use crate::{
-    AnswerState, Backlog, Expectations, Feeds, Inlet, MessageId, Mirror, Observer, Outcome, Plan, Ports,
-    Reply, Shares, Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, group::Waking, held::Holding,
-    line::Line, outlet::Outlet, recovery::Recovery,
+    AnswerState, Backlog, Connections, Expectations, Feeds, Inlet, MessageId, Mirror, Observer, Outcome,
+    Plan, Ports, Reply, Shares, Spots, Stop, Store, Told, Trouble, arrivals::Arrivals, group::Waking,
+    held::Holding, line::Line, outlet::Outlet, recovery::Recovery,
 };
 
 /// What a channel stands in.
@@ -59,7 +59,7 @@ pub struct Channel {
     holding: Arc<Holding>,
     waking: Arc<Waking>,
     tasks: TaskTracker,
-    connections: Arc<AtomicI64>,
+    connections: Connections,
     trouble: Trouble,
     inlet: Inlet,
     line: RwLock<Arc<Line>>,

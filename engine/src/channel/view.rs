@@ -1,11 +1,9 @@
 //! What a person sees of a channel.
 
-use std::sync::atomic::Ordering;
-
 use serde::Serialize;
 
 use super::Channel;
-use crate::OutletView;
+use crate::{ConnectionView, OutletView};
 
 /// Whether a channel takes and sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +33,11 @@ pub struct ChannelView {
 }
 
 impl Channel {
+    /// At most so many of its open connections, those that opened last first, and how many there are.
+    pub fn connections(&self, most: usize) -> (Vec<ConnectionView>, usize) {
+        self.connections.view(most)
+    }
+
     pub fn view(&self) -> ChannelView {
         let (state, trouble) = {
             let running = self.running();
@@ -46,7 +49,7 @@ impl Channel {
             state,
             trouble: trouble.or_else(|| self.trouble.said()).filter(|_| state == ChannelState::Running),
             left_out: self.trouble.said_of_some().filter(|_| state == ChannelState::Running),
-            connections: self.connections.load(Ordering::SeqCst),
+            connections: self.connections.senders(),
             held: self.holding.count(),
             destinations: self.all_outlets().iter().map(|outlet| outlet.view()).collect(),
         }

@@ -88,6 +88,34 @@ pub(super) fn json(digest: &Digest, (rule, host): (&str, &str)) -> Value {
     })
 }
 
+/// What is told where somebody only tries whether it arrives.
+pub(super) fn trial_subject((rule, host): (&str, &str)) -> String {
+    format!("[relais {host}] trial of alerts/{rule}.yaml")
+}
+
+pub(super) fn trial_text((rule, host): (&str, &str), by: &str) -> String {
+    format!(
+        "This is a trial, asked for by {by} on {host}: nothing is wrong, and nobody has to do anything.\n\n\
+         What the rule alerts/{rule}.yaml tells arrives here.\n"
+    )
+}
+
+/// As what is told to programs, with nothing in it but the mark `trial`.
+pub(super) fn trial_json((rule, host): (&str, &str), by: &str) -> Value {
+    json!({
+        "trial": true,
+        "by": by,
+        "server": host,
+        "rule": rule,
+        "subject": trial_subject((rule, host)),
+        "opened": [],
+        "again": [],
+        "over": [],
+        "numbers": { "opened": 0, "again": 0, "over": 0, "open": 0 },
+        "is_whole": true,
+    })
+}
+
 fn place(one: &Episode) -> String {
     super::words::place(one)
 }

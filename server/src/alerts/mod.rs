@@ -24,7 +24,7 @@ pub(crate) use book::{Change, Say, Unsaid};
 pub(crate) use cause::{Cause, Severity};
 pub(crate) use episode::Episode;
 pub(crate) use rhythm::RHYTHMS;
-pub(crate) use telling::{TOLD, tell};
+pub(crate) use telling::{TOLD, tell, trial};
 
 use book::{Book, Kept};
 use cause::Limit;

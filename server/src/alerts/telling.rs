@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use channels::{Route, Rule};
@@ -101,14 +101,41 @@ async fn told(
     (rule, route): (&Rule, &Route),
     (digest, host): (&Digest, &str),
 ) -> Result<(), String> {
-    let destination =
-        route.settings.open(&fleet.opening(&rule.name)).await.map_err(|error| error.to_string())?;
     let subject = letter::subject(digest, host);
     let named = (rule.name.as_str(), host);
     let body = match route.protocol.as_str() {
         "smtp" => letter::text(digest, named),
         _ => letter::json(digest, named).to_string(),
     };
+    sent(fleet, (rule, route), (subject, body)).await
+}
+
+/// Tells by each way of a rule what is marked as a trial: which way, why it could not, and how long it took.
+pub(crate) async fn trial(fleet: &Fleet, rule: &Rule, by: &str) -> Vec<(String, Option<String>, Duration)> {
+    let host = host();
+    let tried = rule.tell.iter().map(|route| {
+        let named = (rule.name.as_str(), host.as_str());
+        let subject = letter::trial_subject(named);
+        let body = match route.protocol.as_str() {
+            "smtp" => letter::trial_text(named, by),
+            _ => letter::trial_json(named, by).to_string(),
+        };
+        async move {
+            let began = Instant::now();
+            let problem = sent(fleet, (rule, route), (subject, body)).await.err();
+            (route.protocol.clone(), problem, began.elapsed())
+        }
+    });
+    join_all(tried).await
+}
+
+async fn sent(
+    fleet: &Fleet,
+    (rule, route): (&Rule, &Route),
+    (subject, body): (String, String),
+) -> Result<(), String> {
+    let destination =
+        route.settings.open(&fleet.opening(&rule.name)).await.map_err(|error| error.to_string())?;
     let texts = Texts::from([("subject".to_owned(), subject)]);
     let effect = Hash::of(&[rule.name.as_bytes(), route.protocol.as_bytes(), body.as_bytes()]);
     let outbound = Outbound {

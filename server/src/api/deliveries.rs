@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, Json, body::Bytes, extract::State};
 use engine::{
     Act, Again, Content, DeliveryId, DeliveryRow, DeliveryState, Inbound, Intervention, Looked, MessageId,
-    MessageState, Shown, Store as _,
+    MessageRow, MessageState, Shown, Store as _,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -35,6 +35,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// To one destination, or wherever it is due.
+    pub(super) fn sending(to: Option<&str>) -> Self {
+        Self { to: to.map(str::to_owned), ..Self::default() }
+    }
+
     /// A request without a body wishes nothing special.
     fn read(bytes: &Bytes) -> Result<Self, Problem> {
         if bytes.is_empty() || bytes.as_ref() == b"null" {
@@ -76,23 +81,36 @@ pub(super) async fn resend_message(
 ) -> PickedAll {
     let wish = Wish::read(&body)?;
     let shown = shown(&context, &id).await?;
-    let mut picked = to_resend(&shown, wish.to.as_deref())?;
-    if !wish.plan {
-        for one in &mut picked {
-            match one.delivery {
-                Some(delivery) => {
-                    let channel = running(&context, &shown.row.channel)?;
-                    let to = moved_to(&shown, delivery, wish.to.as_deref());
-                    channel.resend(DeliveryId(delivery), to, wish.content(), &caller.name).await?;
-                }
-                None if shown.row.state == MessageState::Held && wish.body.is_none() => {
-                    one.what = look_again(&context, &shown).await?;
-                }
-                None => one.what = run_again(&context, &shown, (wish.content(), caller.name.clone())).await?,
+    let picked = if wish.plan {
+        to_resend(&shown.row, shown.superseded_by, wish.to.as_deref())?
+    } else {
+        send_again(&context, &shown, &wish, &caller.name).await?
+    };
+    Ok((wish.plan.then_some(Extension(Nothing)), Json(picked)))
+}
+
+/// Does what a plan of one message says.
+pub(super) async fn send_again(
+    context: &Context,
+    shown: &Shown,
+    wish: &Wish,
+    by: &str,
+) -> Result<Vec<Picked>, Problem> {
+    let mut picked = to_resend(&shown.row, shown.superseded_by, wish.to.as_deref())?;
+    for one in &mut picked {
+        match one.delivery {
+            Some(delivery) => {
+                let channel = running(context, &shown.row.channel)?;
+                let to = moved_to(shown, delivery, wish.to.as_deref());
+                channel.resend(DeliveryId(delivery), to, wish.content(), by).await?;
             }
+            None if shown.row.state == MessageState::Held && wish.body.is_none() => {
+                one.what = look_again(context, shown).await?;
+            }
+            None => one.what = run_again(context, shown, (wish.content(), by.to_owned())).await?,
         }
     }
-    Ok((wish.plan.then_some(Extension(Nothing)), Json(picked)))
+    Ok(picked)
 }
 
 pub(super) async fn drop_message(
@@ -221,12 +239,15 @@ pub(super) async fn run_again(
 }
 
 /// What `resend` means for one message.
-fn to_resend(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
-    let row = &shown.row;
+pub(super) fn to_resend(
+    row: &MessageRow,
+    successor: Option<MessageId>,
+    to: Option<&str>,
+) -> Result<Vec<Picked>, Problem> {
     let latest = latest(&row.deliveries, to);
     if latest.is_empty() {
         return match to {
-            _ if row.deliveries.is_empty() => whole(shown, to),
+            _ if row.deliveries.is_empty() => whole(row, successor, to),
             Some(to) => moved(row.id, &row.deliveries, to),
             None => Err(Problem::conflict(format!("nothing of message {} can be sent again", row.id))),
         };
@@ -252,14 +273,17 @@ fn to_resend(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
 }
 
 /// A message that queued nothing is run again from its bytes, once.
-fn whole(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
-    let (id, state) = (shown.row.id, shown.row.state);
-    if let Some(successor) = shown.superseded_by {
+fn whole(row: &MessageRow, successor: Option<MessageId>, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
+    let (id, state) = (row.id, row.state);
+    if let Some(successor) = successor {
         return Err(Problem::conflict(format!("message {successor} stands for message {id}: see that one")));
     }
     match (state, to) {
         (_, Some(to)) => {
             Err(Problem::conflict(format!("message {id} has no delivery that could go to {to}")))
+        }
+        (MessageState::Superseded, None) => {
+            Err(Problem::conflict(format!("another message stands for message {id}")))
         }
         (MessageState::Kept, None) => Err(Problem::conflict(format!("message {id} is under way"))),
         (MessageState::Held, None) => Ok(vec![picked_whole(id, state, Picked::LOOK_AGAIN)]),
@@ -342,7 +366,7 @@ fn word(state: impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use engine::{AnswerState, Facts, MessageRow, Tally};
+    use engine::{AnswerState, Facts, Tally};
 
     use super::*;
 
@@ -390,6 +414,10 @@ mod tests {
         }
     }
 
+    fn planned(shown: &Shown, to: Option<&str>) -> Result<Vec<Picked>, Problem> {
+        to_resend(&shown.row, shown.superseded_by, to)
+    }
+
     fn ids(picked: &[Picked]) -> Vec<Option<u64>> {
         picked.iter().map(|one| one.delivery).collect()
     }
@@ -398,15 +426,15 @@ mod tests {
     fn what_was_given_up_goes_again_and_what_was_sent_does_not() {
         let deliveries =
             vec![delivery(1, "record", DeliveryState::GivenUp), delivery(2, "archive", DeliveryState::Sent)];
-        let picked = to_resend(&message(MessageState::Queued, deliveries), None).unwrap();
+        let picked = planned(&message(MessageState::Queued, deliveries), None).unwrap();
         assert_eq!(ids(&picked), [Some(1)]);
     }
 
     #[test]
     fn what_was_sent_goes_a_second_time_only_where_it_is_named() {
         let sent = message(MessageState::Queued, vec![delivery(2, "archive", DeliveryState::Sent)]);
-        assert!(to_resend(&sent, None).is_err());
-        let picked = to_resend(&sent, Some("archive")).unwrap();
+        assert!(planned(&sent, None).is_err());
+        let picked = planned(&sent, Some("archive")).unwrap();
         assert_eq!(picked[0].what, "send to archive a second time");
     }
 
@@ -414,20 +442,20 @@ mod tests {
     fn of_two_deliveries_to_one_destination_the_later_counts() {
         let deliveries =
             vec![delivery(1, "record", DeliveryState::GivenUp), delivery(5, "record", DeliveryState::Sent)];
-        assert!(to_resend(&message(MessageState::Queued, deliveries), None).is_err());
+        assert!(planned(&message(MessageState::Queued, deliveries), None).is_err());
     }
 
     #[test]
     fn a_failed_message_is_run_again_whole() {
-        let picked = to_resend(&message(MessageState::Failed, Vec::new()), None).unwrap();
+        let picked = planned(&message(MessageState::Failed, Vec::new()), None).unwrap();
         assert_eq!(ids(&picked), [None]);
-        assert!(to_resend(&message(MessageState::Kept, Vec::new()), None).is_err());
+        assert!(planned(&message(MessageState::Kept, Vec::new()), None).is_err());
     }
 
     #[test]
     fn a_message_that_waits_for_a_code_is_looked_at_again_or_dropped_whole() {
         let held = message(MessageState::Held, Vec::new());
-        assert_eq!(to_resend(&held, None).unwrap()[0].what, Picked::LOOK_AGAIN);
+        assert_eq!(planned(&held, None).unwrap()[0].what, Picked::LOOK_AGAIN);
         assert_eq!(to_drop(&held, None).unwrap()[0].what, Picked::ABANDON);
         assert!(to_drop(&held, Some("record")).is_err());
     }
@@ -436,14 +464,14 @@ mod tests {
     fn a_message_that_was_run_again_is_not_run_a_second_time() {
         let mut shown = message(MessageState::Superseded, Vec::new());
         shown.superseded_by = Some(MessageId(12));
-        let refused = to_resend(&shown, None).unwrap_err();
+        let refused = planned(&shown, None).unwrap_err();
         assert!(format!("{refused:?}").contains("message 12 stands for message 1: see that one"));
     }
 
     #[test]
     fn what_waits_for_a_destination_that_is_gone_can_go_to_another() {
         let detached = message(MessageState::Queued, vec![delivery(3, "old", DeliveryState::Waiting)]);
-        let picked = to_resend(&detached, Some("new")).unwrap();
+        let picked = planned(&detached, Some("new")).unwrap();
         assert_eq!(picked[0].what, "send to new instead");
         assert_eq!(moved_to(&detached, 3, Some("new")), Some("new".to_owned()));
         assert_eq!(moved_to(&detached, 3, Some("old")), None);

@@ -37,6 +37,7 @@ const FILES: &[(&str, &str, &str)] = files![
     "screens.css": STYLE,
     "relais.svg": PICTURE,
     "main.js": SCRIPT,
+    "many.js": SCRIPT,
     "act.js": SCRIPT,
     "api.js": SCRIPT,
     "channel.js": SCRIPT,
@@ -46,13 +47,19 @@ const FILES: &[(&str, &str, &str)] = files![
     "difference.js": SCRIPT,
     "dom.js": SCRIPT,
     "find.js": SCRIPT,
+    "history.js": SCRIPT,
     "hl7.js": SCRIPT,
     "live.js": SCRIPT,
+    "logs.js": SCRIPT,
     "message.js": SCRIPT,
     "now.js": SCRIPT,
+    "peers.js": SCRIPT,
+    "rhythm.js": SCRIPT,
+    "rules.js": SCRIPT,
     "sign_in.js": SCRIPT,
     "standing.js": SCRIPT,
     "system.js": SCRIPT,
+    "trust.js": SCRIPT,
     "words.js": SCRIPT,
     "words_en.js": SCRIPT,
     "words_fr.js": SCRIPT,
@@ -114,6 +121,15 @@ mod tests {
         there.sort();
         served.sort_unstable();
         assert_eq!(served, there);
+    }
+
+    #[test]
+    fn every_module_is_asked_for_at_once() {
+        let (_, _, page) = FILES.iter().find(|(name, ..)| *name == "index.html").unwrap();
+        for (name, ..) in FILES.iter().filter(|(name, kind, _)| *kind == SCRIPT && *name != "main.js") {
+            let asked = format!("<link rel=\"modulepreload\" href=\"/console/{name}\">");
+            assert!(page.contains(&asked), "{name} is found only once another module is read");
+        }
     }
 
     /// The keys of a file of words, in its order.

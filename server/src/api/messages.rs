@@ -12,7 +12,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use engine::{History as _, MessageId, Shown};
+use engine::{History as _, MessageId, MessageRow, Shown};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,13 +34,13 @@ const MOST: usize = 1000;
 /// What is looked for; everything given must fit.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Wanted {
-    channel: Option<String>,
-    destination: Option<String>,
-    state: Option<String>,
-    q: Option<String>,
-    since: Option<String>,
-    before: Option<u64>,
-    limit: Option<usize>,
+    pub(super) channel: Option<String>,
+    pub(super) destination: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) q: Option<String>,
+    pub(super) since: Option<String>,
+    pub(super) before: Option<u64>,
+    pub(super) limit: Option<usize>,
 }
 
 /// Every state there is, of messages and of deliveries.
@@ -149,14 +149,24 @@ pub(super) async fn find(
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<MessageStatus>>, Problem> {
+    let rows = rows(&context, &caller, wanted).await?;
+    Ok(Json(rows.into_iter().map(MessageStatus::of).collect()))
+}
+
+/// The newest that fit, of the channels that the caller sees.
+pub(super) async fn rows(
+    context: &Context,
+    caller: &Caller,
+    wanted: Wanted,
+) -> Result<Vec<MessageRow>, Problem> {
     let limit = wanted.limit();
     let mut rows = Vec::new();
-    for query in wanted.queries(&context, &caller).await? {
+    for query in wanted.queries(context, caller).await? {
         rows.extend(context.fleet.store.find(&query).await?);
     }
     rows.sort_by_key(|row| Reverse(row.id));
     rows.truncate(limit);
-    Ok(Json(rows.into_iter().map(MessageStatus::of).collect()))
+    Ok(rows)
 }
 
 /// Whether the content is wanted too.

@@ -1,14 +1,19 @@
 //! What the server answers over HTTP: REST, events, metrics, probes and the console.
 
 mod accounts;
+mod alerts;
 mod answers;
 mod asked;
+mod certificates;
 mod channels;
+mod connections;
 mod deliveries;
 mod episodes;
 mod files;
 mod guard;
 mod health;
+mod logs;
+mod many;
 mod messages;
 mod openapi;
 mod outline;
@@ -28,6 +33,7 @@ mod sign_in;
 mod stream;
 mod syncs;
 mod unmapped;
+mod versions;
 
 use std::{
     sync::Arc,
@@ -47,11 +53,13 @@ use engine::Stop;
 use store::Directory;
 
 pub(crate) use accounts::{Linked, MadeToken, NewAccount, NewRole};
+pub(crate) use alerts::{RuleStatus, Tried};
 pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
 pub(crate) use episodes::Episodes;
 pub(crate) use guard::Reach;
+pub(crate) use many::{Go, Many};
 pub(crate) use overdue::Unanswered;
 pub(crate) use pending::Pending;
 #[cfg(test)]
@@ -107,6 +115,8 @@ pub(crate) struct Context {
     pub(crate) started: Instant,
     /// One taking up again at a time.
     pub(crate) retrying: tokio::sync::Mutex<()>,
+    /// Messages that are sent again by a filter.
+    pub(crate) many: Many,
     /// Asked for when the process ends: streams end with it.
     pub(crate) stop: Stop,
 }

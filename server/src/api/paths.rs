@@ -7,19 +7,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::{
-    ChannelStatus, Context, DeliveryStatus, Deployed, DestinationStatus, MessageStatus, NewSync, Pending,
-    Picked, Report, Retried, ServerStatus, SyncStatus, Unanswered, UnmappedCode,
+    ChannelStatus, Context, DeliveryStatus, Deployed, DestinationStatus, Go, MessageStatus, NewSync, Pending,
+    Picked, Report, Retried, RuleStatus, ServerStatus, SyncStatus, Tried, Unanswered, UnmappedCode,
     accounts::{self, Linked, MadeToken, NewAccount, NewRole},
-    channels,
+    alerts, certificates, channels, connections,
     deliveries::{self, Wish},
-    episodes, messages, openapi,
+    episodes, logs, many, messages, openapi,
     outline::{self, ChannelFile, Tested},
     overdue, pending, report, retry,
     rights::About,
     series::{self, Series},
     server, settings,
     sign_in::{self, Known},
-    stream, syncs, unmapped,
+    stream, syncs, unmapped, versions,
 };
 use crate::{
     accounts::{
@@ -28,6 +28,7 @@ use crate::{
         TokenStatus, TokenWish,
     },
     audit::Entry,
+    recent::Line,
 };
 
 type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -120,6 +121,8 @@ const SENDS_MESSAGE: Who = (&[Operate], About::Message);
 const SENDS_DELIVERY: Who = (&[Operate], About::Delivery);
 /// Names of files and numbers of orders are of messages too.
 const SEES_NAMES: Who = (&[Content], About::Seen);
+/// A log may name files.
+const READS_LOG: Who = (&[Operate, Content], About::Seen);
 const NAMES_AND_SENDS: Who = (&[Operate, Content], About::Channel("name"));
 const MINDS_EPISODE: Who = (&[Operate], About::Episode);
 const RUNS_SYNC: Who = (&[Operate], About::Channel("channel"));
@@ -132,8 +135,10 @@ pub(super) fn all() -> Vec<Place> {
         of_files(),
         of_destinations(),
         of_messages(),
+        of_many(),
         of_lists(),
         of_episodes(),
+        of_alerts(),
         of_syncs(),
         of_accounts(),
     ];
@@ -164,6 +169,17 @@ fn of_server() -> Vec<Place> {
             .giving::<Series>(),
         Place::of("get", "/settings", (&[Look], About::Server), "the settings in force", get(settings::show))
             .giving::<settings::InForce>(),
+        Place::of(
+            "get",
+            "/certificates",
+            LOOKS,
+            "the certificates that matter, and when they end",
+            get(certificates::list),
+        )
+        .giving::<Vec<certificates::CertificateStatus>>(),
+        Place::of("get", "/logs", READS_LOG, "the last lines of the log", get(logs::list))
+            .asked(&["channel", "level", "limit"])
+            .giving::<Vec<Line>>(),
         Place::of("get", "/openapi.json", ANYBODY, "this document", get(openapi::show)),
     ]
 }
@@ -179,6 +195,14 @@ fn of_channels() -> Vec<Place> {
         Place::of("get", "/channels/{name}/report", at, "a channel's messages by day", get(report::show))
             .asked(&["from", "to"])
             .giving::<Report>(),
+        Place::of(
+            "get",
+            "/channels/{name}/connections",
+            at,
+            "who is connected to a channel, and to whom it is",
+            get(connections::list),
+        )
+        .giving::<connections::Open>(),
         Place::of("get", "/channels/{name}/rhythm", at, "a channel's usual week", get(episodes::rhythm)),
         Place::of("post", "/channels/{name}/start", run, "start a channel", post(channels::start))
             .giving::<ChannelStatus>(),
@@ -217,6 +241,22 @@ fn of_channels() -> Vec<Place> {
 /// What a channel's files say.
 fn of_files() -> Vec<Place> {
     vec![
+        Place::of(
+            "get",
+            "/channels/{name}/versions",
+            LOOKS_AT_CHANNEL,
+            "which versions of a channel came into force, and when",
+            get(versions::list),
+        )
+        .giving::<Vec<versions::VersionStatus>>(),
+        Place::of(
+            "get",
+            "/channels/{name}/versions/{version}",
+            RUNS_CHANNEL,
+            "what a version of a channel said",
+            get(versions::show),
+        )
+        .giving::<versions::VersionText>(),
         Place::of(
             "get",
             "/channels/{name}/outline",
@@ -308,6 +348,31 @@ fn of_messages() -> Vec<Place> {
         .giving::<u64>(),
         Place::of("post", "/deliveries/{id}/drop", SENDS_DELIVERY, "drop a delivery", post(deliveries::drop))
             .giving::<u64>(),
+    ]
+}
+
+/// Many messages at once.
+fn of_many() -> Vec<Place> {
+    let sends = (&[Operate][..], About::Seen);
+    vec![
+        Place::of("post", "/resends", sends, "send many messages again", post(many::resend))
+            .taking::<many::Wish>()
+            .giving::<many::Answer>(),
+        Place::of("get", "/resends", sends, "what is sent again of many", get(many::list))
+            .giving::<Vec<Go>>(),
+        Place::of("post", "/resends/{id}/stop", sends, "stop sending many again", post(many::stop))
+            .answering(Gives::Nothing),
+    ]
+}
+
+/// Who is told, and whether that arrives.
+fn of_alerts() -> Vec<Place> {
+    let tries = (&[Operate][..], About::Server);
+    vec![
+        Place::of("get", "/alerts", (&[Look], About::Server), "the rules of alerts", get(alerts::list))
+            .giving::<Vec<RuleStatus>>(),
+        Place::of("post", "/alerts/{name}/test", tries, "try a rule of alerts", post(alerts::test))
+            .giving::<Vec<Tried>>(),
     ]
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn deploy(
         Some(channel) => require_seen(&context, &caller, channel)?,
     }
     let known_before = which.channel.as_ref().and_then(|name| context.fleet.member(name)).is_some();
-    let deployed = match context.fleet.deploy(which.channel.as_deref()).await? {
+    let deployed = match context.fleet.deploy(which.channel.as_deref(), Some(&caller.name)).await? {
         Deployment::InForce(changes) => in_force(&changes),
         Deployment::Refused(faults) => Deployed {
             in_force: false,

@@ -116,6 +116,7 @@ impl Listener {
         // Names of files may be names of patients.
         let is_hidden = matches!(event, Event::File { .. }) && !self.caller.may(Right::Content);
         let is_seen = match event.channel() {
+            None if matches!(event, Event::Go { by, .. } if *by == self.caller.name) => true,
             Some(channel) => self.context.fleet.is_seen(channel, &self.caller.sees),
             None => self.caller.sees_everything(),
         };

@@ -139,6 +139,7 @@ pub(super) async fn act(
 /// Makes a channel, as a file of `channels/`, and starts it.
 pub(super) async fn create(
     State(context): Shared,
+    caller: Caller,
     Body(new): Body<NewSync>,
 ) -> Result<(StatusCode, Extension<Subject>, Json<Vec<SyncStatus>>), Problem> {
     let file = file_of(&context.fleet, &new.channel)?;
@@ -149,7 +150,7 @@ pub(super) async fn create(
         }
         _ => Problem::conflict(format!("cannot write {}: {error}", file.display())),
     })?;
-    match context.fleet.deploy(Some(&new.channel)).await? {
+    match context.fleet.deploy(Some(&new.channel), Some(&caller.name)).await? {
         Deployment::InForce(_) => {
             let subject = Subject(format!("channel {}", new.channel));
             Ok((StatusCode::CREATED, Extension(subject), Json(Vec::new())))
@@ -165,6 +166,7 @@ pub(super) async fn create(
 /// Removes the file of a channel that has syncs, and the channel with it. `forget` removes what they brought.
 pub(super) async fn delete(
     State(context): Shared,
+    caller: Caller,
     Segments(channel): Segments<String>,
     Query(which): Query<Which>,
 ) -> Result<StatusCode, Problem> {
@@ -173,7 +175,7 @@ pub(super) async fn delete(
     let file = context.fleet.root.join(&member.file);
     fs::remove_file(&file)
         .map_err(|error| Problem::conflict(format!("cannot remove {}: {error}", member.file.display())))?;
-    context.fleet.deploy(Some(&channel)).await?;
+    context.fleet.deploy(Some(&channel), Some(&caller.name)).await?;
     if which.forget {
         for row in rows(&context).await?.into_iter().filter(|row| row.name.channel == channel) {
             let directory = Arc::clone(&context.directory);

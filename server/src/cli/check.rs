@@ -7,7 +7,9 @@ use std::{
 };
 
 use channels::{Options, Project, Secrets};
-use engine::{EmptyDirectory, Feeds, OpenError, Opening, Plan, Ports, Shares, Trouble};
+use engine::{
+    Connections, EmptyDirectory, Feeds, OpenError, Opening, Plan, Ports, ReplyWords, Shares, Trouble,
+};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::timeout;
 
@@ -58,6 +60,7 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     let mut project = load(&root, &options)?;
     if arguments.connect {
         connect(&mut project).await;
+        connect_ways(&mut project).await;
     }
     let change = if project.is_sound() {
         change::against(&project, options.environment.as_deref(), place).await?
@@ -108,19 +111,46 @@ async fn connect(project: &mut Project) {
     }
 }
 
-fn tries_of(plan: &Plan, root: &Path) -> Vec<BoxFuture<'static, Tried>> {
-    let opening = Opening {
-        channel: Arc::clone(&plan.name),
+/// Tries every way of every rule: whether it is there and lets us in, without a word to anybody.
+async fn connect_ways(project: &mut Project) {
+    let ways = project.alerts.iter().enumerate().flat_map(|(place, rule)| {
+        let opening = opening(format!("alerts/{}", rule.name).into(), &project.root);
+        rule.tell.iter().enumerate().map(move |(way, route)| {
+            let (settings, its) = (Arc::clone(&route.settings), opening.clone());
+            let reaching = async move { settings.reach(&its).await.map(|()| None) };
+            tried("tell".to_owned(), reaching.boxed()).map(move |found| (place, way, found))
+        })
+    });
+    let ways: Vec<_> = ways.collect();
+    for (place, way, found) in join_all(ways).await {
+        if let Err((_, why)) = found {
+            project.add_unreachable_way(place, way, &why);
+        }
+    }
+}
+
+/// What nothing runs around.
+fn opening(channel: Arc<str>, root: &Path) -> Opening {
+    Opening {
+        channel,
         root: root.to_owned(),
-        words: plan.words.clone(),
-        charset: plan.charset.clone(),
+        words: ReplyWords::default(),
+        charset: None,
         ports: Ports::default(),
         feeds: Feeds::default(),
         shares: Shares::default(),
-        connections: Arc::default(),
+        connections: Connections::default(),
         notes: root.join("data").join("notes"),
         trouble: Trouble::default(),
         directory: Arc::new(EmptyDirectory),
+    }
+}
+
+fn tries_of(plan: &Plan, root: &Path) -> Vec<BoxFuture<'static, Tried>> {
+    let opening = Opening {
+        words: plan.words.clone(),
+        charset: plan.charset.clone(),
+        ..opening(Arc::clone(&plan.name), root)
     };
     let (source, its) = (Arc::clone(&plan.source), opening.clone());
     let reaching = async move {

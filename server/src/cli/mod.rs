@@ -1,6 +1,7 @@
 //! The command line: one file for each verb.
 
 mod account;
+mod alert;
 mod audit;
 mod backup;
 mod bench;
@@ -106,6 +107,7 @@ enum Verb {
     Drop(drop::Arguments),
     Rerun(rerun::Arguments),
     Deploy(deploy::Arguments),
+    Alert(alert::Arguments),
     Account(account::Arguments),
     Token(token::Arguments),
     Audit(audit::Arguments),
@@ -205,10 +207,10 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The verbs that speak with a server, and so take `--server` and `--token`.
-const REMOTE: [&str; 25] = [
-    "account", "audit", "token", "backup", "check", "deploy", "drop", "episodes", "find", "hold", "overdue",
-    "park", "pause", "pending", "release", "report", "rerun", "resend", "retry", "show", "start", "status",
-    "stop", "sync", "unmapped",
+const REMOTE: [&str; 26] = [
+    "account", "alert", "audit", "token", "backup", "check", "deploy", "drop", "episodes", "find", "hold",
+    "overdue", "park", "pause", "pending", "release", "report", "rerun", "resend", "retry", "show", "start",
+    "status", "stop", "sync", "unmapped",
 ];
 
 /// The verbs that read a project here.
@@ -269,6 +271,7 @@ async fn obey(CommandLine { place, verb }: CommandLine) -> Ending {
         Verb::Deploy(arguments) => deploy::run(&arguments, &place).await,
         Verb::Sync(arguments) => sync::run(&arguments, &place).await,
         Verb::Account(arguments) => account::run(&arguments, &place).await,
+        Verb::Alert(arguments) => alert::run(&arguments, &place).await,
         Verb::Token(arguments) => token::run(&arguments, &place).await,
         Verb::Audit(arguments) => audit::run(&arguments, &place).await,
         Verb::Schema(arguments) => Ok(schema::run(&arguments)),

@@ -139,6 +139,7 @@ impl Settings {
             theirs: self.called_ae.clone(),
             within: self.connect_timeout.0,
             keep_alive: self.keep_alive.0,
+            shown: Some(opening.connections.clone()),
         })
     }
 }

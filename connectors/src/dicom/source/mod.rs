@@ -212,7 +212,7 @@ impl SourceSettings for Settings {
             .listen(listen.0)
             .await
             .map_err(|error| OpenError::io(format!("cannot listen on {listen}"), error))?;
-        let open = Arc::clone(&opening.connections);
+        let open = opening.connections.clone();
         let crowd = Crowd::new(self.associations, self.associations_per_address, open);
         let door = Door { listener, tls, crowd, keep_alive: self.keep_alive.0 };
         Ok(Box::new(Listening { door, settings: self.clone(), words: opening.words.clone() }))

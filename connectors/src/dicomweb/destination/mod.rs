@@ -145,6 +145,6 @@ impl Settings {
         let client = self.access().client(&opening.root, self.max_size.0);
         let client =
             client.map_err(|why| OpenError::new(format!("cannot send to the DICOMweb server: {why}")))?;
-        Ok(Archive::new(client, &self.url))
+        Ok(Archive::new(client.shown(&opening.connections), &self.url))
     }
 }

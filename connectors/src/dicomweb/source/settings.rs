@@ -1,6 +1,6 @@
 //! The settings of both ways: which belong together, and what is opened with them.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use engine::{Checks, Claim, OpenError, Opening, OtherBytes, Source, SourceSettings};
@@ -226,7 +226,7 @@ impl SourceSettings for Settings {
     /// Connects, and has the server search for one study.
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
         let Some(url) = &self.url else { return Ok(()) };
-        let looked = self.archive(url, &opening.root)?.look(Instant::now() + TRY).await;
+        let looked = self.archive(url, opening)?.look(Instant::now() + TRY).await;
         looked.map_err(|why| OpenError::new(format!("cannot search the DICOMweb server: {why}")))
     }
 }
@@ -310,11 +310,11 @@ impl Settings {
         }
     }
 
-    fn archive(&self, url: &str, root: &Path) -> Result<Archive, OpenError> {
-        let client = self.access(url).client(root, self.max_size.0);
+    fn archive(&self, url: &str, opening: &Opening) -> Result<Archive, OpenError> {
+        let client = self.access(url).client(&opening.root, self.max_size.0);
         let client =
             client.map_err(|why| OpenError::new(format!("cannot search the DICOMweb server: {why}")))?;
-        Ok(Archive::new(client, url))
+        Ok(Archive::new(client.shown(&opening.connections), url))
     }
 
     async fn open_listening(&self, listen: Listen, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
@@ -329,7 +329,7 @@ impl Settings {
         let verifier = verifier.map(|jwt| Verifier::new(jwt, &opening.root)).transpose();
         let verifier = verifier.map_err(|why| OpenError::new(format!("cannot look at tokens: {why}")))?;
         let board = opening.ports.shared(listen.0);
-        let open = Arc::clone(&opening.connections);
+        let open = opening.connections.clone();
         let crowd = Crowd::new(self.connections, self.connections_per_address, open);
         let door = Door { listener, tls, crowd, keep_alive: self.keep_alive.0 };
         let words = opening.words.clone();
@@ -337,7 +337,7 @@ impl Settings {
     }
 
     fn open_searching(&self, url: &str, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        let archive = self.archive(url, &opening.root)?;
+        let archive = self.archive(url, opening)?;
         let ledger = Ledger::open(&opening.notes, &opening.channel, &[url, self.search()]);
         let ledger =
             ledger.map_err(|error| OpenError::io("cannot read which instances were taken", error))?;

@@ -254,6 +254,7 @@ impl Settings {
     async fn sender(&self, opening: &Opening, until: Option<Instant>) -> Result<Sender, OpenError> {
         let failed = |why: String| OpenError::new(format!("cannot send to the FHIR server: {why}"));
         let client = self.access().client(&opening.root, self.max_size.0).map_err(failed)?;
+        let client = client.shown(&opening.connections);
         Sender::open(self.clone(), Server::new(client, &self.base), until).await.map_err(failed)
     }
 

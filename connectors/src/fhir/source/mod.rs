@@ -147,7 +147,7 @@ impl SourceSettings for Settings {
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        let server = self.server(&opening.root)?;
+        let server = self.server(opening)?;
         let cursor = Cursor::open(&opening.notes, &opening.channel, (&self.base, &self.search));
         let cursor =
             cursor.map_err(|error| OpenError::io("cannot read how far the search has come", error))?;
@@ -157,7 +157,7 @@ impl SourceSettings for Settings {
 
     /// Connects, and reads whether the server knows the search.
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
-        let server = self.server(&opening.root)?;
+        let server = self.server(opening)?;
         let deadline = Instant::now() + TRY;
         let asked = match self.capabilities {
             Asked::Needed => self.ask(&server, deadline).await,
@@ -181,10 +181,10 @@ impl Settings {
         }
     }
 
-    fn server(&self, root: &Path) -> Result<Server, OpenError> {
-        let client = self.access().client(root, self.max_size.0);
+    fn server(&self, opening: &Opening) -> Result<Server, OpenError> {
+        let client = self.access().client(&opening.root, self.max_size.0);
         let client = client.map_err(|why| OpenError::new(format!("cannot search the FHIR server: {why}")))?;
-        Ok(Server::new(client, &self.base))
+        Ok(Server::new(client.shown(&opening.connections), &self.base))
     }
 
     /// The type that is searched for.

@@ -177,7 +177,7 @@ impl Settings {
     fn sender(&self, opening: &Opening) -> Result<Sender, OpenError> {
         let client = self.access().client(&opening.root, self.max_size.0);
         let client = client.map_err(|why| OpenError::new(format!("cannot send by HTTP: {why}")))?;
-        Ok(Sender { settings: self.clone(), client })
+        Ok(Sender { settings: self.clone(), client: client.shown(&opening.connections) })
     }
 
     /// Whether a setting was written for one message and stands here for all.

@@ -182,7 +182,7 @@ impl SourceSettings for Settings {
         let verifier = verifier.map(|jwt| Verifier::new(jwt, &opening.root)).transpose();
         let verifier = verifier.map_err(|why| OpenError::new(format!("cannot look at tokens: {why}")))?;
         let board = opening.ports.shared(listen.0);
-        let open = Arc::clone(&opening.connections);
+        let open = opening.connections.clone();
         let crowd = Crowd::new(self.connections, self.connections_per_address, open);
         let door = Door { listener, tls, crowd, keep_alive: self.keep_alive.0 };
         let words = opening.words.clone();

@@ -73,6 +73,9 @@ struct Counts {
     /// `kept`: messages in the store
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     kept: u64,
+    /// `consoles`: how many
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=2000))]
+    consoles: u64,
     /// `outage`: messages that come while the receiver is down
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     outage: u64,

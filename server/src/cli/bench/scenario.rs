@@ -42,6 +42,8 @@ pub(super) enum Scenario {
     Backlog,
     /// Many messages kept: intake and searches
     Kept,
+    /// Many consoles open while messages come: what they cost
+    Consoles,
     /// What a message takes on the disk
     Disk,
     /// A message with a document of 50 MB, beside small ones
@@ -83,6 +85,7 @@ impl Scenario {
             Self::Channels => rows::channels::measure(bench).await,
             Self::Backlog => rows::backlog::measure(bench).await,
             Self::Kept => rows::kept::measure(bench).await,
+            Self::Consoles => rows::consoles::measure(bench).await,
             Self::Disk => rows::disk::measure(bench).await,
             Self::Large => rows::large::measure(bench).await,
             Self::Retention => rows::retention::measure(bench).await,

@@ -4,6 +4,7 @@ pub(super) mod against;
 pub(super) mod backlog;
 pub(super) mod channels;
 pub(super) mod chart;
+pub(super) mod consoles;
 pub(super) mod disk;
 pub(super) mod kept;
 pub(super) mod large;
