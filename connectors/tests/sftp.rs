@@ -5,10 +5,12 @@
 mod stage;
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use engine::{Destination, ReplyWords, SendError, Shares};
@@ -136,6 +138,30 @@ async fn who_is_not_the_server_or_not_let_in_is_said_in_words() {
     assert!(spoken.contains("ssh-ed25519") && spoken.contains("sha256"), "{spoken}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_us_is_not_asked_again_and_again() {
+    let (sshd, root) = (Sshd::start(), tempfile::tempdir().unwrap());
+    sshd.generate("stranger", "ed25519", "");
+    let settings = source("sftp", sshd.settings(json!({ "dir": "in", "key": sshd.path("stranger") })));
+    let opening = opening(root.path());
+    let backlog = settings.backlog(&opening).unwrap();
+    let asked = || {
+        let log = fs::read_to_string(sshd.path("log")).unwrap();
+        let ports = log.lines().filter(|line| line.contains("[preauth]"));
+        ports.filter_map(|line| line.split(" port ").nth(1)?.split(' ').next().map(str::to_owned)).collect()
+    };
+    let began = Instant::now();
+    // Longer than one that cannot be reached is left alone.
+    while began.elapsed() < Duration::from_millis(2500) {
+        let error = backlog.waiting(1).await.unwrap_err().to_string();
+        assert!(error.contains("was refused") && error.contains("every five minutes"), "{error}");
+    }
+    let asked: HashSet<String> = asked();
+    assert!(asked.len() <= 1, "{asked:?}");
+    sshd.let_in("stranger");
+    settings.reach(&opening).await.unwrap();
+}
+
 fn add(mut settings: Value, more: &Value) -> Value {
     for (key, value) in more.as_object().unwrap() {
         settings[key] = value.clone();
@@ -206,9 +232,7 @@ async fn a_file_that_was_cut_is_written_on() {
     sshd.cut();
     assert!(matches!(files.send(&outbound).await, Err(SendError::NotDelivered { .. })));
     sshd.go();
-    tokio::time::timeout(std::time::Duration::from_millis(1100), std::future::pending::<()>())
-        .await
-        .unwrap_err();
+    tokio::time::timeout(Duration::from_millis(1100), std::future::pending::<()>()).await.unwrap_err();
     files.send(&outbound).await.unwrap();
     assert!(fs::read_to_string(sshd.path("out/big.txt")).unwrap() == content);
     assert!(!hidden.exists());

@@ -10,11 +10,13 @@ use tokio::{
 use super::{
     server::Server,
     session::{Lost, Session},
-    ssh::{self, Connection},
+    ssh::{self, Closed, Connection},
 };
 
 /// A server that could not be reached is not tried again by the next one who asks at once.
 const REST: Duration = Duration::from_secs(1);
+/// One that refuses our sign-in is asked this seldom: many lock an account, or shut us out, after some attempts.
+const REFUSED: Duration = Duration::from_mins(5);
 /// How long to wait for somebody else who opens the connection.
 const QUEUE: Duration = Duration::from_secs(90);
 
@@ -29,7 +31,23 @@ pub(super) struct Link {
 struct State {
     open: Option<Open>,
     /// Why it could not be opened, and when.
-    failed: Option<(Instant, String)>,
+    failed: Option<(Instant, Closed)>,
+}
+
+/// Why there is no connection, and when the next try is where that is late.
+fn told(closed: &Closed) -> String {
+    match closed {
+        Closed::Now(why) => why.clone(),
+        Closed::ToUs(why) => format!("{why}; it is asked again every five minutes, lest it lock us out"),
+    }
+}
+
+/// How long a server is not asked again that was closed like this.
+fn rest(closed: &Closed) -> Duration {
+    match closed {
+        Closed::Now(_) => REST,
+        Closed::ToUs(_) => REFUSED,
+    }
 }
 
 struct Open {
@@ -56,9 +74,9 @@ impl Link {
         if let Some(open) = state.open.as_ref().filter(|open| !open.session.is_over()) {
             return Ok(Arc::clone(&open.session));
         }
-        if let Some((since, why)) = state.failed.as_ref().filter(|(since, _)| since.elapsed() < REST) {
-            let _ = since;
-            return Err(why.clone());
+        let failed = state.failed.as_ref().filter(|(since, closed)| since.elapsed() < rest(closed));
+        if let Some((_, closed)) = failed {
+            return Err(told(closed));
         }
         state.open = None;
         match self.open().await {
@@ -67,14 +85,15 @@ impl Link {
                 *state = State { open: Some(open), failed: None };
                 Ok(session)
             }
-            Err(why) => {
-                state.failed = Some((Instant::now(), why.clone()));
+            Err(closed) => {
+                let why = told(&closed);
+                state.failed = Some((Instant::now(), closed));
                 Err(why)
             }
         }
     }
 
-    async fn open(&self) -> Result<Open, String> {
+    async fn open(&self) -> Result<Open, Closed> {
         let Connection { stream, handle, .. } = ssh::connect(&self.server, &self.root).await?;
         let session = Session::open(stream, self.server.timeout.0)
             .await
@@ -84,7 +103,8 @@ impl Link {
 
     /// Tries to sign in by a connection of its own, and says what is spoken.
     pub(super) async fn try_out(&self) -> Result<String, String> {
-        let connection = ssh::connect(&self.server, &self.root).await?;
+        let connected = ssh::connect(&self.server, &self.root).await;
+        let connection = connected.map_err(|closed| closed.to_string())?;
         let spoken = connection.spoken.clone();
         connection.end().await;
         Ok(spoken)

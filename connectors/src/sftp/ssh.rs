@@ -1,6 +1,7 @@
 //! Opens a connection: the server is known first, then we say who we are.
 
 use std::{
+    fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -34,16 +35,42 @@ pub(super) struct Connection {
     pub(super) handle: client::Handle<Judge>,
 }
 
-/// Connects, signs in and asks for SFTP, within the server's time for each.
-pub(super) async fn connect(server: &Server, root: &Path) -> Result<Connection, String> {
-    let address = server.address();
-    let opening = timeout(server.timeout.0 * 2, open(server, root)).await;
-    opening
-        .unwrap_or_else(|_| Err("no answer in time".to_owned()))
-        .map_err(|why| format!("cannot sign in at {address}: {why}"))
+/// Why there is no connection, in words.
+#[derive(Debug, Clone)]
+pub(super) enum Closed {
+    /// It cannot be had now.
+    Now(String),
+    /// The server let us come and did not let us in: who asks it too often is locked out.
+    ToUs(String),
 }
 
-async fn open(server: &Server, root: &Path) -> Result<Connection, String> {
+impl From<String> for Closed {
+    fn from(why: String) -> Self {
+        Self::Now(why)
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Now(why) | Self::ToUs(why)) = self;
+        formatter.write_str(why)
+    }
+}
+
+/// Connects, signs in and asks for SFTP, within the server's time for each.
+pub(super) async fn connect(server: &Server, root: &Path) -> Result<Connection, Closed> {
+    let address = server.address();
+    let opening = timeout(server.timeout.0 * 2, open(server, root)).await;
+    let worded = |why: String| format!("cannot sign in at {address}: {why}");
+    opening.unwrap_or_else(|_| Err(Closed::Now("no answer in time".to_owned()))).map_err(
+        |closed| match closed {
+            Closed::Now(why) => Closed::Now(worded(why)),
+            Closed::ToUs(why) => Closed::ToUs(worded(why)),
+        },
+    )
+}
+
+async fn open(server: &Server, root: &Path) -> Result<Connection, Closed> {
     let known = known(server, root)?;
     let config = client::Config {
         preferred: proof::algorithms(&server.old_algorithms, &known.algorithms())?,
@@ -90,7 +117,7 @@ fn known(server: &Server, root: &Path) -> Result<Known, String> {
 }
 
 /// Tries the key, the agent, then the password.
-async fn sign_in(handle: &mut client::Handle<Judge>, server: &Server, root: &Path) -> Result<(), String> {
+async fn sign_in(handle: &mut client::Handle<Judge>, server: &Server, root: &Path) -> Result<(), Closed> {
     let mut tried: Vec<String> = Vec::new();
     let mut accepts = String::new();
     if let Some(key) = &server.key {
@@ -122,7 +149,8 @@ async fn sign_in(handle: &mut client::Handle<Judge>, server: &Server, root: &Pat
         tried.push("password".to_owned());
     }
     let accepts = if accepts.is_empty() { String::new() } else { format!("; it takes {accepts}") };
-    Err(format!("the {} of user `{}` was refused{accepts}", tried.join(" and the "), server.user))
+    let tried = tried.join(" and the ");
+    Err(Closed::ToUs(format!("the {tried} of user `{}` was refused{accepts}", server.user)))
 }
 
 async fn rsa_hash(
@@ -144,7 +172,7 @@ async fn by_agent(
     server: &Server,
     accepts: &mut String,
 ) -> Result<bool, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("the SSH agent: {error}");
+    let failed = |error: &dyn fmt::Display| format!("the SSH agent: {error}");
     let mut agent = AgentClient::connect_env().await.map_err(|error| failed(&error))?;
     let identities = agent.request_identities().await.map_err(|error| failed(&error))?;
     let hash = rsa_hash(handle, server).await?;
