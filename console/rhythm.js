@@ -13,10 +13,10 @@ export async function rhythm(box, name) {
   put(box, make("h2", {}, say("rhythm.title")));
   try {
     const found = await get(path("channels", name, "rhythm"));
-    if (!found.week.some((one) => one !== null)) throw Object.assign(new Error(), { status: 404 });
-    box.append(picture(found), words(name, found));
+    const isKnown = found.now && found.week.some((one) => one !== null);
+    box.append(...(isKnown ? [picture(found), words(name, found)] : [make("p", { class: "faint" }, say("rhythm.unknown"))]));
   } catch (problem) {
-    box.append(make("p", { class: "faint" }, problem.status === 404 ? say("rhythm.unknown") : problem.message));
+    box.append(make("p", { class: "faint" }, problem.message));
   }
 }
 

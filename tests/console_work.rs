@@ -197,18 +197,8 @@ fn holds_from_the_list(browser: &mut Browser, relais: &Relais) {
     assert_eq!(channel["destinations"][0]["state"], "held");
 }
 
-#[test]
-fn certificates_the_log_and_a_trial_of_an_alert_are_seen_in_french_on_a_telephone_in_the_dark() {
-    let (project, record) = (Project::new(), Receiver::start(Behaviour::Code("AA")));
-    lab(&project, record.port, "Results");
-    let mut mail = Receiving::start(python("mail.py"));
-    let nobody = free_port();
-    let rule = format!(
-        "when: {{ given_up: {{}} }}\ntell:\n  - smtp: {{ server: \"127.0.0.1:{}\", encryption: none, from: relais@example.org, to: [\"night@example.org\"] }}\n  \
-         - http: {{ url: \"http://127.0.0.1:{nobody}/\" }}\n",
-        mail.port
-    );
-    project.write("alerts/night.yaml", rule);
+/// The same from a terminal: what `check` says of ways that are not there, and a trial.
+fn tried_by_hand(project: &Project, mail: &mut Receiving) -> Relais {
     let checked = project.relais(&["check", "--connect"]);
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(!checked.status.success(), "{said}");
@@ -226,6 +216,22 @@ fn certificates_the_log_and_a_trial_of_an_alert_are_seen_in_french_on_a_telephon
     assert!(String::from_utf8_lossy(&missing.stderr).contains("there is no rule `day` in force"));
     let listed = project.relais(&["alert", "list"]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("smtp, http"));
+    relais
+}
+
+#[test]
+fn certificates_the_log_and_a_trial_of_an_alert_are_seen_in_french_on_a_telephone_in_the_dark() {
+    let (project, record) = (Project::new(), Receiver::start(Behaviour::Code("AA")));
+    lab(&project, record.port, "Results");
+    let mut mail = Receiving::start(python("mail.py"));
+    let nobody = free_port();
+    let rule = format!(
+        "when: {{ given_up: {{}} }}\ntell:\n  - smtp: {{ server: \"127.0.0.1:{}\", encryption: none, from: relais@example.org, to: [\"night@example.org\"] }}\n  \
+         - http: {{ url: \"http://127.0.0.1:{nobody}/\" }}\n",
+        mail.port
+    );
+    project.write("alerts/night.yaml", rule);
+    let relais = tried_by_hand(&project, &mut mail);
 
     let mut browser = Browser::start(project.port);
     browser.anew(&json!({ "locale": "fr-FR", "scheme": "dark", "width": 390, "height": 844 }));

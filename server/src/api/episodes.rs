@@ -23,6 +23,9 @@ const RECENT: Duration = Duration::from_hours(24);
 /// As long as an episode may be put off.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
 
+/// Hours of a week.
+const HOURS: usize = 7 * 24;
+
 /// As long as a note may be.
 const NOTE: usize = 1000;
 
@@ -162,17 +165,17 @@ fn say(context: &Context, id: u64, say: Say, caller: &Caller) -> Answer {
     }
 }
 
-/// How a channel's rhythm stands, and its usual week.
+/// How a channel's rhythm stands, and its usual week; of one that is not known yet `now` and each hour are null.
 pub(super) async fn rhythm(State(context): Shared, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     context.fleet.member(&name).ok_or_else(|| super::channels::unknown(&name))?;
     let rhythms = context.alerts.rhythms();
-    let nothing = || Problem::missing(format!("nothing is known of the rhythm of {name} yet"));
-    let (rhythm, now) = rhythms.rhythm(&name).ok_or_else(nothing)?;
+    let found = rhythms.rhythm(&name);
+    let week = found.as_ref().map_or_else(|| vec![None; HOURS], |(rhythm, _)| rhythm.week());
     Ok(Json(json!({
         "channel": name,
-        "learned_days": rhythm.learned_days(),
+        "learned_days": found.as_ref().map_or(0, |(rhythm, _)| rhythm.learned_days()),
         "last": rhythms.last(&name),
-        "now": now,
-        "week": rhythm.week(),
+        "now": found.map(|(_, now)| now),
+        "week": week,
     })))
 }
