@@ -143,6 +143,16 @@ fn a_key_that_is_refused_and_a_certificate_nobody_knows_say_so_and_are_put_right
 }
 
 #[test]
+fn check_finds_a_base_of_version_1() {
+    let project = Project::new();
+    mirror(&project, "https://gateway.api.esante.gouv.fr/fhir/v1", "key: secret");
+    let output = project.relais(&["check"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("version 1 of the Annuaire") && said.contains("people.yaml:3:"), "{said}");
+}
+
+#[test]
 fn syncs_are_made_stopped_and_removed_while_the_server_runs() {
     let annuaire = Annuaire::start(&["--practitioners", "40"]);
     let project = Project::new();

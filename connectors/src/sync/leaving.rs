@@ -10,7 +10,7 @@ use engine::{Change, Content, Facts, Hash, Inbound, Inlet, Mirror, Outcome, Stor
 use serde_json::Value;
 
 /// So many leave in one write.
-const TOGETHER: usize = 100;
+pub(super) const TOGETHER: usize = 100;
 
 /// Where changes go.
 #[async_trait]

@@ -1,11 +1,18 @@
 //! One page of a search: its resources as they are compared and kept, and where the next one is.
 
+use std::fmt;
+
 use bytes::Bytes;
 use engine::Hash;
 use jiff::Timestamp;
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 /// A page that is whole.
+#[derive(Default)]
 pub(super) struct Page {
     pub(super) found: Vec<Found>,
     /// Entries that cannot be used, as they came, and why.
@@ -21,7 +28,8 @@ pub(super) struct Found {
     pub(super) number: i64,
     pub(super) hash: Hash,
     pub(super) is_active: bool,
-    pub(super) resource: Value,
+    /// The resource.
+    pub(super) body: Bytes,
 }
 
 /// Why a text is no page.
@@ -39,51 +47,113 @@ impl Page {
         if first == Some(&b'<') {
             return Err(Unfit::Torn("it answered HTML in place of JSON"));
         }
-        let bundle: Value =
-            serde_json::from_slice(body).map_err(|_| Unfit::Torn("its answer is no whole JSON"))?;
-        let Value::Object(mut bundle) = bundle else { return Err(Unfit::Torn("its answer is no bundle")) };
-        match bundle.get("resourceType").and_then(Value::as_str) {
-            Some("Bundle") if bundle.get("type").is_some_and(|kind| kind == "searchset") => {}
+        let mut bundle =
+            Bundle { kind, page: Self::default(), resource_type: Value::Null, form: Value::Null };
+        let mut reading = serde_json::Deserializer::from_slice(body);
+        let read = reading.deserialize_any(&mut bundle).and_then(|()| reading.end());
+        read.map_err(|error| {
+            Unfit::Torn(if error.is_data() {
+                "its answer is no bundle"
+            } else {
+                "its answer is no whole JSON"
+            })
+        })?;
+        match bundle.resource_type.as_str() {
+            Some("Bundle") if bundle.form == "searchset" => Ok(bundle.page),
             Some("OperationOutcome") => {
-                return Err(Unfit::Torn("it answered an OperationOutcome in place of a page"));
+                Err(Unfit::Torn("it answered an OperationOutcome in place of a page"))
             }
-            _ => return Err(Unfit::Else("what it answers is no bundle of a search")),
+            _ => Err(Unfit::Else("what it answers is no bundle of a search")),
         }
-        let links = bundle.get("link").and_then(Value::as_array);
-        let next = links.into_iter().flatten().find(|link| link["relation"] == "next");
-        let next = next.and_then(|link| link["url"].as_str()).map(str::to_owned);
-        let total = bundle.get("total").and_then(Value::as_u64);
-        let mut page = Self { found: Vec::new(), rejected: Vec::new(), next, total };
-        let entries = match bundle.remove("entry") {
-            Some(Value::Array(entries)) => entries,
-            _ => Vec::new(),
-        };
-        for mut entry in entries {
-            let resource = entry.get_mut("resource").map(Value::take).unwrap_or_default();
-            let name = resource["resourceType"].as_str();
-            if name.is_some_and(|name| name != kind) {
-                continue;
-            }
-            match Found::of(resource) {
-                Ok(found) => page.found.push(found),
-                Err((resource, why)) => page.rejected.push((resource.to_string(), why)),
-            }
+    }
+
+    /// Takes what of an entry is kept.
+    fn take(&mut self, kind: &str, mut entry: Value) {
+        let resource = entry.get_mut("resource").map(Value::take).unwrap_or_default();
+        if resource["resourceType"].as_str().is_some_and(|name| name != kind) {
+            return;
         }
-        Ok(page)
+        match Found::of(&resource) {
+            Ok(found) => self.found.push(found),
+            Err(why) => self.rejected.push((resource.to_string(), why)),
+        }
     }
 }
 
+/// A page on its way: of each entry is made what is kept before the next one is read, since a resource that is taken
+/// apart takes ten times the memory of its text.
+struct Bundle<'k> {
+    kind: &'k str,
+    page: Page,
+    resource_type: Value,
+    form: Value,
+}
+
+/// The entries of a bundle.
+struct Entries<'b, 'k>(&'b mut Bundle<'k>);
+
+impl<'de> Visitor<'de> for &mut Bundle<'_> {
+    type Value = ();
+
+    fn expecting(&self, words: &mut fmt::Formatter<'_>) -> fmt::Result {
+        words.write_str("a bundle")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<String>()? {
+            match name.as_str() {
+                "resourceType" => self.resource_type = fields.next_value()?,
+                "type" => self.form = fields.next_value()?,
+                "total" => self.page.total = fields.next_value::<Value>()?.as_u64(),
+                "link" => self.page.next = next(&fields.next_value()?),
+                "entry" => fields.next_value_seed(Entries(self))?,
+                _ => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Entries<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, words: &mut fmt::Formatter<'_>) -> fmt::Result {
+        words.write_str("the entries of a bundle")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(entry) = entries.next_element()? {
+            self.0.page.take(self.0.kind, entry);
+        }
+        Ok(())
+    }
+}
+
+fn next(links: &Value) -> Option<String> {
+    let next = links.as_array().into_iter().flatten().find(|link| link["relation"] == "next");
+    next.and_then(|link| link["url"].as_str()).map(str::to_owned)
+}
+
 impl Found {
-    pub(super) fn of(resource: Value) -> Result<Self, (Value, &'static str)> {
+    /// What is kept of a resource; else why it cannot be used.
+    pub(super) fn of(resource: &Value) -> Result<Self, &'static str> {
         if !resource["resourceType"].is_string() {
-            return Err((resource, "an entry of a page holds no resource"));
+            return Err("an entry of a page holds no resource");
         }
         let is_id = |id: &str| {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
         };
         let Some(id) = resource["id"].as_str().filter(|id| is_id(id)).map(str::to_owned) else {
-            return Err((resource, "an entry of a page has no id"));
+            return Err("an entry of a page has no id");
         };
         let changed = resource["meta"]["lastUpdated"].as_str().and_then(|text| text.parse().ok());
         // Written as a text, or as a number.
@@ -93,12 +163,8 @@ impl Found {
             _ => 0,
         };
         let is_active = resource["active"] != false && resource["status"] != "inactive";
-        let hash = content_hash(&resource);
-        Ok(Self { id, changed, number, hash, is_active, resource })
-    }
-
-    pub(super) fn body(&self) -> Bytes {
-        self.resource.to_string().into()
+        let (hash, body) = (content_hash(resource), resource.to_string().into());
+        Ok(Self { id, changed, number, hash, is_active, body })
     }
 }
 
@@ -178,11 +244,14 @@ mod tests {
         assert_eq!((page.found[0].number, page.found[0].is_active), (2, false));
         for torn in [
             "",
+            "[]",
             "<html>",
             "{\"resourceType\": \"Bundle\",\"entry\": [",
             "{\"resourceType\":\"OperationOutcome\"}",
         ] {
             assert!(matches!(Page::read("Practitioner", torn.as_bytes()), Err(Unfit::Torn(_))), "{torn}");
         }
+        let other = "{\"entry\": [], \"resourceType\": \"Bundle\", \"type\": \"history\"}";
+        assert!(matches!(Page::read("Practitioner", other.as_bytes()), Err(Unfit::Else(_))));
     }
 }

@@ -7,10 +7,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use engine::{Hash, Mirror, Page as Batch, Seen, Stop, StoreError, Tenure};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{
     asking::{self, Ask, Got, Question, Trouble},
-    leaving::Leave,
+    leaving::{Leave, Left, TOGETHER},
     page::{Found, Page, Unfit},
     plan::{Inactive, Plan},
     state::{Mode, Pass, Run, Standing, State},
@@ -168,9 +169,10 @@ impl Work<'_> {
             }
             self.look_at_link(&page, &mut visited)?;
             self.reject(&page).await?;
-            let before = self.state.clone();
+            let (before, resources) = (self.state.clone(), page.found.len());
             let batch = self.advance(&got, page)?;
-            let (written, left, next) = tokio::join!(self.write(batch), self.leave_some(), self.ahead());
+            let leaving = self.leave_some(resources);
+            let (written, left, next) = tokio::join!(self.write(batch), leaving, self.ahead());
             let written = self.taken(written, before)?;
             self.count(&written);
             left?;
@@ -256,14 +258,14 @@ impl Work<'_> {
 
     async fn try_once(&self, target: &str, question: Question) -> Result<(Got, Page), Trouble> {
         let asking = self.ask.get(target);
-        let got = tokio::select! {
+        let mut got = tokio::select! {
             got = asking => got?,
             () = self.stop.requested() => return Err(Trouble::Again("it was stopped".to_owned())),
         };
         if got.status != 200 {
             return Err(asking::trouble(&got, question));
         }
-        let (kind, body) = (self.plan.kind.clone(), got.body.clone());
+        let (kind, body) = (self.plan.kind.clone(), std::mem::take(&mut got.body));
         let reading = tokio::task::spawn_blocking(move || Page::read(&kind, &body)).await;
         match reading {
             Ok(Ok(page)) => Ok((got, page)),
@@ -339,7 +341,7 @@ impl Work<'_> {
             Inactive::Merge if !found.is_active => self.merged(&found)?,
             _ => None,
         };
-        let (hash, body) = merged.unwrap_or_else(|| (found.hash, found.body()));
+        let (hash, body) = merged.unwrap_or_else(|| (found.hash, found.body.clone()));
         Ok(Seen { id: found.id, rank, hash, is_active: found.is_active, body })
     }
 
@@ -347,8 +349,9 @@ impl Work<'_> {
     fn merged(&self, found: &Found) -> Result<Option<(Hash, bytes::Bytes)>, Cut> {
         let known = self.mirror.known(&self.tenure, &found.id).map_err(|error| failed(&error))?;
         let known = known.and_then(|known| super::plan::inactive(&known));
+        let own: Value = serde_json::from_slice(&found.body).unwrap_or_default();
         Ok(known.map(|mut resource| {
-            resource["meta"] = found.resource["meta"].clone();
+            resource["meta"] = own["meta"].clone();
             (super::page::content_hash(&resource), resource.to_string().into())
         }))
     }
@@ -372,7 +375,7 @@ impl Work<'_> {
         self.leave.say(&self.plan.kind, why);
     }
 
-    pub(super) fn noted(&self) -> serde_json::Value {
+    pub(super) fn noted(&self) -> Value {
         serde_json::to_value(&self.state).expect("a state has text keys")
     }
 
@@ -389,9 +392,14 @@ impl Work<'_> {
         self.state.late_changes += written.late;
     }
 
-    /// Hands over some of the changes that wait; none where the channel takes none now.
-    pub(super) async fn leave_some(&self) -> Result<(), Cut> {
-        self.leave.some(&self.tenure).await.map(drop).map_err(|error| failed(&error))
+    /// Hands over as many of the changes that wait as a page brings; none where the channel takes none now.
+    pub(super) async fn leave_some(&self, resources: usize) -> Result<(), Cut> {
+        for _ in 0..resources.div_ceil(TOGETHER) {
+            if self.leave.some(&self.tenure).await.map_err(|error| failed(&error))? != Left::Some {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Hands over every change that waits.
@@ -399,9 +407,9 @@ impl Work<'_> {
         let mut patience = Patience::new(std::time::Duration::MAX);
         loop {
             match self.leave.some(&self.tenure).await.map_err(|error| failed(&error))? {
-                super::leaving::Left::All => return Ok(()),
-                super::leaving::Left::Some => {}
-                super::leaving::Left::NotNow => self.pause(patience.busy(None)).await?,
+                Left::All => return Ok(()),
+                Left::Some => {}
+                Left::NotNow => self.pause(patience.busy(None)).await?,
             }
             if self.stop.is_requested() {
                 return Err(Cut::Stopped);

@@ -53,6 +53,10 @@ impl SourceSettings for Annuaire {
         if self.0.key.is_some() && self.0.auth.is_some() {
             checks.error("conflicting-fields", "auth", "`key` and `auth` exclude each other");
         }
+        if self.0.base.trim_end_matches('/').ends_with("/v1") {
+            let message = "is version 1 of the Annuaire, whose ids, links and errors are others and which is being switched off: `…/fhir/v2`";
+            checks.error("wrong-value", "base", message);
+        }
         self.whole().check(&TYPES, checks);
     }
 

@@ -45,7 +45,7 @@ impl Work<'_> {
             let written = self.write(batch).await;
             let written = self.taken(written, before)?;
             self.count(&written);
-            self.leave_some().await?;
+            self.leave_some(TOGETHER).await?;
         }
     }
 
@@ -71,10 +71,12 @@ impl Work<'_> {
         let attempt = self.run().attempt;
         let found = loop {
             let trouble = match self.ask.get(&target).await {
-                Ok(got) if got.status == 200 => match serde_json::from_slice(&got.body).ok().map(Found::of) {
-                    Some(Ok(found)) if found.id == id => break Some(found),
-                    _ => Trouble::Again("its answer is no whole resource".to_owned()),
-                },
+                Ok(got) if got.status == 200 => {
+                    match serde_json::from_slice(&got.body).ok().map(|one| Found::of(&one)) {
+                        Some(Ok(found)) if found.id == id => break Some(found),
+                        _ => Trouble::Again("its answer is no whole resource".to_owned()),
+                    }
+                }
                 Ok(got) => asking::trouble(&got, Question::One),
                 Err(trouble) => trouble,
             };
