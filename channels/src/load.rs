@@ -201,8 +201,8 @@ fn drafts(report: &mut Report, around: &Around<'_>) -> Vec<Drafted> {
             let beside = report.beside();
             scope.spawn(move || read(paths, beside))
         };
-        let begun: Vec<_> = paths.chunks(share).map(begin).collect();
-        begun.into_iter().map(|one| one.join().expect("reading a channel does not panic")).collect()
+        let started: Vec<_> = paths.chunks(share).map(begin).collect();
+        started.into_iter().map(|one| one.join().expect("reading a channel does not panic")).collect()
     });
     let mut drafts = Vec::with_capacity(paths.len());
     for (read, beside) in shares {
