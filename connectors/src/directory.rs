@@ -54,7 +54,7 @@ impl Destination for Keeping {
 }
 
 fn keep(mirror: &dyn Mirror, outbound: &Outbound) -> Result<Response, SendError> {
-    let body = outbound.body.bytes();
+    let body = &outbound.body.whole()?;
     let resource: Value =
         serde_json::from_slice(body).map_err(|_| SendError::refused("it is no FHIR resource in JSON"))?;
     let (Some(kind), Some(id)) = (resource["resourceType"].as_str(), resource["id"].as_str()) else {

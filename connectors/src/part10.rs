@@ -1,7 +1,6 @@
 //! A DICOM file's beginning (PS3.10): what it says of itself before its data set, and how it is written.
 
-use std::io::Cursor;
-
+use engine::{Content, NotWhole, SendError};
 use formats::dicom::Header;
 
 /// The first bytes that have no meaning, and those that say what it is.
@@ -55,13 +54,21 @@ impl Meta {
         Ok(meta)
     }
 
+    /// The beginning of a file, wherever it lies.
+    pub(crate) fn of(file: &Content) -> Result<Self, SendError> {
+        Self::read(&file.head(LONGEST_META).map_err(NotWhole::from)?).map_err(SendError::refused)
+    }
+
     /// The same, by the names that the data set gives itself where it can be read: archives go by those.
-    pub(crate) fn named_within(file: &[u8]) -> Result<Self, String> {
-        let meta = Self::read(file)?;
-        Ok(match Header::read(Cursor::new(file)) {
-            Ok(Header { sop_class, sop_instance, .. }) => Self { sop_class, sop_instance, ..meta },
-            Err(_) => meta,
+    pub(crate) async fn named_within(file: &Content) -> Result<Self, SendError> {
+        looked_into(file, |file| {
+            let meta = Self::of(file)?;
+            Ok(match Header::read(file.reader()) {
+                Ok(Header { sop_class, sop_instance, .. }) => Self { sop_class, sop_instance, ..meta },
+                Err(_) => meta,
+            })
         })
+        .await
     }
 
     /// The beginning of a file, whose data set is to follow.
@@ -79,6 +86,19 @@ impl Meta {
         file.extend_from_slice(&elements);
         file
     }
+}
+
+/// What a look into a file finds; one that lies on the disk keeps nobody else waiting.
+pub(crate) async fn looked_into<T: Send + 'static>(
+    file: &Content,
+    look: impl FnOnce(&Content) -> T + Send + 'static,
+) -> T {
+    if file.bytes().is_some() {
+        return look(file);
+    }
+    let file = file.clone();
+    let looked = tokio::task::spawn_blocking(move || look(&file)).await;
+    looked.unwrap_or_else(|cut| std::panic::resume_unwind(cut.into_panic()))
 }
 
 /// The name that we go by among DICOM's implementations.

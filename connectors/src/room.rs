@@ -5,6 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+/// An instance is in memory until so much of it has come.
+pub(crate) const LEAST_MEMORY: usize = 2 << 20;
+pub(crate) const NO_MEMORY: &str = "is less than an instance takes until it goes to the disk: two megabytes";
+
 /// How much is left.
 #[derive(Debug)]
 pub(crate) struct Room(AtomicUsize);

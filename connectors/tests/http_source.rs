@@ -50,7 +50,7 @@ async fn a_request_is_a_message_with_what_is_known_of_it() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(json_of(&answer), json!({ "outcome": "accepted" }));
     let stored = stage.ended(1).await.remove(0);
-    assert_eq!(stored.message.body.bytes(), message("M-1").as_bytes());
+    assert_eq!(stored.message.body.bytes().unwrap(), message("M-1").as_bytes());
     let facts = &stored.message.facts;
     assert_eq!(fact(facts, "connector"), Some("http"));
     assert_eq!(fact(facts, "method"), Some("POST"));
@@ -191,7 +191,7 @@ async fn a_packed_body_is_taken_unpacked_and_no_longer_than_allowed() {
     };
     let (stage, address) = open(json!({ "max_size": "100KB" })).await;
     assert_eq!(asks(address, request(&packed(message("M-1").as_bytes()))).await.status(), 200);
-    assert_eq!(stage.ended(1).await[0].message.body.bytes(), message("M-1").as_bytes());
+    assert_eq!(stage.ended(1).await[0].message.body.bytes().unwrap(), message("M-1").as_bytes());
     assert_eq!(asks(address, request(&packed(&vec![b'x'; 10_000_000]))).await.status(), 413);
 }
 

@@ -35,7 +35,7 @@ async fn a_message_is_kept_with_its_facts_and_answered() {
     peer.say(message("M-1")).await;
     assert_eq!(peer.acknowledgement().await, heard("AA", "M-1"));
     let kept = stage.messages().remove(0);
-    assert_eq!(kept.message.body.bytes(), message("M-1").as_bytes());
+    assert_eq!(kept.message.body.bytes().unwrap(), message("M-1").as_bytes());
     assert_eq!(fact(&kept.message.facts, "peer_ip"), Some("127.0.0.1"));
     assert_eq!(fact(&kept.message.facts, "local"), Some(address.to_string().as_str()));
     stage.stop().await;
@@ -102,7 +102,7 @@ async fn the_part_before_another_frame_is_kept_and_not_answered() {
     assert_eq!(peer.acknowledgement().await, heard("AA", "M-1"));
     let kept = stage.ended(2).await;
     assert_eq!(kept[0].outcome, Some(Outcome::Unreadable));
-    assert_eq!(kept[0].message.body.bytes().as_ref(), b"MSH|^~\\&|cut");
+    assert_eq!(kept[0].message.body.bytes().unwrap().as_ref(), b"MSH|^~\\&|cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Checks, Claim, Content, DeliveryId, Facts, Hash, MessageId, OpenError, Opening, Texts};
+use crate::{
+    Checks, Claim, Content, DeliveryId, Facts, Hash, MessageId, NotWhole, OpenError, Opening, Texts,
+};
 
 /// Sends one delivery at a time and tells how it went.
 ///
@@ -137,5 +139,15 @@ impl SendError {
 
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), code: None, response: None }
+    }
+}
+
+/// What is too long for a destination that needs all of it is refused; what cannot be read now may be later.
+impl From<NotWhole> for SendError {
+    fn from(not_whole: NotWhole) -> Self {
+        match not_whole {
+            NotWhole::TooLong(_) => Self::refused(not_whole.to_string()),
+            NotWhole::Unread(_) => Self::not_delivered(not_whole.to_string()),
+        }
     }
 }

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{AnswerState, DeliveryId, DeliveryState, Facts, MessageId, MessageState, StoreError, Tally};
+use crate::{
+    AnswerState, Content, DeliveryId, DeliveryState, Facts, MessageId, MessageState, StoreError, Tally,
+};
 
 /// Reads messages and deliveries; never on the way of a message.
 #[async_trait]
@@ -258,7 +260,7 @@ pub struct Shown {
     pub halt: Option<Value>,
     pub reply: Option<Value>,
     #[serde(skip)]
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Content>,
     pub parts: Vec<ShownPart>,
     pub payloads: Vec<ShownPayload>,
 }
@@ -269,7 +271,7 @@ pub struct ShownPart {
     pub control_id: Option<String>,
     pub halt: Option<Value>,
     #[serde(skip)]
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Content>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -278,7 +280,7 @@ pub struct ShownPayload {
     pub texts: Value,
     pub inputs: Option<Value>,
     #[serde(skip)]
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Content>,
     #[serde(skip)]
     pub response: Option<Vec<u8>>,
     pub response_facts: Option<Facts>,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    AnswerState, Content, Cut, Inbound, MessageId, Outcome, Reply, Told,
+    AnswerState, Content, Cut, Inbound, MessageId, Outcome, Reply, Spool, Told,
     caller::{Caller, Waiting, Wants},
     line::{Line, Seat},
 };
@@ -100,6 +100,11 @@ impl Inlet {
     /// Cuts a file into messages, as the channel's format has them.
     pub fn cut(&self, whole: &Content, by: &Cut) -> Result<Vec<Content>, String> {
         self.line().cut(whole, by)
+    }
+
+    /// Begins a body that comes in pieces and may be long: it is not in memory as a whole.
+    pub fn spool(&self) -> Spool {
+        Spool::new(Arc::clone(&self.line().store))
     }
 
     /// The name of the channel.

@@ -51,7 +51,7 @@ mod store;
 pub use backlog::{Backlog, FileGroup, Origin, TakeUp, UnprocessedFile, WaitingFile};
 pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
 pub use connections::{Connected, ConnectionView, Connections};
-pub use content::{Content, Hash};
+pub use content::{Content, Hash, HeldFile, NotWhole, Reader, Spool, Stream, Stretch};
 pub use context::{Answered, Context, Input, Inputs, Row};
 pub use destination::{
     Destination, DestinationSettings, Doubt, LateAnswer, Note, Outbound, Response, SendError,

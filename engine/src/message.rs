@@ -4,7 +4,7 @@ use std::{any::Any, fmt, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, Hash};
+use crate::{Content, Hash, NotWhole};
 
 /// What a source knows beside the body: peer address, file name, headers.
 pub type Facts = serde_json::Map<String, serde_json::Value>;
@@ -59,6 +59,12 @@ pub struct Reading {
 #[error("{why}")]
 pub struct Unreadable {
     pub why: String,
+}
+
+impl From<NotWhole> for Unreadable {
+    fn from(not_whole: NotWhole) -> Self {
+        Self { why: not_whole.to_string() }
+    }
 }
 
 /// Orders the messages of one store by arrival.

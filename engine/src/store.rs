@@ -4,7 +4,7 @@
 //! durable when it returns, and can be written in SQL on a database that several nodes share:
 //! rows belong to no node.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,11 @@ pub trait Store: Send + Sync {
 
     /// Every switch that is set.
     async fn switches(&self) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// The folder where long bodies are written as they come, empty at each start. `None` where all is in memory.
+    fn spool(&self) -> Result<Option<PathBuf>, StoreError> {
+        Ok(None)
+    }
 
     /// Why the store cannot write at this moment, if it cannot.
     fn trouble(&self) -> Option<String>;

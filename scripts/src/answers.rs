@@ -58,7 +58,8 @@ fn answered(body: Option<&Bytes>, facts: &Facts) -> Map {
 pub(crate) fn judge(steps: &[Step], given: &Given<'_>) -> Result<Option<Judged>, Halt> {
     for step in steps {
         let Action::Script { code, .. } = &step.action else { continue };
-        match code.run(given.engine, &mut given.scope(code.reads)) {
+        let scope = given.scope(code.reads);
+        match scope.and_then(|mut scope| code.run(given.engine, &mut scope)) {
             Ok(_) => {}
             Err(Stopped::Sent) => return Ok(Some(Judged::Sent)),
             Err(Stopped::Retry(why)) => return Ok(Some(Judged::Retry(why))),
@@ -71,7 +72,8 @@ pub(crate) fn judge(steps: &[Step], given: &Given<'_>) -> Result<Option<Judged>,
 
 /// Runs the script that words the answer to a sender: a message, JSON, text or bytes.
 pub(crate) fn reply(code: &Code, given: &Given<'_>) -> Result<Bytes, Halt> {
-    let worded = code.run(given.engine, &mut given.scope(code.reads)).and_then(|value| {
+    let scope = given.scope(code.reads);
+    let worded = scope.and_then(|mut scope| code.run(given.engine, &mut scope)).and_then(|value| {
         let value = match value.try_cast_result::<Blob>() {
             Ok(bytes) => return Ok(bytes.into()),
             Err(value) => value,

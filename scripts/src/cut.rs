@@ -35,7 +35,8 @@ pub(crate) fn cut(
 }
 
 fn messages(whole: &Content, fallback: Option<&Charset>) -> Result<Vec<Content>, String> {
-    let read = charset::decode_text(whole.bytes(), fallback).map_err(|error| error.to_string())?;
+    let bytes = whole.whole().map_err(|not_whole| not_whole.to_string())?;
+    let read = charset::decode_text(&bytes, fallback).map_err(|error| error.to_string())?;
     let messages = hprim::messages(&read.text);
     if let [_] = messages[..] {
         return Ok(vec![whole.clone()]);
@@ -53,7 +54,7 @@ mod tests {
 
     fn parts(whole: &[u8], format: &Format, by: &Cut) -> Result<Vec<Vec<u8>>, String> {
         let parts = cut(&Content::from(whole.to_vec()), (format, None), by)?;
-        Ok(parts.into_iter().map(|part| part.bytes().to_vec()).collect())
+        Ok(parts.into_iter().map(|part| part.whole().unwrap().to_vec()).collect())
     }
 
     #[test]

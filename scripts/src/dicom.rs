@@ -1,12 +1,9 @@
 //! `msg` of a DICOM channel: a handle on one instance, and handles on the items of its sequences.
 
-use std::{
-    io::Cursor,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use engine::{Reading, Unreadable};
+use engine::{Content, Reading, Unreadable};
 use formats::dicom::{self, Deidentification, Header, Instance, Path, PathError, Vr, tags};
 use rhai::{Array, Blob, Dynamic, Engine, INT, ImmutableString, Map};
 
@@ -176,8 +173,8 @@ pub(crate) fn nearest_keyword(error: &PathError) -> Option<String> {
 }
 
 /// Which instance this is, and that it is sound in its structure.
-pub(crate) fn read_header(bytes: &Bytes) -> Result<Reading, Unreadable> {
-    let header = Header::read(Cursor::new(bytes)).map_err(|error| Unreadable { why: error.to_string() })?;
+pub(crate) fn read_header(content: &Content) -> Result<Reading, Unreadable> {
+    let header = Header::read(content.reader()).map_err(|error| Unreadable { why: error.to_string() })?;
     Ok(Reading {
         control_id: Some(header.sop_instance),
         kind: Some(header.modality).filter(|modality| !modality.is_empty()),

@@ -1,12 +1,12 @@
 //! A message between two steps: what it is, and the bytes it is written in.
 
-use std::sync::Arc;
+use std::{any::Any, io, sync::Arc};
 
 use bytes::Bytes;
-use engine::{Content, Unreadable};
+use engine::{Content, NotWhole, Unreadable};
 use formats::{
     charset::{self, Charset, CharsetError, Decoded, Flag},
-    dicom::Instance,
+    dicom::{Instance, Piece, Source},
     hl7,
     hprim::{self, Hprim},
     rows::Sheet,
@@ -56,10 +56,11 @@ impl Body {
         if *format == Format::Dicom {
             return Ok((Self::dicom(content).map_err(unreadable)?, Flags::new()));
         }
+        let bytes = content.whole()?;
         let decoded = match format {
-            Format::Hl7 => charset::decode_hl7(content.bytes(), fallback),
-            Format::Xml => decode_xml(content.bytes(), fallback)?,
-            _ => charset::decode_text(content.bytes(), fallback),
+            Format::Hl7 => charset::decode_hl7(&bytes, fallback),
+            Format::Xml => decode_xml(&bytes, fallback)?,
+            _ => charset::decode_text(&bytes, fallback),
         };
         let Decoded { text, charset, flags, .. } = decoded.map_err(unreadable)?;
         let form = match format {
@@ -79,12 +80,13 @@ impl Body {
 
     /// Reads bytes whose format nobody wrote down: as HL7, else as JSON, else as text, else as they are.
     pub(crate) fn guess(content: &Content, fallback: Option<&Charset>) -> Self {
-        if content.bytes().get(128..132) == Some(b"DICM")
+        let head = content.head(4096).unwrap_or_default();
+        if head.get(128..132) == Some(b"DICM")
             && let Ok(body) = Self::dicom(content)
         {
             return body;
         }
-        let start = content.bytes().iter().find(|byte| !byte.is_ascii_whitespace());
+        let start = head.iter().find(|byte| !byte.is_ascii_whitespace());
         let structured = match start {
             Some(b'{' | b'[') => Self::read(content, &Format::Json, fallback),
             Some(b'<') => Self::read(content, &Format::Xml, fallback),
@@ -97,7 +99,7 @@ impl Body {
 
     /// An instance: what is in it is read when it is asked for.
     fn dicom(content: &Content) -> Result<Self, formats::dicom::DicomError> {
-        let instance = Instance::of_bytes(content.bytes().clone())?;
+        let instance = Instance::read(Arc::new(Lying(content.clone())))?;
         let form = Form::Dicom(Arc::new(instance));
         Ok(Self { form, charset: Charset::UTF_8, content: content.clone() })
     }
@@ -106,17 +108,17 @@ impl Body {
         Self { form: Form::Binary, charset: Charset::UTF_8, content }
     }
 
-    /// As a script sees it in `msg`.
-    pub(crate) fn value(&self) -> Dynamic {
-        match &self.form {
+    /// As a script sees it in `msg`; bytes that are too many for it are not given at all.
+    pub(crate) fn value(&self) -> Result<Dynamic, NotWhole> {
+        Ok(match &self.form {
             Form::Hl7(message) => Dynamic::from(Hl7::new(message.clone())),
             Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value.tree()))),
             Form::Xml(document) => Dynamic::from(XmlHandle::new(xml::Document::clone(document))),
             Form::Rows(sheet) => Dynamic::from(SheetHandle::new(sheet.clone())),
             Form::Dicom(instance) => Dynamic::from(DicomHandle::new(Instance::clone(instance))),
             Form::Text(text) => Dynamic::from(ImmutableString::from(&**text)),
-            Form::Binary => Dynamic::from_blob(self.content.bytes().to_vec()),
-        }
+            Form::Binary => Dynamic::from_blob(self.content.whole()?.to_vec()),
+        })
     }
 
     /// What goes on after a script whose last value is `value` and whose `msg` is left as `left`.
@@ -169,7 +171,8 @@ impl Body {
 
     /// HPRIM Santé: segments that were not changed go on in the lines in which they came.
     fn with_hprim(&self, message: hl7::Message) -> Result<Self, String> {
-        let came = self.charset.decode(self.content.bytes()).unwrap_or_default();
+        let came = self.content.whole().map_err(|not_whole| not_whole.to_string())?;
+        let came = self.charset.decode(&came).unwrap_or_default();
         let written = hprim::written(message.text(), &came);
         let content = self.charset.encode(&written).map_err(|lacks| lacks.to_string())?;
         Ok(Self { form: Form::Hl7(message), charset: self.charset, content: content.into() })
@@ -194,8 +197,11 @@ impl Body {
         {
             return Ok(self.clone());
         }
-        let written = instance.written().map_err(|error| error.to_string())?;
-        Self::dicom(&written.into()).map_err(|error| error.to_string())
+        let content = match instance.source().as_any().downcast_ref::<Lying>() {
+            Some(lying) => lying.with(instance).map_err(|error| error.to_string())?,
+            None => instance.written().map_err(|error| error.to_string())?.into(),
+        };
+        Self::dicom(&content).map_err(|error| error.to_string())
     }
 
     /// The same document, changed, or another one.
@@ -250,7 +256,7 @@ impl Body {
     }
 
     fn with_bytes(&self, bytes: Blob) -> Self {
-        if matches!(self.form, Form::Binary) && self.content.bytes() == &bytes {
+        if matches!(self.form, Form::Binary) && self.content.bytes().is_some_and(|before| *before == bytes) {
             return self.clone();
         }
         Self::binary(bytes.into())
@@ -273,6 +279,34 @@ impl Body {
         }
         let content = self.charset.encode(text).map_err(|lacks| lacks.to_string())?;
         Ok(Self { form: Form::Text(text.into()), charset: self.charset, content: content.into() })
+    }
+}
+
+/// An instance where its body lies: its header is read from there, and its pixels stay there.
+struct Lying(Content);
+
+impl Source for Lying {
+    fn length(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(at, into)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Lying {
+    /// A changed instance: new bytes, and of this body what was not changed.
+    fn with(&self, instance: &Instance) -> io::Result<Content> {
+        let piece = |piece| match piece {
+            Piece::Kept(range) => self.0.slice(range),
+            Piece::Written(bytes) => bytes.into(),
+        };
+        Content::of(instance.pieces().into_iter().map(piece))
     }
 }
 

@@ -1,9 +1,10 @@
 //! What code is given by name: `msg`, `out`, `source`, `ctx`, `responses`, `response`, `ended`.
 
-use engine::{Answered, Context};
+use engine::{Answered, Context, NotWhole};
 use rhai::{Dynamic, Engine, Map, Scope};
 
 use crate::{
+    ending::Stopped,
     form::Body,
     functions::{Asks, Responses},
     json,
@@ -25,23 +26,24 @@ impl<'a> Given<'a> {
         Self { engine, msg, out: None, context, came_back: Dynamic::UNIT }
     }
 
-    pub(crate) fn scope(&self, reads: Names) -> Scope<'static> {
+    pub(crate) fn scope(&self, reads: Names) -> Result<Scope<'static>, Stopped> {
         let mut scope = Scope::new();
         for name in reads.list() {
-            scope.push_dynamic(name, self.value(name));
+            let value = self.value(name);
+            scope.push_dynamic(name, value.map_err(|why| Stopped::broke(why.to_string()))?);
         }
-        scope
+        Ok(scope)
     }
 
-    fn value(&self, name: &str) -> Dynamic {
-        match name {
-            "msg" => self.msg.value(),
-            "out" => self.out.unwrap_or(self.msg).value(),
+    fn value(&self, name: &str) -> Result<Dynamic, NotWhole> {
+        Ok(match name {
+            "msg" => self.msg.value()?,
+            "out" => self.out.unwrap_or(self.msg).value()?,
             "source" => json::map_to_dynamic(&self.context.source),
             "ctx" => Dynamic::from(Asks),
             "responses" => Dynamic::from(Responses),
             _ => self.came_back.clone(),
-        }
+        })
     }
 }
 

@@ -155,7 +155,7 @@ impl Brings {
         };
         match self {
             Self::Code(code) => {
-                let value = code.run(given.engine, &mut given.scope(code.reads))?;
+                let value = code.run(given.engine, &mut given.scope(code.reads)?)?;
                 written(&value).map_err(|why| code.misfit(why))
             }
             Self::Paths(paths) => at_paths(paths, given.msg),

@@ -35,7 +35,7 @@ impl Key {
 }
 
 fn of_code(code: &Code, given: &Given<'_>) -> Result<Vec<String>, Stopped> {
-    let value = code.run(given.engine, &mut given.scope(code.reads))?;
+    let value = code.run(given.engine, &mut given.scope(code.reads)?)?;
     let text = |value: &_| part::for_text(value).map_err(|why| code.misfit(why));
     match value.read_lock::<Array>() {
         Some(list) => list.iter().map(text).collect(),

@@ -45,8 +45,8 @@ pub(crate) fn read(
     index: &[(String, AnyPath)],
 ) -> Result<Reading, Unreadable> {
     let mut reading = match format {
-        Format::Hl7 => read_header(content.bytes())?,
-        Format::Dicom => crate::dicom::read_header(content.bytes())?,
+        Format::Hl7 => read_header(&content.whole()?)?,
+        Format::Dicom => crate::dicom::read_header(content)?,
         _ => Reading::default(),
     };
     let (body, flags) = Body::read(content, format, charset)?;

@@ -91,7 +91,7 @@ pub(crate) fn halt(name: &str, stopped: Stopped) -> Halt {
 
 /// A yes or a no.
 pub(crate) fn decide(code: &Code, given: &Given<'_>) -> Result<bool, Stopped> {
-    let value = code.run(given.engine, &mut given.scope(code.reads))?;
+    let value = code.run(given.engine, &mut given.scope(code.reads)?)?;
     value
         .as_bool()
         .map_err(|_| code.misfit(format!("it is {}, and not true or false", crate::form::named(&value))))
@@ -157,7 +157,7 @@ fn deidentify(how: &Deidentification, body: &Body) -> Result<Body, Stopped> {
 }
 
 fn run_script(code: &Code, text: TextMay, given: &Given<'_>) -> Result<Body, Stopped> {
-    let mut scope = given.scope(code.reads);
+    let mut scope = given.scope(code.reads)?;
     let value = code.run(given.engine, &mut scope)?;
     let left = match scope.get_value::<Dynamic>("msg") {
         Some(left) => left,
@@ -177,7 +177,7 @@ impl Split {
         context: &Context,
     ) -> Result<Vec<SplitPart>, Stopped> {
         let given = Given::new(engine, body, context);
-        let value = self.code.run(engine, &mut given.scope(self.code.reads))?;
+        let value = self.code.run(engine, &mut given.scope(self.code.reads)?)?;
         let list = self.list(value)?;
         let own = own_control_id(body).or_else(|| control_id.map(str::to_owned));
         list.into_iter()

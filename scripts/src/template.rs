@@ -159,7 +159,7 @@ impl Template {
             let text = self.text(given)?;
             return path.write(form, Written::Text(text)).map_err(Stopped::broke);
         };
-        let value = code.run(given.engine, &mut given.scope(code.reads))?;
+        let value = code.run(given.engine, &mut given.scope(code.reads)?)?;
         written(&value, form).and_then(|written| path.write(form, written)).map_err(|why| code.misfit(why))
     }
 }
@@ -172,7 +172,7 @@ fn written(value: &Dynamic, form: &crate::form::Form) -> Result<Written, String>
 }
 
 fn text_of(code: &Code, given: &Given<'_>) -> Result<String, Stopped> {
-    let value = code.run(given.engine, &mut given.scope(code.reads))?;
+    let value = code.run(given.engine, &mut given.scope(code.reads)?)?;
     part::for_text(&value).map_err(|why| code.misfit(why))
 }
 

@@ -31,7 +31,7 @@ fn image() -> Instance {
 fn changed(channel: &Channel) -> Instance {
     let body = Content::from(image().written().expect("it can be written"));
     let pieces = channel.run(body).expect("the steps run");
-    Instance::of_bytes(pieces[0].body.bytes().clone()).expect("it is read again")
+    Instance::of_bytes(pieces[0].body.whole().expect("it is short")).expect("it is read again")
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn study(group: String) -> Result<Value, Halt> {
     let mut channel = Channel::json().step(step);
     channel.limits = Limits { time: Duration::from_mins(1), ..Limits::default() };
     let pieces = channel.run(group)?;
-    Ok(serde_json::from_slice(pieces[0].body.bytes()).unwrap())
+    Ok(serde_json::from_slice(pieces[0].body.bytes().unwrap()).unwrap())
 }
 
 fn refused(headers: Vec<Value>, gone: u64) -> String {

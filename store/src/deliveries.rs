@@ -110,7 +110,7 @@ pub(crate) struct Filled {
 }
 
 impl Filled {
-    pub(crate) async fn new(message: u64, filling: &Filling, large: &Large) -> Result<Self, StoreError> {
+    pub(crate) async fn new(message: u64, filling: &Filling, large: &Arc<Large>) -> Result<Self, StoreError> {
         let body = match &filling.body {
             Some(body) => Some(large.keep(message, body).await?),
             None => None,

@@ -1,6 +1,10 @@
 //! Intake: arrivals become messages, all of them in one write.
 
-use engine::{AnswerState, Arrival, Closed, Kept, MessageId, MessageState, Outcome, Owed, StoreError};
+use std::sync::Arc;
+
+use engine::{
+    AnswerState, Arrival, Closed, Content, Kept, MessageId, MessageState, Outcome, Owed, StoreError,
+};
 
 use crate::{
     codes::{bits, json, json_unless, nanoseconds},
@@ -9,7 +13,7 @@ use crate::{
     large::Large,
     ledger::Ledger,
     repeats::{self, OTHER_BYTES, Seen},
-    rows::{ContentRow, MessageRow},
+    rows::{Body, ContentRow, MessageRow},
     succession,
 };
 
@@ -23,7 +27,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub(crate) async fn new(arrival: Arrival, began: u64, large: &Large) -> Result<Self, StoreError> {
+    pub(crate) async fn new(arrival: Arrival, began: u64, large: &Arc<Large>) -> Result<Self, StoreError> {
         let message = &arrival.message;
         let content = ContentRow {
             body: large.keep(message.id.0, &message.body).await?,
@@ -31,6 +35,11 @@ impl Prepared {
             keys: json_unless(arrival.reading.keys.is_empty(), &arrival.reading.keys),
         };
         Ok(Self { row: row(&arrival), content, began, arrival })
+    }
+
+    /// What is to be taken back where it is not kept after all.
+    pub(crate) fn written(&self) -> (Body, Content) {
+        (self.content.body.clone(), self.arrival.message.body.clone())
     }
 }
 

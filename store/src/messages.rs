@@ -32,7 +32,7 @@ struct PreparedPart {
 }
 
 impl Prepared {
-    pub(crate) async fn new(processed: Processed, large: &Large) -> Result<Self, StoreError> {
+    pub(crate) async fn new(processed: Processed, large: &Arc<Large>) -> Result<Self, StoreError> {
         let mut parts = Vec::with_capacity(processed.parts.len());
         for part in &processed.parts {
             let mut deliveries = Vec::with_capacity(part.deliveries.len());
@@ -59,7 +59,7 @@ async fn delivery(
     of: &Processed,
     part: &Part,
     new: &NewDelivery,
-    large: &Large,
+    large: &Arc<Large>,
 ) -> Result<(DeliveryRow, PayloadRow), StoreError> {
     let row = DeliveryRow {
         id: new.id.0,
@@ -94,7 +94,7 @@ pub(crate) enum PreparedDone {
 }
 
 impl PreparedDone {
-    pub(crate) async fn new(done: Done, large: &Large) -> Result<Self, StoreError> {
+    pub(crate) async fn new(done: Done, large: &Arc<Large>) -> Result<Self, StoreError> {
         Ok(match done {
             Done::Queue(processed) => Self::Queue(Prepared::new(processed, large).await?),
             Done::Close(closed) => Self::Close(closed),

@@ -64,6 +64,15 @@ pub(crate) enum Body {
     Here(Bytes),
     /// In a file of its own, by its name in the folder of large bodies.
     Apart(String),
+    /// New bytes, and stretches of files of the same message.
+    Pieced(Vec<StretchRow>),
+}
+
+/// One stretch of a body that is pieced together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum StretchRow {
+    Here(Bytes),
+    Apart { name: String, from: u64, to: u64 },
 }
 
 /// One piece as the channel's steps left it, where it is not the whole message as it came.
@@ -243,11 +252,37 @@ impl PayloadRow {
     }
 }
 
+impl StretchRow {
+    fn file(&self) -> Option<&str> {
+        match self {
+            Self::Here(_) => None,
+            Self::Apart { name, .. } => Some(name),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Apart { name, .. } => name.len(),
+        }
+    }
+}
+
 impl Body {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Here(bytes) => bytes.len(),
             Self::Apart(name) => name.len(),
+            Self::Pieced(rows) => rows.iter().map(StretchRow::len).sum(),
+        }
+    }
+
+    /// The names of the files in which it lies.
+    pub(crate) fn files(&self) -> Vec<&str> {
+        match self {
+            Self::Here(_) => Vec::new(),
+            Self::Apart(name) => vec![name],
+            Self::Pieced(rows) => rows.iter().filter_map(StretchRow::file).collect(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The engine's store, call by call: each hands its work to the writer, or looks into the files.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use engine::{
@@ -11,8 +11,14 @@ use engine::{
 };
 
 use crate::{
-    Sqlite, codes::parsed_or_default, deliveries, expected, failure::Failure, intake, large, load, messages,
-    people, queues::Queue, rows::MessageRow, spans::look,
+    Sqlite,
+    codes::parsed_or_default,
+    deliveries, expected,
+    failure::Failure,
+    intake, large, load, messages, people,
+    queues::Queue,
+    rows::{Body, MessageRow},
+    spans::look,
 };
 
 /// After an end that was not in order: a message whose steps end the process does so within this time.
@@ -32,9 +38,21 @@ impl Store for Sqlite {
         self.has_room()?;
         let mut prepared = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
-            prepared.push(intake::Prepared::new(arrival, self.began, &self.large).await?);
+            match intake::Prepared::new(arrival, self.began, &self.large).await {
+                Ok(one) => prepared.push(one),
+                Err(error) => {
+                    for one in &prepared {
+                        self.take_back(&intake::Prepared::written(one));
+                    }
+                    return Err(error);
+                }
+            }
         }
-        self.writer.write(move |ledger| intake::keep(ledger, &prepared)).await
+        let written: Vec<_> = prepared.iter().map(intake::Prepared::written).collect();
+        let kept = self.writer.write(move |ledger| intake::keep(ledger, &prepared)).await?;
+        let not_kept = kept.iter().zip(&written).filter(|(kept, _)| matches!(kept, Kept::Again(_)));
+        not_kept.for_each(|(_, written)| self.take_back(written));
+        Ok(kept)
     }
 
     async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
@@ -49,8 +67,19 @@ impl Store for Sqlite {
     async fn take(&self, arrival: Arrival, done: Done) -> Result<Taken, StoreError> {
         self.has_room()?;
         let arrival = intake::Prepared::new(arrival, self.began, &self.large).await?;
-        let done = messages::PreparedDone::new(done, &self.large).await?;
-        self.writer.write(move |ledger| messages::take(ledger, &arrival, &done)).await
+        let written = arrival.written();
+        let done = match messages::PreparedDone::new(done, &self.large).await {
+            Ok(done) => done,
+            Err(error) => {
+                self.take_back(&written);
+                return Err(error);
+            }
+        };
+        let taken = self.writer.write(move |ledger| messages::take(ledger, &arrival, &done)).await?;
+        if matches!(taken.kept, Kept::Again(_)) {
+            self.take_back(&written);
+        }
+        Ok(taken)
     }
 
     async fn close(&self, id: MessageId, closed: Closed) -> Result<(), StoreError> {
@@ -263,12 +292,21 @@ impl Store for Sqlite {
         self.register(|connection| Ok(people::switches(connection)?)).await
     }
 
+    fn spool(&self) -> Result<Option<PathBuf>, StoreError> {
+        self.has_room()?;
+        Ok(Some(self.large.spool()))
+    }
+
     fn trouble(&self) -> Option<String> {
         self.writer.trouble()
     }
 }
 
 impl Sqlite {
+    fn take_back(&self, (body, content): &(Body, Content)) {
+        self.large.take_back(body, content);
+    }
+
     /// The message of a delivery, where bytes for it will lie apart: they are named by it, and go with it.
     async fn owner(&self, of: DeliveryId, body: Option<&Content>) -> Result<u64, StoreError> {
         if !body.is_some_and(large::is_large) {

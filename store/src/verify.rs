@@ -133,7 +133,7 @@ impl Report {
         for path in entries.flatten().map(|entry| entry.path()) {
             self.files += 1;
             // What was forgotten just now is no fault.
-            if let Err(error) = large::read_whole(&path)
+            if let Err(error) = large::open_whole(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -316,10 +316,8 @@ impl Look<'_> {
     }
 
     fn is_there(&self, body: &Body) -> bool {
-        match body {
-            Body::Here(_) => true,
-            Body::Apart(name) => self.folder.join(large::FOLDER).join(name).is_file(),
-        }
+        let folder = self.folder.join(large::FOLDER);
+        body.files().into_iter().all(|name| folder.join(name).is_file())
     }
 
     fn ids(&self, sql: &str) -> rusqlite::Result<Vec<u64>> {

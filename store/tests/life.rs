@@ -36,7 +36,7 @@ async fn a_message_lives_from_keep_to_sent_and_is_shown_whole() {
     assert_eq!(shown.row.answer, AnswerState::Told);
     assert_eq!(shown.row.deliveries[0].state, DeliveryState::Sent);
     assert_eq!(shown.keys, [("patient".to_owned(), "IPPA1".to_owned())]);
-    assert_eq!(shown.body.as_deref(), Some(&b"MSH|the body"[..]));
+    assert_eq!(shown.body, Some(Content::from(&b"MSH|the body"[..])));
     assert_eq!(shown.payloads[0].response.as_deref(), Some(&b"MSA|AA|A1"[..]));
     assert_eq!(shown.payloads[0].body, shown.body);
 }

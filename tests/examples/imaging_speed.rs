@@ -105,7 +105,7 @@ fn once(images: &Images, by: In, between: Between) -> (f64, Option<u64>) {
         orthanc.count() == images.count()
     });
     let rate = images.count() as f64 / began.elapsed().as_secs_f64();
-    (rate, relais.map(|relais| memory_peak(&relais)))
+    (rate, relais.map(|relais| relais.memory_peak()))
 }
 
 fn engine(project: &Project, orthanc: &Orthanc, by: In, between: Between) -> (u16, Relais) {
@@ -123,13 +123,6 @@ fn engine(project: &Project, orthanc: &Orthanc, by: In, between: Between) -> (u1
     );
     project.channel("images", &text);
     (listen, project.start())
-}
-
-fn memory_peak(relais: &Relais) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", relais.process())).expect("it runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
-    peak.expect("it is told in kilobytes") / 1024
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

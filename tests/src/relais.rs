@@ -97,6 +97,14 @@ impl Relais {
         self.child.id()
     }
 
+    /// The highest memory that it took so far, in megabytes.
+    pub fn memory_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        peak.expect("it is told in kilobytes") / 1024
+    }
+
     /// The key of its project.
     pub fn key(&self) -> String {
         std::fs::read_to_string(self.root.join("data/key")).expect("the key can be read").trim().to_owned()

@@ -1,13 +1,13 @@
 //! The acknowledgement code, or the status, that a sender would hear.
 
-use engine::{Reply, ReplyBody, ReplyWords};
+use engine::{Content, Reply, ReplyBody, ReplyWords};
 use formats::hl7::acknowledgement::{self, Code};
 
 use super::Speech;
 
-pub(super) fn code(speech: Speech, words: &ReplyWords, reply: &Reply, message: &[u8]) -> String {
+pub(super) fn code(speech: Speech, words: &ReplyWords, reply: &Reply, message: &Content) -> String {
     match speech {
-        Speech::Hl7 => acknowledgement_code(words, reply, message),
+        Speech::Hl7 => acknowledgement_code(words, reply, &message.whole().unwrap_or_default()),
         Speech::Dicom => connectors::dicom::status(words, reply),
         Speech::Http => connectors::http::status(words, reply).to_string(),
     }

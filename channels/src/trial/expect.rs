@@ -104,10 +104,15 @@ impl Comparison<'_> {
             self.file(name, file, got);
         }
         if wanted.same_as.is_some() {
-            self.bytes(name, &self.test.message, left.of.bytes(), got.bytes());
+            self.bytes(
+                name,
+                &self.test.message,
+                &left.of.whole().unwrap_or_default(),
+                &got.whole().unwrap_or_default(),
+            );
         }
         for (path, text) in &wanted.paths {
-            match at(got.bytes(), path) {
+            match at(&got.whole().unwrap_or_default(), path) {
                 Ok(found) if found == *text => {}
                 Ok(found) => self.say(format!("`{path}` of what `{name}` gets is `{found}`, not `{text}`")),
                 Err(why) => self.say(format!("`{path}` of what `{name}` gets cannot be read: {why}")),
@@ -118,15 +123,17 @@ impl Comparison<'_> {
     fn file(&mut self, name: &str, file: &str, got: &Content) {
         let path = self.root.join(file);
         let wanted = fs::read(&path);
-        if wanted.as_ref().is_ok_and(|wanted| wanted == got.bytes()) {
+        if wanted.as_ref().is_ok_and(|wanted| *wanted == got.whole().unwrap_or_default()) {
             return;
         }
         match (self.expected, wanted) {
-            (Expected::Rewrite, _) => match rewrite(&path, got.bytes()) {
+            (Expected::Rewrite, _) => match rewrite(&path, &got.whole().unwrap_or_default()) {
                 Ok(()) => self.rewritten.push(file.into()),
                 Err(error) => self.say(format!("cannot write `{file}`: {error}")),
             },
-            (Expected::Compare, Ok(wanted)) => self.bytes(name, file, &wanted, got.bytes()),
+            (Expected::Compare, Ok(wanted)) => {
+                self.bytes(name, file, &wanted, &got.whole().unwrap_or_default());
+            }
             (Expected::Compare, Err(error)) if error.kind() == ErrorKind::NotFound => {
                 self.say(format!("there is no `{file}`; `relais test --update` writes what came out there"));
             }

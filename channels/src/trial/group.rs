@@ -25,7 +25,7 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, St
             Ok(joins) => joined.push((message, joins)),
             Err(halt) => {
                 let reply = Reply::because(halt.outcome(), halt.to_string());
-                let code = code::code(trial.speech, &trial.words, &reply, message.body.bytes());
+                let code = code::code(trial.speech, &trial.words, &reply, &message.body);
                 let why = Some(halt.to_string());
                 return Ok(Ran { fared: halt.outcome().name(), why, code, left: Vec::new() });
             }
@@ -35,7 +35,7 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, St
     if joined.iter().any(|(_, joins)| joins.key != *key) {
         return Err("its messages are of several groups; a test is of one".to_owned());
     }
-    let accepted = code::code(trial.speech, &trial.words, &Reply::of(Outcome::Accepted), first.body.bytes());
+    let accepted = code::code(trial.speech, &trial.words, &Reply::of(Outcome::Accepted), &first.body);
     let run = run_of(trial, test, &joined)?;
     let ran = go(trial, test, root, (joined.len() as u64, run))?;
     // Its members are answered before it is run.

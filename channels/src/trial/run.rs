@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use engine::{
-    Answered, CameBack, Content, Context, Ended, Facts, Goes, Halt, Hash, Inbound, Inputs, Judged, Message,
+    Answered, CameBack, Content, Context, Ended, Facts, Goes, Halt, Inbound, Inputs, Judged, Message,
     MessageId, OnResponse, Outcome, Reply, ReplyWhen, Response, Route, RoutedPiece, SendError, routing,
 };
 use formats::hl7::batch;
@@ -88,14 +88,14 @@ pub(super) fn received(
         Ok(reading) => reading,
         Err(unreadable) => {
             let reply = Reply::because(Outcome::Unreadable, unreadable.why.clone());
-            let code = code::code(trial.speech, &trial.words, &reply, body.bytes());
+            let code = code::code(trial.speech, &trial.words, &reply, &body);
             let why = Some(unreadable.why);
             return Err(Ran { fared: Outcome::Unreadable.name(), why, code, left: Vec::new() });
         }
     };
     Ok(Message {
         id: MessageId(place + 1),
-        identity: Hash::of(&[body.bytes()]),
+        identity: body.hash(),
         body,
         facts: Arc::new(facts.clone()),
         control_id: reading.control_id,
@@ -152,9 +152,9 @@ impl Way<'_> {
             ReplyWhen::Never => "none".to_owned(),
             ReplyWhen::Stored => {
                 let accepted = Reply::of(Outcome::Accepted);
-                code::code(self.trial.speech, &self.trial.words, &accepted, self.message.body.bytes())
+                code::code(self.trial.speech, &self.trial.words, &accepted, &self.message.body)
             }
-            _ => code::code(self.trial.speech, &self.trial.words, reply, self.message.body.bytes()),
+            _ => code::code(self.trial.speech, &self.trial.words, reply, &self.message.body),
         };
         Ran { fared, why, code, left }
     }

@@ -54,9 +54,20 @@ impl Destination for Feeder {
             let why = format!("channel `{name}` does not run, or its source is not `channel: {{}}`");
             return Err(SendError::not_delivered(why));
         };
+        // What was pieced together of another message's file is that channel's own from here on.
+        let is_of_one_piece = outbound.body.bytes().is_some() || outbound.body.file().is_some();
+        let body = if is_of_one_piece {
+            outbound.body.clone()
+        } else {
+            inlet
+                .spool()
+                .of(&outbound.body)
+                .await
+                .map_err(|error| SendError::not_delivered(error.to_string()))?
+        };
         // The same effect is never taken twice, so a second try after doubt is safe.
         let inbound = Inbound {
-            body: outbound.body.clone(),
+            body,
             facts: self.facts(outbound).into(),
             effect: Some(outbound.effect),
             ..Inbound::default()

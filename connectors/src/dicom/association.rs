@@ -6,7 +6,7 @@ use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult, AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ,
     Pdu, PresentationContextProposed, PresentationContextResultReason,
 };
-use engine::Connections;
+use engine::{Connections, Content};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -227,7 +227,7 @@ impl Association {
         &mut self,
         context: u8,
         meta: &Meta,
-        data_set: &[u8],
+        data_set: &Content,
         deadline: Instant,
     ) -> Result<Command, Unanswered> {
         let number = self.number();
@@ -235,7 +235,7 @@ impl Association {
         let asked = self.line.send_values((context, Kind::Command), &command, self.most, deadline).await;
         // What was asked without its data set was asked of nobody: nothing can be stored of it.
         asked.map_err(|broken| Unanswered::Untouched(broken.words()))?;
-        let sent = self.line.send_values((context, Kind::DataSet), data_set, self.most, deadline).await;
+        let sent = self.line.send_content((context, Kind::DataSet), data_set, self.most, deadline).await;
         sent.map_err(|broken| Unanswered::Touched(broken.words()))?;
         let answered = self.answer((STORE, number), deadline).await;
         self.used = Instant::now();

@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use dicom_ul::pdu::{
     AbortRQSource, AssociationAC, AssociationRJ, AssociationRQ, MAXIMUM_PDU_SIZE, Pdu, UserVariableItem,
 };
+use engine::Content;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout_at},
@@ -138,30 +139,47 @@ impl Line {
         self.write(&bytes, deadline).await
     }
 
-    /// Sends a command or a data set in as many units as it takes, none longer than the other side allows.
+    /// Sends a command or a short data set.
     pub(super) async fn send_values(
         &mut self,
-        (context, kind): (u8, Kind),
+        value: (u8, Kind),
         bytes: &[u8],
         most: usize,
         deadline: Instant,
     ) -> Result<(), Broken> {
+        self.send_content(value, &Bytes::copy_from_slice(bytes).into(), most, deadline).await
+    }
+
+    /// Sends a command or a data set in as many units as it takes, none longer than the other side allows.
+    pub(super) async fn send_content(
+        &mut self,
+        (context, kind): (u8, Kind),
+        body: &Content,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<(), Broken> {
         let room = most - VALUE_HEAD;
-        let mut unit = Vec::with_capacity(HEAD + VALUE_HEAD + bytes.len().min(room));
-        let mut rest = bytes;
+        let (mut left, mut stream, mut piece) = (body.len(), body.stream(), Bytes::new());
+        let mut unit = Vec::with_capacity(HEAD + VALUE_HEAD + left.min(room));
         loop {
-            let (now, later) = rest.split_at(rest.len().min(room));
-            let length = now.len() as u32;
+            let length = left.min(room);
+            left -= length;
             unit.clear();
             unit.extend_from_slice(&[VALUES, 0]);
-            unit.extend_from_slice(&(length + VALUE_HEAD as u32).to_be_bytes());
-            unit.extend_from_slice(&(length + 2).to_be_bytes());
-            let control = u8::from(kind == Kind::Command) | (u8::from(later.is_empty()) << 1);
+            unit.extend_from_slice(&((length + VALUE_HEAD) as u32).to_be_bytes());
+            unit.extend_from_slice(&(length as u32 + 2).to_be_bytes());
+            let control = u8::from(kind == Kind::Command) | (u8::from(left == 0) << 1);
             unit.extend_from_slice(&[context, control]);
-            unit.extend_from_slice(now);
+            let end = unit.len() + length;
+            while unit.len() < end {
+                if piece.is_empty() {
+                    piece = more(&mut stream, deadline).await?;
+                }
+                let missing = end - unit.len();
+                unit.extend_from_slice(&piece.split_to(missing.min(piece.len())));
+            }
             self.write(&unit, deadline).await?;
-            rest = later;
-            if rest.is_empty() {
+            if left == 0 {
                 return Ok(());
             }
         }
@@ -184,6 +202,16 @@ impl Line {
             Ok(Err(error)) => Err(Broken::Lost(unwritten(&error))),
             Ok(Ok(())) => Ok(()),
         }
+    }
+}
+
+async fn more(stream: &mut engine::Stream, deadline: Instant) -> Result<Bytes, Broken> {
+    let unread = |why: String| Broken::Lost(format!("its bytes cannot be read from the store: {why}"));
+    match timeout_at(deadline, stream.next()).await {
+        Err(_) => Err(Broken::Late),
+        Ok(Ok(Some(piece))) => Ok(piece),
+        Ok(Ok(None)) => Err(unread("there are fewer than there should be".to_owned())),
+        Ok(Err(error)) => Err(unread(error.to_string())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bodies of several parts (`multipart/related`), as DICOMweb sends instances: written around one, split as they come.
 
 use bytes::{Buf, Bytes, BytesMut};
+use engine::Content;
 use memchr::memmem;
 
 /// The longest head of a part.
@@ -52,10 +53,10 @@ impl Around {
         format!("multipart/related; type=\"application/dicom\"; boundary={}", self.boundary)
     }
 
-    pub(super) fn pieces(&self, instance: Bytes) -> [Bytes; 3] {
+    pub(super) fn pieces(&self, instance: Content) -> [Content; 3] {
         let head = format!("--{}\r\nContent-Type: application/dicom\r\n\r\n", self.boundary);
         let foot = format!("\r\n--{}--\r\n", self.boundary);
-        [head.into(), instance, foot.into()]
+        [Bytes::from(head).into(), instance, Bytes::from(foot).into()]
     }
 }
 
@@ -241,7 +242,7 @@ mod tests {
     fn what_is_written_around_an_instance_is_split_again() {
         let around = Around::new();
         let boundary = boundary(&around.content_type()).unwrap();
-        let body: Bytes = around.pieces(Bytes::from_static(b"DICM--")).concat().into();
+        let body = Content::of(around.pieces(Bytes::from_static(b"DICM--").into())).unwrap().whole().unwrap();
         assert_eq!(only_part(&body, &boundary).unwrap(), "DICM--");
         assert!(only_part(&body.slice(..body.len() - 10), &boundary).is_err());
     }

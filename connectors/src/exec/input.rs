@@ -1,8 +1,7 @@
 //! A message as a file of its own, there as long as the program that reads it.
 
 use std::{
-    env, fs,
-    io::{self, Write},
+    env, fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown},
     path::{Path, PathBuf},
     time::Duration,
@@ -41,7 +40,7 @@ impl InputFile {
         }
         let file = Self { path: folder.join(name), folder };
         let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file.path)?;
-        opened.write_all(outbound.body.bytes())?;
+        io::copy(&mut outbound.body.reader(), &mut opened)?;
         if let Some(account) = account.filter(|account| account.is_another()) {
             chown(&file.path, Some(account.user), Some(account.group))?;
             chown(&file.folder, Some(account.user), Some(account.group))?;

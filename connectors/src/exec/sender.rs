@@ -103,7 +103,7 @@ impl Sender {
             Answer::Word(AnswerWord::Stdout) => Stdout::Answer(Whole::up_to(settings.max_size.0)),
             _ => Stdout::Kept(kept()),
         };
-        let input = if settings.input == Input::Stdin { outbound.body.bytes().clone() } else { Bytes::new() };
+        let input = if settings.input == Input::Stdin { outbound.body.whole()? } else { Bytes::new() };
         let patience = Patience { run: settings.timeout.0, grace: settings.grace.0 };
         run(command, input, (stdout, kept()), patience).await.map_err(|lost| match lost {
             Lost::Start(error) => {

@@ -105,18 +105,11 @@ impl Destination for Files {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let name = self.name(outbound)?;
         let (folder, existing) = (self.folder.clone(), self.existing);
-        let (bytes, hidden) =
-            (outbound.body.bytes().clone(), format!(".{:.32}.tmp", outbound.effect.to_string()));
+        let (body, hidden) = (outbound.body.clone(), format!(".{:.32}.tmp", outbound.effect.to_string()));
         let placed = blocking(move || {
             let opened = folder.open(&name)?;
-            let placing = Placing {
-                folder: &folder,
-                opened: &opened,
-                hidden,
-                file: &name.file,
-                bytes: &bytes,
-                existing,
-            };
+            let placing =
+                Placing { folder: &folder, opened: &opened, hidden, file: &name.file, body: &body, existing };
             placing.run().map(|file| name.with(&file))
         });
         placed.await.map(|name| self.response(&name))
@@ -133,7 +126,7 @@ impl Appender {
     async fn turn(&self, outbound: &Outbound) -> Result<Turn, SendError> {
         let name = self.files.name(outbound)?;
         let mut turn = append::open(&self.files.folder, &name).await?;
-        let (previous, body) = (outbound.previous.clone(), outbound.body.bytes().clone());
+        let (previous, body) = (outbound.previous.clone(), outbound.body.whole()?);
         blocking(move || {
             turn.recall(previous.as_ref(), &body)?;
             Ok(turn)
@@ -159,7 +152,7 @@ impl Destination for Appender {
             None => self.turn(outbound).await?,
         };
         let name = self.files.name(outbound)?;
-        let body = outbound.body.bytes().clone();
+        let body = outbound.body.whole()?;
         blocking(move || turn.write(&body)).await?;
         Ok(self.files.response(&name.with(&name.file)))
     }

@@ -4,11 +4,11 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::fd::{AsFd, OwnedFd},
 };
 
-use engine::SendError;
+use engine::{Content, SendError};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat, statat, unlinkat},
     io::Errno,
@@ -28,7 +28,7 @@ pub(super) struct Placing<'a> {
     pub(super) hidden: String,
     /// The name it shall have.
     pub(super) file: &'a str,
-    pub(super) bytes: &'a [u8],
+    pub(super) body: &'a Content,
     pub(super) existing: Existing,
 }
 
@@ -78,7 +78,7 @@ impl Placing<'_> {
             Err(error) => Err(self.folder.failed("look into", error)),
             Ok(stat) => {
                 let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-                let same = is_file && stat.st_size == self.bytes.len() as i64 && self.holds_our_bytes(name);
+                let same = is_file && stat.st_size == self.body.len() as i64 && self.holds_our_bytes(name);
                 Ok(if same { There::Same } else { There::Other })
             }
         }
@@ -89,13 +89,19 @@ impl Placing<'_> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = openat(self.opened, name, flags, Mode::empty()) else { return false };
         let mut file = File::from(file);
-        let mut part = vec![0; self.bytes.len().clamp(1, 64 * 1024)];
-        let mut rest = self.bytes;
+        let mut ours = self.body.reader();
+        let mut there = vec![0; self.body.len().clamp(1, 64 * 1024)];
+        let mut wanted = there.clone();
         loop {
-            match file.read(&mut part) {
-                Ok(0) => return rest.is_empty(),
-                Ok(count) if rest.starts_with(&part[..count]) => rest = &rest[count..],
-                Ok(_) | Err(_) => return false,
+            match file.read(&mut there) {
+                Ok(0) => return ours.read(&mut wanted).is_ok_and(|count| count == 0),
+                Ok(count) => {
+                    let is_same = ours.read_exact(&mut wanted[..count]).is_ok();
+                    if !is_same || wanted[..count] != there[..count] {
+                        return false;
+                    }
+                }
+                Err(_) => return false,
             }
         }
     }
@@ -106,9 +112,16 @@ impl Placing<'_> {
         let file = openat(self.opened, self.hidden.as_str(), flags, FILE)
             .map_err(|error| self.folder.failed("write to", error))?;
         let mut file = File::from(file);
-        file.write_all(self.bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        self.fill(&mut file).and_then(|()| file.sync_all()).map_err(|error| {
             SendError::not_delivered(format!("cannot write to `{}`: {error}", self.folder.shown()))
         })
+    }
+
+    fn fill(&self, file: &mut File) -> io::Result<()> {
+        match self.body.bytes() {
+            Some(bytes) => file.write_all(bytes),
+            None => io::copy(&mut self.body.reader(), file).map(drop),
+        }
     }
 
     /// Gives the file its name, and no other file's.

@@ -57,7 +57,7 @@ pub(super) struct Sender {
 #[async_trait]
 impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
-        let body = outbound.body.bytes();
+        let body = &outbound.body.whole()?;
         if body.is_empty() {
             return Err(SendError::refused("there is nothing to send: the message is empty"));
         }

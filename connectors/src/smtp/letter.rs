@@ -41,7 +41,7 @@ pub(super) fn letter(settings: &Settings, outbound: &Outbound) -> Result<Letter,
         None => head.singlepart(SinglePart::plain(text)),
         Some(name) => {
             let name = one_line(outbound.text("attach", &name.0));
-            let body = outbound.body.bytes().to_vec();
+            let body = outbound.body.whole()?.to_vec();
             let kind = ContentType::parse(usual_type(&body)).unwrap_or(ContentType::TEXT_PLAIN);
             let file = Attachment::new(name).body(body, kind);
             head.multipart(MultiPart::mixed().singlepart(SinglePart::plain(text)).singlepart(file))
@@ -63,7 +63,8 @@ fn text(settings: &Settings, outbound: &Outbound) -> Result<String, SendError> {
         (Some(text), _) => Ok(outbound.text("body", &text.0).to_owned()),
         (None, Some(_)) => Ok(String::new()),
         (None, None) => {
-            let text = std::str::from_utf8(outbound.body.bytes());
+            let body = outbound.body.whole()?;
+            let text = std::str::from_utf8(&body);
             // HL7 ends its lines as no mail program does.
             text.map(|text| text.replace("\r\n", "\n").replace('\r', "\n")).map_err(|_| {
                 SendError::refused("the message is no UTF-8, and cannot be the text of a letter; `attach` it")

@@ -3,8 +3,26 @@
 use std::io::Read;
 
 use bytes::Bytes;
+use engine::{Content, NotWhole};
 use flate2::read::MultiGzDecoder;
 use hyper::{HeaderMap, header};
+
+/// So much of a body tells what it is, where it is not all in memory.
+const TELLING: usize = 4096;
+
+/// Enough of a body to say what it looks like.
+pub(crate) fn beginning(body: &Content) -> Result<Bytes, NotWhole> {
+    if let Some(bytes) = body.bytes() {
+        return Ok(bytes.clone());
+    }
+    let head = body.head(TELLING)?;
+    let sound = match std::str::from_utf8(&head) {
+        // A character may be cut in two.
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => head.len(),
+    };
+    Ok(head.slice(..sound))
+}
 
 /// What a body looks like, in the words of `Content-Type`.
 pub(crate) fn usual_type(body: &[u8]) -> &'static str {

@@ -36,11 +36,11 @@ impl Steps {
 
 impl Script for Steps {
     fn read(&self, inbound: &Inbound) -> Result<Reading, Unreadable> {
-        if inbound.body.bytes().get(128..132) == Some(b"DICM") {
+        if inbound.body.bytes().unwrap().get(128..132) == Some(b"DICM") {
             return Ok(Reading::default());
         }
         let unreadable = |error: formats::hl7::ParseError| Unreadable { why: error.to_string() };
-        let header = Header::read(inbound.body.bytes()).map_err(unreadable)?;
+        let header = Header::read(inbound.body.bytes().unwrap()).map_err(unreadable)?;
         header.readable().map_err(unreadable)?;
         Ok(Reading {
             sender: header.text(3).into_owned(),
@@ -50,7 +50,7 @@ impl Script for Steps {
     }
 
     fn transform(&self, message: &Message, _context: &Context) -> Result<Vec<Piece>, Halt> {
-        let text = String::from_utf8_lossy(message.body.bytes());
+        let text = String::from_utf8_lossy(message.body.bytes().unwrap());
         let says = |word: &str| text.contains(word);
         if says("wait") {
             self.gate.pass();

@@ -73,7 +73,8 @@ impl Outlet {
 
     /// Asks the destination what it wants to be noted with the attempt.
     async fn prepare(&self, going: &mut Going, conduct: &Conduct) -> Result<(), SendError> {
-        let prepared = async { Ok(conduct.destination().await?.prepare(&going.outbound).await) };
+        let prepared =
+            async { Ok::<_, SendError>(conduct.destination().await?.prepare(&going.outbound).await) };
         let note = match AssertUnwindSafe(prepared).catch_unwind().await {
             Ok(prepared) => prepared?,
             Err(panic) => return Err(SendError::not_delivered(pace::words(panic.as_ref()))),

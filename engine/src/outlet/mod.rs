@@ -82,7 +82,7 @@ impl Fresh {
     /// About as many bytes as it holds alone.
     fn weight(&self) -> usize {
         let own = self.body.as_ref().filter(|body| **body != self.message.body);
-        1000 + self.message.body.len() + own.map_or(0, Content::len)
+        1000 + self.message.body.weight() + own.map_or(0, Content::weight)
     }
 }
 

@@ -231,5 +231,5 @@ impl DestinationSettings for PeerSettings {
 }
 
 pub fn text(body: &Content) -> String {
-    String::from_utf8_lossy(body.bytes()).into_owned()
+    String::from_utf8_lossy(body.bytes().unwrap()).into_owned()
 }

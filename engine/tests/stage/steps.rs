@@ -232,7 +232,7 @@ impl Script for Steps {
 
 /// What the run of a group leaves with.
 fn run(message: &Message) -> Piece {
-    let body: serde_json::Value = serde_json::from_slice(message.body.bytes()).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(message.body.bytes().unwrap()).unwrap();
     let members = body["members"].as_array().unwrap().iter();
     let members: Vec<_> = members.map(|member| member["msg"].as_str().unwrap()).collect();
     let text = format!("RUN {} {}", body["group"].as_str().unwrap(), members.join("+"));

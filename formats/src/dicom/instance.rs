@@ -156,6 +156,11 @@ impl Instance {
         &self.syntax
     }
 
+    /// Where the bytes lie that [`Self::pieces`] keeps; of a deflated one, what was inflated.
+    pub fn source(&self) -> &dyn Source {
+        &*self.source
+    }
+
     /// Whether something in it is another than it was.
     pub fn is_changed(&self) -> bool {
         self.is_changed

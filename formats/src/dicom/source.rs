@@ -1,6 +1,7 @@
 //! Where an instance lies: bytes that can be had from any place, in memory or not.
 
 use std::{
+    any::Any,
     io::{self, Read, Seek, SeekFrom},
     ops::Range,
     sync::Arc,
@@ -9,12 +10,15 @@ use std::{
 use bytes::Bytes;
 
 /// Bytes by their place.
-pub trait Source: Send + Sync {
+pub trait Source: Any + Send + Sync {
     /// How many there are.
     fn length(&self) -> u64;
 
     /// Some bytes from a place on; none behind the end.
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Itself, for who made it and knows of which kind it is.
+    fn as_any(&self) -> &dyn Any;
 }
 
 impl Source for Bytes {
@@ -27,6 +31,10 @@ impl Source for Bytes {
         let count = behind.len().min(into.len());
         into[..count].copy_from_slice(&behind[..count]);
         Ok(count)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

@@ -233,7 +233,7 @@ pub fn context() -> Context {
 }
 
 pub fn text(content: &Content) -> String {
-    String::from_utf8(content.bytes().to_vec()).unwrap()
+    String::from_utf8(content.bytes().unwrap().to_vec()).unwrap()
 }
 
 pub fn failed(halt: Halt) -> (String, String, Option<String>) {

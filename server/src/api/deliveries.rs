@@ -219,7 +219,7 @@ pub(super) async fn run_again(
 ) -> Result<String, Problem> {
     let channel = running(context, &shown.row.channel)?;
     let name = shown.row.control_id.clone().filter(|_| edited.is_none());
-    let body = edited.or_else(|| shown.body.clone().map(Content::from));
+    let body = edited.or_else(|| shown.body.clone());
     let body = body.ok_or_else(|| Problem::conflict("its content is no longer kept (`keep.content`)"))?;
     let again = Again { message: shown.row.id, by };
     let facts = shown.source.clone().into();

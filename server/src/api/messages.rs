@@ -12,7 +12,8 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use engine::{History as _, MessageId, MessageRow, Shown};
+use engine::{Content, History as _, MessageId, MessageRow, Shown};
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -169,6 +170,10 @@ pub(super) async fn rows(
     Ok(rows)
 }
 
+/// What is longer is not shown whole, but may be had as it is.
+const LONGEST_SHOWN: usize = 32 << 20;
+const BEGINNING: usize = 16 << 10;
+
 /// Whether the content is wanted too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -230,7 +235,14 @@ pub(super) async fn body(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, body).into_response())
+    if let Some(bytes) = body.bytes() {
+        return Ok((headers, bytes.clone()).into_response());
+    }
+    let length = [(header::CONTENT_LENGTH, body.len())];
+    let pieces = stream::try_unfold(body.stream(), |mut stream| async move {
+        Ok::<_, std::io::Error>(stream.next().await?.map(|piece| (piece, stream)))
+    });
+    Ok((headers, length, axum::body::Body::from_stream(pieces)).into_response())
 }
 
 pub(super) async fn shown(context: &Context, id: &str) -> Result<Shown, Problem> {
@@ -246,8 +258,7 @@ fn without_content(shown: Shown) -> Value {
         .iter()
         .map(|part| json!({ "place": part.place, "control_id": part.control_id }))
         .collect();
-    let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(Vec::len);
-    let payload = |one: &engine::ShownPayload| json!({ "delivery": one.delivery, "size": size(&one.body), "response_size": size(&one.response) });
+    let payload = |one: &engine::ShownPayload| json!({ "delivery": one.delivery, "size": one.body.as_ref().map(Content::len), "response_size": one.response.as_ref().map(Vec::len) });
     let payloads: Vec<_> = shown.payloads.iter().map(payload).collect();
     let mut all = serde_json::to_value(MessageStatus::of(shown.row)).unwrap_or_default();
     all["content"] = json!("hidden");
@@ -264,7 +275,7 @@ fn as_json(shown: Shown) -> Value {
             "place": part.place,
             "control_id": part.control_id,
             "halt": part.halt,
-            "body": part.body.as_deref().map(body_json),
+            "body": part.body.as_ref().map(content_json),
         })
     });
     let payloads = shown.payloads.iter().map(|payload| {
@@ -276,7 +287,7 @@ fn as_json(shown: Shown) -> Value {
             "delivery": payload.delivery,
             "texts": payload.texts,
             "inputs": payload.inputs,
-            "body": payload.body.as_deref().map(body_json),
+            "body": payload.body.as_ref().map(content_json),
             "response": payload.response.as_deref().map(body_json),
             "response_facts": payload.response_facts,
             "late": late,
@@ -292,10 +303,22 @@ fn as_json(shown: Shown) -> Value {
     all["inputs"] = shown.inputs.unwrap_or_default();
     all["halt"] = shown.halt.unwrap_or_default();
     all["reply"] = shown.reply.unwrap_or_default();
-    all["body"] = shown.body.as_deref().map(body_json).unwrap_or_default();
+    all["body"] = shown.body.as_ref().map(content_json).unwrap_or_default();
     all["parts"] = Value::Array(parts);
     all["payloads"] = Value::Array(payloads);
     all
+}
+
+/// Of what is too long to be looked through, its beginning: `exact` says that it is not all.
+fn content_json(content: &Content) -> Value {
+    let whole = if content.len() > LONGEST_SHOWN { None } else { content.whole().ok() };
+    if let Some(whole) = whole {
+        return body_json(&whole);
+    }
+    let mut beginning = body_json(&content.head(BEGINNING).unwrap_or_default());
+    beginning["size"] = json!(content.len());
+    beginning["exact"] = json!(false);
+    beginning
 }
 
 /// Bytes as text for a person; `exact` says whether the text is all of them.

@@ -321,10 +321,10 @@ fn is_large(
     unpacker: &mut Unpacker,
     (body, message): (&Body, u64),
 ) -> rusqlite::Result<bool> {
-    if matches!(body, Body::Apart(_)) {
+    if !body.files().is_empty() {
         return Ok(true);
     }
-    let is_apart = |body: &Option<Body>| matches!(body, Some(Body::Apart(_)));
+    let is_apart = |body: &Option<Body>| body.as_ref().is_some_and(|body| !body.files().is_empty());
     if load::parts(connection, unpacker, message)?.iter().any(|part| is_apart(&part.body)) {
         return Ok(true);
     }

@@ -1,6 +1,6 @@
 //! One message with everything that is kept of it.
 
-use engine::{DeliveryId, MessageId, Shown, ShownLate, ShownPart, ShownPayload};
+use engine::{Content, DeliveryId, MessageId, Shown, ShownLate, ShownPart, ShownPayload};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     large::Large,
     load,
-    rows::{Body, DeliveryRow, PartRow},
+    rows::{DeliveryRow, PartRow},
     spans::Reader,
     tables::first,
 };
@@ -26,7 +26,7 @@ pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<
     let (facts, keys) =
         content.as_ref().map_or((None, None), |content| (content.facts.clone(), content.keys.clone()));
     let body = match content {
-        Some(content) => Some(bytes(large, content.body)?),
+        Some(content) => Some(large.read(content.body)?),
         None => None,
     };
     let deliveries = load::deliveries_of(connection, id.0)?;
@@ -49,7 +49,7 @@ pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<
 
 /// What a message's deliveries may carry.
 struct Carried<'a> {
-    body: Option<&'a Vec<u8>>,
+    body: Option<&'a Content>,
     parts: &'a [PartRow],
     large: &'a Large,
 }
@@ -59,9 +59,9 @@ impl Carried<'_> {
         let payload = load::payload(&reader.connection, &mut reader.unpacker, delivery.id)?;
         let part = self.parts.iter().find(|part| part.part == delivery.part);
         let sent = match (payload.body, part.and_then(|part| part.body.clone())) {
-            (Some(own), _) => Some(bytes(self.large, own)?),
+            (Some(own), _) => Some(self.large.read(own)?),
             _ if delivery.is_pending || self.body.is_none() => None,
-            (None, Some(of_part)) => Some(bytes(self.large, of_part)?),
+            (None, Some(of_part)) => Some(self.large.read(of_part)?),
             (None, None) => self.body.cloned(),
         };
         let texts: serde_json::Map<String, Value> = parsed_or_default(payload.texts)?;
@@ -90,12 +90,8 @@ fn shown_part(large: &Large, part: PartRow) -> rusqlite::Result<ShownPart> {
         place: (part.part > 0).then_some(part.part),
         control_id: part.control_id,
         halt: value(part.halt.as_ref())?,
-        body: part.body.map(|body| bytes(large, body)).transpose()?,
+        body: part.body.map(|body| large.read(body)).transpose()?,
     })
-}
-
-fn bytes(large: &Large, body: Body) -> rusqlite::Result<Vec<u8>> {
-    Ok(large.read(body)?.bytes().to_vec())
 }
 
 /// The text of a channel's version, by its hash in hexadecimal digits.

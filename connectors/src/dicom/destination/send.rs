@@ -6,8 +6,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use dicom_ul::pdu::PresentationContextResultReason;
-use engine::{Destination, Facts, Outbound, Response, SendError};
+use engine::{Content, Destination, Facts, NotWhole, Outbound, Response, SendError};
 use tokio::time::Instant;
 
 use super::{OutOfResources, Settings};
@@ -45,17 +46,18 @@ pub(super) struct Sender {
 impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let deadline = Instant::now() + self.timeout;
-        let file = outbound.body.bytes();
-        let meta = Meta::named_within(file).map_err(SendError::refused)?;
+        let file = &outbound.body;
+        let meta = Meta::named_within(file).await?;
         if !part10::is_uid(&meta.sop_class) || !part10::is_uid(&meta.sop_instance) {
             let why = "its meta information names no SOP class (0002,0002) or no instance (0002,0003)";
             return Err(SendError::refused(why));
         }
         let sort = Sort::of(&meta);
-        let mut data_set = file.slice(meta.data_set..);
+        let mut data_set = file.slice(meta.data_set as u64..file.len() as u64);
         if data_set.len() % 2 == 1 {
             // What goes over an association has an even length.
-            data_set = [&data_set[..], &[0]].concat().into();
+            let even = Content::of([data_set, Bytes::from_static(&[0]).into()]);
+            data_set = even.map_err(NotWhole::from)?;
         }
         let (association, answered) = self.store(&sort, &meta, &data_set, deadline).await?;
         let judged = judge(&answered, self.full, outbound.doubts);
@@ -76,7 +78,7 @@ impl Sender {
         &self,
         sort: &Sort,
         meta: &Meta,
-        data_set: &[u8],
+        data_set: &Content,
         deadline: Instant,
     ) -> Result<(Association, Command), SendError> {
         while let Some(mut association) = self.take(sort).await {

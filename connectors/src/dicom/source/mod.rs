@@ -18,7 +18,7 @@ use crate::{
     crowd::Crowd,
     door::Door,
     part10,
-    room::Room,
+    room::{LEAST_MEMORY, NO_MEMORY, Room},
     setting::{Listen, Period, Size},
     tls::{self, Side, Tls},
 };
@@ -60,7 +60,8 @@ pub(in crate::dicom) struct Settings {
     #[serde(default)]
     replace: bool,
 
-    /// The longest instance taken. A longer one is read to its end and answered A700.
+    /// The longest instance taken. A longer one is read to its end and answered A700. From a megabyte on an instance goes to
+    /// the disk as it comes.
     #[serde(default = "max_size")]
     max_size: Size,
 
@@ -117,11 +118,11 @@ const SHORTEST_PDU: usize = 4096;
 const LONGEST_PDU: usize = 1 << 20;
 
 fn max_size() -> Size {
-    Size(512_000_000)
+    Size(4_000_000_000)
 }
 
 fn memory() -> Size {
-    Size(2_000_000_000)
+    Size(512_000_000)
 }
 
 fn max_pdu() -> Size {
@@ -173,12 +174,8 @@ impl SourceSettings for Settings {
             let why = format!("lies between {SHORTEST_PDU} and {LONGEST_PDU} bytes");
             checks.error("wrong-value", "max_pdu", why);
         }
-        if self.memory.0 < self.max_size.0 {
-            checks.error(
-                "wrong-value",
-                "memory",
-                "is less than `max_size`: such an instance could never come in",
-            );
+        if self.memory.0 < LEAST_MEMORY {
+            checks.error("wrong-value", "memory", NO_MEMORY);
         }
         for (name, period) in [("idle", self.idle), ("unit_within", self.unit_within)] {
             if period.0.is_zero() {

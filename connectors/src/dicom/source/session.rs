@@ -1,9 +1,9 @@
 //! What is asked within an association: each instance is taken whole, kept, and answered for what became of it.
 
-use std::{collections::HashMap, io::Cursor, sync::Arc, vec};
+use std::{collections::HashMap, sync::Arc, vec};
 
-use bytes::{Bytes, BytesMut};
-use engine::{Content, Facts, Inbound};
+use bytes::BytesMut;
+use engine::{Content, Facts, Inbound, Spool};
 use formats::dicom::Header;
 use tokio::time::Instant;
 
@@ -56,13 +56,6 @@ impl From<Broken> for End {
     }
 }
 
-/// A data set that came whole, or why it was not kept as it came.
-enum Gathered {
-    Whole(Bytes),
-    TooLong,
-    NoRoom,
-}
-
 impl Session<'_> {
     /// Takes what is asked, one after the other.
     pub(super) async fn run(&mut self) -> End {
@@ -85,7 +78,7 @@ impl Session<'_> {
             _ if command.is_answer() => Err(End::Broken("it answers what was not asked".to_owned())),
             _ => {
                 if command.has_data_set() {
-                    self.data_set(number, BytesMut::new(), &mut self.host.room.share()).await?;
+                    let _ = self.data_set(number, Err(String::new())).await?;
                 }
                 self.answer(number, &command, UNRECOGNIZED, Some("only C-STORE and C-ECHO are known here"))
                     .await
@@ -100,14 +93,11 @@ impl Session<'_> {
             transfer_syntax: context.syntax.clone(),
             data_set: 0,
         };
-        // Held until it is kept, or refused.
-        let mut share = self.host.room.share();
-        let why = match self.data_set(number, BytesMut::from(&meta.written()[..]), &mut share).await? {
-            Gathered::Whole(body) => return self.take_whole((number, context), command, meta, body).await,
-            Gathered::TooLong => format!("longer than {} bytes", self.host.settings.max_size),
-            Gathered::NoRoom => "no room in memory: send it again".to_owned(),
-        };
-        self.answer(number, command, dimse::OUT_OF_RESOURCES, Some(&why)).await
+        let body = Arriving::new(self.host, &meta.written()).await;
+        match self.data_set(number, body).await? {
+            Ok((body, _share)) => self.take_whole((number, context), command, meta, body).await,
+            Err(why) => self.answer(number, command, dimse::OUT_OF_RESOURCES, Some(&why)).await,
+        }
     }
 
     async fn take_whole(
@@ -115,13 +105,16 @@ impl Session<'_> {
         (number, context): (u8, &Context),
         command: &Command,
         meta: Meta,
-        body: Bytes,
+        body: Content,
     ) -> Result<(), End> {
+        let (asked, agreed) = (meta.clone(), context.clone());
+        let unreadable = part10::looked_into(&body, move |body| wrong(&asked, &agreed, body)).await;
         let inbound = Inbound {
             facts: self.facts_of(&meta),
-            unreadable: wrong(&meta, context, &body),
+            unreadable,
             name: Some(meta.sop_instance),
-            ..Inbound::new(Content::from(body))
+            body,
+            ..Inbound::default()
         };
         let answer = self.host.inlet.receive(inbound).await;
         let status = dimse::status(&self.host.words, &answer.reply);
@@ -178,29 +171,27 @@ impl Session<'_> {
         }
     }
 
-    /// The data set that follows a command, behind what is written before it.
-    async fn data_set(&mut self, number: u8, mut body: BytesMut, share: &mut Share) -> Result<Gathered, End> {
+    /// The data set that follows a command, behind what is written before it; or why it is not kept.
+    async fn data_set(
+        &mut self,
+        number: u8,
+        mut body: Result<Arriving, String>,
+    ) -> Result<Result<(Content, Share), String>, End> {
         let most = self.host.settings.max_size.0;
-        let (mut is_too_long, mut has_room) = (false, true);
         loop {
             let value = self.value().await?;
             if value.kind != Kind::DataSet || value.context != number {
                 return Err(End::Broken("a command came where a data set should go on".to_owned()));
             }
-            is_too_long |= body.len() + value.bytes.len() > most;
-            has_room = has_room && (is_too_long || share.take(value.bytes.len()));
-            if is_too_long || !has_room {
-                // It is read to its end, so that its sender hears why it is not kept.
-                body = BytesMut::new();
-                share.clear();
-            } else {
-                body.extend_from_slice(&value.bytes);
-            }
+            // What is not kept is read to its end all the same, so that its sender hears why.
+            body = match body {
+                Ok(body) => body.and(&value.bytes, most).await,
+                refused => refused,
+            };
             if value.is_last {
-                return Ok(match (is_too_long, has_room) {
-                    (true, _) => Gathered::TooLong,
-                    (false, true) => Gathered::Whole(body.freeze()),
-                    (false, false) => Gathered::NoRoom,
+                return Ok(match body {
+                    Ok(body) => body.end().await,
+                    Err(why) => Err(why),
                 });
             }
         }
@@ -244,6 +235,40 @@ impl Session<'_> {
     }
 }
 
+/// An instance as far as it has come.
+struct Arriving {
+    spool: Spool,
+    /// Of the memory that there is for what comes, until it is kept, refused, or goes to the disk.
+    share: Share,
+}
+
+impl Arriving {
+    async fn new(host: &Host, begins: &[u8]) -> Result<Self, String> {
+        let mut spool = host.inlet.spool();
+        spool.write(begins).await.map_err(|error| error.to_string())?;
+        Ok(Self { spool, share: host.room.share() })
+    }
+
+    async fn and(mut self, piece: &[u8], most: usize) -> Result<Self, String> {
+        if self.spool.len() + piece.len() as u64 > most as u64 {
+            return Err(format!("longer than {most} bytes"));
+        }
+        if !self.spool.is_apart() && !self.share.take(piece.len()) {
+            return Err("no room in memory: send it again".to_owned());
+        }
+        self.spool.write(piece).await.map_err(|error| error.to_string())?;
+        if self.spool.is_apart() {
+            self.share.clear();
+        }
+        Ok(self)
+    }
+
+    async fn end(self) -> Result<(Content, Share), String> {
+        let content = self.spool.end().await.map_err(|error| error.to_string())?;
+        Ok((content, self.share))
+    }
+}
+
 fn pieces(came: Came) -> Result<vec::IntoIter<Value>, End> {
     match came {
         Came::Values(values) => Ok(values.into_iter()),
@@ -256,14 +281,14 @@ fn pieces(came: Came) -> Result<vec::IntoIter<Value>, End> {
 }
 
 /// What is wrong with an instance, whatever the channel's format: it is not what the command says, or cannot be read.
-fn wrong(meta: &Meta, context: &Context, file: &[u8]) -> Option<String> {
+fn wrong(meta: &Meta, context: &Context, file: &Content) -> Option<String> {
     if !part10::is_uid(&meta.sop_instance) {
         return Some("the command names its instance by what is no UID".to_owned());
     }
     if meta.sop_class != context.class {
         return Some("the command names another SOP class than was agreed on".to_owned());
     }
-    match Header::read(Cursor::new(file)) {
+    match Header::read(file.reader()) {
         Ok(header) if header.sop_instance != meta.sop_instance => {
             Some("the command names another instance than the data set".to_owned())
         }

@@ -1,10 +1,10 @@
 //! One attempt at storing one instance.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Destination, Outbound, Response, SendError};
+use engine::{Content, Destination, Outbound, Response, SendError};
 use formats::dicom::Header;
 use hyper::{
     Method, StatusCode,
@@ -19,7 +19,7 @@ use crate::{
         multipart::Around,
     },
     dimse,
-    part10::Meta,
+    part10::{self, Meta},
     web::{
         Answer, AnswerBody, Client, Draft, Payload,
         headers::{self, Text},
@@ -29,6 +29,9 @@ use crate::{
 
 /// Statuses by which either the study is wrong or there is no server at that place.
 const NO_PATH: [u16; 2] = [404, 405];
+
+/// What the server has already is fetched and compared up to this length.
+const LONGEST_COMPARED: usize = 64 << 20;
 
 /// What an answer with a list for each instance may come with: all stored, some, none.
 const LISTED: [Statuses; 1] = [Statuses::SUCCESS];
@@ -42,8 +45,8 @@ pub(super) struct Sender {
 #[async_trait]
 impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
-        let file = outbound.body.bytes();
-        let meta = Meta::named_within(file).map_err(SendError::refused)?;
+        let file = &outbound.body;
+        let meta = Meta::named_within(file).await?;
         let deadline = self.archive.client.deadline();
         let draft = self.draft(outbound, file)?;
         let answer = self.archive.client.ask(draft, &LISTED, deadline).await?;
@@ -60,6 +63,7 @@ impl Destination for Sender {
         };
         let told = answer::told(&body, &meta.sop_instance);
         match told {
+            Told::There if file.len() > LONGEST_COMPARED => too_long_to_compare(outbound, answer),
             Told::There => self.compared(file, &meta, answer, deadline).await,
             _ => judged(answer, &told, body),
         }
@@ -71,7 +75,7 @@ impl Sender {
         Self { archive, headers }
     }
 
-    fn draft(&self, outbound: &Outbound, file: &Bytes) -> Result<Draft, SendError> {
+    fn draft(&self, outbound: &Outbound, file: &Content) -> Result<Draft, SendError> {
         let around = Around::new();
         let mut headers = Client::headers(JSON);
         let kind = HeaderValue::from_str(&around.content_type()).expect("a boundary is hexadecimal");
@@ -84,17 +88,12 @@ impl Sender {
     /// The server has an instance of that name: with the bytes we sent it is ours, with others it is refused.
     async fn compared(
         &self,
-        file: &Bytes,
+        file: &Content,
         meta: &Meta,
         answer: Answer,
         deadline: Instant,
     ) -> Result<Response, SendError> {
-        let differs = |why: &str| {
-            let code = Some(format!("{:04X}", dimse::DUPLICATE));
-            let why = format!("the server has an instance of that name, {why}");
-            SendError::Refused { why, code, response: None }
-        };
-        let Some(place) = place_of(file, meta) else {
+        let Some(place) = part10::looked_into(file, place_of).await else {
             return Err(differs("and the file does not say in which study to look for it"));
         };
         // What a few words of another meta information may add.
@@ -110,19 +109,38 @@ impl Sender {
         if theirs.transfer_syntax != meta.transfer_syntax {
             return Err(differs("in another transfer syntax"));
         }
-        if found[theirs.data_set..] != file[meta.data_set..] {
+        if found[theirs.data_set..] != file.whole()?[meta.data_set..] {
             return Err(differs("with other bytes"));
         }
-        let Answer { headers, .. } = answer;
-        let answer = Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(Bytes::new()) };
-        meaning::judge(answer, &LISTED, Asked::OfThisMessage)
+        is_there(answer)
     }
 }
 
+/// It is there as it was sent.
+fn is_there(answer: Answer) -> Result<Response, SendError> {
+    let Answer { headers, .. } = answer;
+    let answer = Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(Bytes::new()) };
+    meaning::judge(answer, &LISTED, Asked::OfThisMessage)
+}
+
+/// What is in doubt was sent before: that the server has it is what we wanted to know.
+fn too_long_to_compare(outbound: &Outbound, answer: Answer) -> Result<Response, SendError> {
+    if outbound.doubts > 0 {
+        return is_there(answer);
+    }
+    Err(differs(&format!("and one of more than {LONGEST_COMPARED} bytes is not fetched to be compared")))
+}
+
+fn differs(why: &str) -> SendError {
+    let code = Some(format!("{:04X}", dimse::DUPLICATE));
+    let why = format!("the server has an instance of that name, {why}");
+    SendError::Refused { why, code, response: None }
+}
+
 /// Where the instance lies by its own words.
-fn place_of(file: &Bytes, meta: &Meta) -> Option<Place> {
-    let header = Header::read(Cursor::new(file)).ok()?;
-    Some(Place { study: header.study?, series: header.series?, instance: meta.sop_instance.clone() })
+fn place_of(file: &Content) -> Option<Place> {
+    let header = Header::read(file.reader()).ok()?;
+    Some(Place { study: header.study?, series: header.series?, instance: header.sop_instance })
 }
 
 /// By what the answer says of the instance, else by its status.

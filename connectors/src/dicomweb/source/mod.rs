@@ -38,7 +38,7 @@ impl Source for Listening {
         let channel = inlet.channel().to_owned();
         let host = Arc::new(Host {
             connector: "dicomweb",
-            intake: Box::new(Stow { most: settings.max_size.0, room: Room::new(settings.memory.0) }),
+            intake: Box::new(Stow { most: settings.most(), room: Room::new(settings.memory.0) }),
             inlet,
             words,
             path: settings.path().to_owned(),

@@ -169,7 +169,7 @@ impl<'s> Poll<'s> {
 
     async fn retrieve(&self, place: &Place) -> Result<Option<Bytes>, String> {
         let deadline = self.archive.client.deadline();
-        let most = self.settings.max_size.0;
+        let most = self.settings.most();
         match self.take() {
             Take::Instances => self.archive.retrieve(place, most, deadline).await,
             Take::Metadata => self.archive.metadata(place, most, deadline).await,

@@ -15,6 +15,7 @@ use crate::{
     dicomweb::archive::Archive,
     door::Door,
     host::{self, Verifier},
+    room::{LEAST_MEMORY, NO_MEMORY},
     setting::{Listen, Period, Size},
     tls::{self, Side, Tls},
     web::{Access, Auth, Proxy, TRY},
@@ -85,9 +86,11 @@ pub(in crate::dicomweb) struct Settings {
     replace: bool,
 
     /// The longest instance taken. A longer one is answered A700 among those that failed; on a server it is passed over, and
-    /// shown as what is wrong.
-    #[serde(default = "max_size")]
-    pub(super) max_size: Size,
+    /// shown as what is wrong. 4 GB when listening, where an instance goes to the disk from a megabyte on as it comes; when
+    /// searching 512 MB, since what is fetched is in memory meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Size")]
+    max_size: Option<Size>,
 
     /// When listening: how much of instances that are on their way in may be in memory at once. What comes beyond is answered A700, and may be
     /// sent again.
@@ -138,12 +141,12 @@ pub(super) enum Take {
     Metadata,
 }
 
-fn max_size() -> Size {
-    Size(512_000_000)
-}
+/// The longest instance by default, posted and fetched.
+const LONGEST_POSTED: usize = 4_000_000_000;
+const LONGEST_FETCHED: usize = 512_000_000;
 
 fn memory() -> Size {
-    Size(2_000_000_000)
+    Size(512_000_000)
 }
 
 fn connections() -> usize {
@@ -257,12 +260,8 @@ impl Settings {
         if let Some(tls) = &self.tls {
             tls.check(Side::Listens, "tls", checks);
         }
-        if self.memory.0 < self.max_size.0 {
-            checks.error(
-                "wrong-value",
-                "memory",
-                "is less than `max_size`: such an instance could never come in",
-            );
+        if self.memory.0 < LEAST_MEMORY {
+            checks.error("wrong-value", "memory", NO_MEMORY);
         }
         for (name, period) in [("idle", self.idle), ("timeout", self.timeout)] {
             if period.0.is_zero() {
@@ -289,6 +288,12 @@ impl Settings {
         }
     }
 
+    /// The longest instance that is taken.
+    pub(super) fn most(&self) -> usize {
+        let usual = if self.listen.is_some() { LONGEST_POSTED } else { LONGEST_FETCHED };
+        self.max_size.map_or(usual, |most| most.0)
+    }
+
     pub(super) fn search(&self) -> &str {
         self.search.as_deref().unwrap_or_default()
     }
@@ -311,7 +316,7 @@ impl Settings {
     }
 
     fn archive(&self, url: &str, opening: &Opening) -> Result<Archive, OpenError> {
-        let client = self.access(url).client(&opening.root, self.max_size.0);
+        let client = self.access(url).client(&opening.root, self.most());
         let client =
             client.map_err(|why| OpenError::new(format!("cannot search the DICOMweb server: {why}")))?;
         Ok(Archive::new(client.shown(&opening.connections), url))

@@ -1,10 +1,9 @@
 //! One request of STOW-RS: its instances are taken as they come, kept, and answered one by one.
 
-use std::{io::Cursor, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
-use engine::{Answer, Content, Facts, Inbound};
+use engine::{Answer, Content, Facts, Inbound, Spool};
 use formats::dicom::Header;
 use hyper::{
     Response, StatusCode,
@@ -43,7 +42,7 @@ impl Intake for Stow {
                 return Err(refusal);
             }
         };
-        let mut taking = Taking::new(self.most, study, self.room.share());
+        let mut taking = Taking::new(self.most, study, Arc::clone(&self.room));
         let mut splitter = Splitter::new(&boundary);
         while let Some(chunk) = request.chunk(Instant::now() + request.host.body_within).await? {
             splitter.feed(&chunk);
@@ -95,43 +94,31 @@ struct Taking {
     most: usize,
     study: Option<String>,
     /// The part that comes now; `None` where it is longer than is taken.
-    part: Option<BytesMut>,
+    part: Option<Part>,
     kind: Option<String>,
-    gathered: Vec<(Named, Inbound)>,
+    room: Arc<Room>,
+    /// With what each has taken of the room there is.
+    gathered: Vec<(Named, Inbound, Share)>,
     length: usize,
-    /// What all that is gathered has taken of the room there is.
-    share: Share,
     report: Report,
     answers: Vec<Answer>,
 }
 
 impl Taking {
-    fn new(most: usize, study: Option<String>, share: Share) -> Self {
-        let (part, kind) = (Some(BytesMut::new()), None);
-        Self {
-            most,
-            study,
-            part,
-            kind,
-            gathered: Vec::new(),
-            length: 0,
-            share,
-            report: Report::default(),
-            answers: Vec::new(),
-        }
+    fn new(most: usize, study: Option<String>, room: Arc<Room>) -> Self {
+        let (report, answers) = (Report::default(), Vec::new());
+        Self { most, study, part: None, kind: None, room, gathered: Vec::new(), length: 0, report, answers }
     }
 
     async fn found(&mut self, found: Found, request: &LetIn<'_>) {
         match found {
             Found::Head(kind) => {
                 self.kind = kind;
-                self.part = Some(BytesMut::new());
+                self.part = Some(Part { spool: request.host.inlet.spool(), share: self.room.share() });
             }
             Found::Piece(piece) => {
-                let fits = |part: &BytesMut| part.len() + piece.len() <= self.most;
-                self.part = self.part.take().filter(|part| fits(part) && self.share.take(piece.len()));
-                if let Some(part) = &mut self.part {
-                    part.extend_from_slice(&piece);
+                if let Some(part) = self.part.take() {
+                    self.part = part.and(&piece, self.most).await;
                 }
             }
             Found::End => self.ended(request).await,
@@ -141,51 +128,41 @@ impl Taking {
 
     /// A part has come whole.
     async fn ended(&mut self, request: &LetIn<'_>) {
-        let Some(part) = self.part.take() else {
+        let whole = match self.part.take() {
+            Some(part) => part.spool.end().await.ok().map(|content| (content, part.share)),
+            None => None,
+        };
+        let Some((part, share)) = whole else {
             // What was kept of it is gone: it is not known what it was.
             self.hand_over(request).await;
             self.report.add(Named::default(), dimse::OUT_OF_RESOURCES);
             return;
         };
-        let part = part.freeze();
-        let mut named = Named::of(&part);
         self.length += part.len();
-        let (name, unreadable) = match self.name_of(&part, &mut named) {
+        let (study, kind) = (self.study.clone(), self.kind.take());
+        let (named, name) =
+            part10::looked_into(&part, move |part| Named::of(part, study.as_ref(), kind.as_deref())).await;
+        let (name, unreadable) = match name {
             Ok(name) => (Some(name), None),
             Err(why) => (None, Some(why)),
         };
         let facts = facts_of(&request.facts, &named);
-        self.gathered.push((named, Inbound { facts, name, unreadable, ..Inbound::new(Content::from(part)) }));
+        self.gathered.push((named, Inbound { facts, name, unreadable, ..Inbound::new(part) }, share));
         if self.gathered.len() >= TOGETHER || self.length >= TOGETHER_BYTES {
             self.hand_over(request).await;
         }
     }
 
-    /// The instance that a part is; else what is wrong with it, whatever the channel's format.
-    fn name_of(&self, part: &[u8], named: &mut Named) -> Result<String, String> {
-        if self
-            .kind
-            .as_deref()
-            .is_some_and(|kind| !kind.to_ascii_lowercase().starts_with("application/dicom"))
-        {
-            return Err("the part is not `application/dicom`".to_owned());
-        }
-        let header = Header::read(Cursor::new(part)).map_err(|error| error.to_string())?;
-        if self.study.is_some() && header.study != self.study {
-            return Err("it is of another study than the one it was posted to".to_owned());
-        }
-        // Some files begin with the names of others: archives go by what the data set says.
-        named.class = header.sop_class;
-        named.instance.clone_from(&header.sop_instance);
-        Ok(header.sop_instance)
-    }
-
     /// Keeps what was gathered in one write, and hears what became of each.
     async fn hand_over(&mut self, request: &LetIn<'_>) {
         self.length = 0;
-        let (named, inbounds): (Vec<Named>, Vec<Inbound>) = self.gathered.drain(..).unzip();
+        let (mut named, mut inbounds, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, inbound, share) in self.gathered.drain(..) {
+            named.push(name);
+            inbounds.push(inbound);
+            shares.push(share);
+        }
         if inbounds.is_empty() {
-            self.share.clear();
             return;
         }
         let answers = if inbounds.len() == 1 {
@@ -198,7 +175,6 @@ impl Taking {
             self.report.add(named, dimse::status(&request.host.words, &answer.reply));
         }
         self.answers.extend(answers);
-        self.share.clear();
     }
 }
 
@@ -212,10 +188,48 @@ fn facts_of(of_request: &Facts, named: &Named) -> Arc<Facts> {
     facts.into()
 }
 
+/// A part as far as it has come.
+struct Part {
+    spool: Spool,
+    /// Of the memory that there is for what comes, until it is kept, refused, or goes to the disk.
+    share: Share,
+}
+
+impl Part {
+    /// With one more piece; nothing where it is too long, or there is no room for it.
+    async fn and(mut self, piece: &[u8], most: usize) -> Option<Self> {
+        let fits = self.spool.len() + piece.len() as u64 <= most as u64;
+        if !fits || (!self.spool.is_apart() && !self.share.take(piece.len())) {
+            return None;
+        }
+        self.spool.write(piece).await.ok()?;
+        if self.spool.is_apart() {
+            self.share.clear();
+        }
+        Some(self)
+    }
+}
+
 impl Named {
-    /// What a file calls itself; nothing where it does not say.
-    fn of(file: &[u8]) -> Self {
-        let Ok(meta) = Meta::read(file) else { return Self::default() };
-        Self { class: meta.sop_class, instance: meta.sop_instance, syntax: meta.transfer_syntax }
+    /// What a file calls itself, and the instance that it is; else what is wrong with it, whatever the channel's format.
+    fn of(file: &Content, study: Option<&String>, kind: Option<&str>) -> (Self, Result<String, String>) {
+        let named = Meta::of(file).map_or_else(
+            |_| Self::default(),
+            |meta| Self { class: meta.sop_class, instance: meta.sop_instance, syntax: meta.transfer_syntax },
+        );
+        if kind.is_some_and(|kind| !kind.to_ascii_lowercase().starts_with("application/dicom")) {
+            return (named, Err("the part is not `application/dicom`".to_owned()));
+        }
+        match Header::read(file.reader()) {
+            Err(error) => (named, Err(error.to_string())),
+            Ok(header) if study.is_some() && header.study.as_ref() != study => {
+                (named, Err("it is of another study than the one it was posted to".to_owned()))
+            }
+            // Some files begin with the names of others: archives go by what the data set says.
+            Ok(Header { sop_class, sop_instance, .. }) => {
+                let named = Self { class: sop_class, instance: sop_instance.clone(), ..named };
+                (named, Ok(sop_instance))
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn carried_out(
         }
     }
     let body =
-        if seen.is_marked { Value::Object(bundle).to_string().into() } else { outbound.body.bytes().clone() };
+        if seen.is_marked { Value::Object(bundle).to_string().into() } else { outbound.body.whole()? };
     let answers = if kind == "batch" { Answers::Entries(count) } else { Answers::Together(count) };
     let repeats = if seen.is_twice { Repeats::Twice } else { Repeats::Harmless };
     let Seen { mut needs, follows, .. } = seen;
@@ -37,16 +37,20 @@ pub(super) fn carried_out(
 }
 
 /// A message, which its receiver knows again by the bundle's identifier.
-pub(super) fn message(mut bundle: Map<String, Value>, settings: &Settings, outbound: &Outbound) -> Request {
+pub(super) fn message(
+    mut bundle: Map<String, Value>,
+    settings: &Settings,
+    outbound: &Outbound,
+) -> Result<Request, SendError> {
     let body = if bundle.contains_key("identifier") {
-        outbound.body.bytes().clone()
+        outbound.body.whole()?
     } else {
         Mark::of(&settings.mark_system, outbound.effect).identify(&mut bundle);
         Value::Object(bundle).to_string().into()
     };
     let needs = vec![Need::Operation("process-message")];
     let request = Request::new(Method::POST, "$process-message".to_owned());
-    Request { body, needs, answers: Answers::Message, ..request }
+    Ok(Request { body, needs, answers: Answers::Message, ..request })
 }
 
 /// What the entries of a bundle come to.

@@ -61,7 +61,7 @@ impl Settings {
         if self.interaction == Interaction::Read {
             return self.read(outbound);
         }
-        let payload = parse(outbound.body.bytes())?;
+        let payload = parse(&outbound.body.whole()?)?;
         if self.interaction == Interaction::Patch {
             return self.patch(outbound, &payload);
         }
@@ -73,7 +73,7 @@ impl Settings {
         match kind.filter(|_| name == "Bundle" && self.interaction == Interaction::Store) {
             Some("transaction") => bundle::carried_out("transaction", resource, self, outbound),
             Some("batch") => bundle::carried_out("batch", resource, self, outbound),
-            Some("message") => Ok(bundle::message(resource, self, outbound)),
+            Some("message") => bundle::message(resource, self, outbound),
             _ => self.one(name, resource, outbound),
         }
     }
@@ -86,17 +86,15 @@ impl Settings {
     ) -> Result<Request, SendError> {
         let condition = self.condition(outbound)?;
         match (self.interaction, condition) {
-            (Interaction::Create, condition) => Ok(self.create(name, resource, condition, outbound)),
-            (_, Some(condition)) => Ok(self.update_where(name, condition, outbound)),
+            (Interaction::Create, condition) => self.create(name, resource, condition, outbound),
+            (_, Some(condition)) => self.update_where(name, condition, outbound),
             (interaction, None) => {
                 if let Some(id) = resource.get("id").and_then(Value::as_str) {
                     return update(&name, id, outbound);
                 }
                 match identifier(&resource).filter(|_| interaction == Interaction::Store) {
-                    Some(condition) => Ok(self.update_where(name, condition, outbound)),
-                    None if interaction == Interaction::Store => {
-                        Ok(self.create(name, resource, None, outbound))
-                    }
+                    Some(condition) => self.update_where(name, condition, outbound),
+                    None if interaction == Interaction::Store => self.create(name, resource, None, outbound),
                     None => Err(refused("`update` needs an `id` in the resource, or a `condition`")),
                 }
             }
@@ -109,9 +107,9 @@ impl Settings {
         mut resource: Map<String, Value>,
         condition: Option<String>,
         outbound: &Outbound,
-    ) -> Request {
+    ) -> Result<Request, SendError> {
         let (unless, body, by) = if let Some(condition) = condition {
-            (condition, outbound.body.bytes().clone(), self.searched())
+            (condition, outbound.body.whole()?, self.searched())
         } else {
             let mark = Mark::of(&self.mark_system, outbound.effect);
             mark.put(&name, &mut resource);
@@ -119,14 +117,19 @@ impl Settings {
             (mark.condition(&name), Value::Object(resource).to_string().into(), by)
         };
         let needs = vec![Need::Of(name.clone(), Deed::Create), Need::Of(name.clone(), Deed::CreateWhere(by))];
-        Request { unless: Some(unless), body, needs, ..Request::new(Method::POST, name) }
+        Ok(Request { unless: Some(unless), body, needs, ..Request::new(Method::POST, name) })
     }
 
-    fn update_where(&self, name: String, condition: String, outbound: &Outbound) -> Request {
+    fn update_where(
+        &self,
+        name: String,
+        condition: String,
+        outbound: &Outbound,
+    ) -> Result<Request, SendError> {
         let by = if self.condition.is_empty() { vec!["identifier".to_owned()] } else { self.searched() };
         let needs = vec![Need::Of(name.clone(), Deed::ChangeWhere(by))];
-        let body = outbound.body.bytes().clone();
-        Request { query: condition, body, needs, ..Request::new(Method::PUT, name) }
+        let body = outbound.body.whole()?;
+        Ok(Request { query: condition, body, needs, ..Request::new(Method::PUT, name) })
     }
 
     fn patch(&self, outbound: &Outbound, payload: &Value) -> Result<Request, SendError> {
@@ -136,7 +139,7 @@ impl Settings {
         Ok(Request {
             query: condition.unwrap_or_default(),
             content_type,
-            body: outbound.body.bytes().clone(),
+            body: outbound.body.whole()?,
             needs: vec![Need::Of(name, deed)],
             repeats: Repeats::Twice,
             ..Request::new(Method::PATCH, target)
@@ -214,7 +217,7 @@ fn update(name: &str, id: &str, outbound: &Outbound) -> Result<Request, SendErro
         )));
     }
     let needs = vec![Need::Of(name.to_owned(), Deed::Update)];
-    let body = outbound.body.bytes().clone();
+    let body = outbound.body.whole()?;
     Ok(Request { body, needs, ..Request::new(Method::PUT, format!("{name}/{id}")) })
 }
 

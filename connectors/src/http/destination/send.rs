@@ -7,7 +7,7 @@ use hyper::{HeaderMap, Method, header::CONTENT_TYPE, http::uri::PathAndQuery};
 use super::Settings;
 use crate::web::{
     Client, Draft, Payload,
-    content::usual_type,
+    content::{beginning, usual_type},
     headers::{self, named, value},
     meaning::{Asked, judge},
     place,
@@ -43,7 +43,7 @@ impl Sender {
         let method =
             method.ok_or_else(|| SendError::refused("`method` became no method that is known here"))?;
         let body =
-            if Draft::has_body(&method) { outbound.body.bytes().clone().into() } else { Payload::default() };
+            if Draft::has_body(&method) { Payload::of([outbound.body.clone()]) } else { Payload::default() };
         Ok(Draft { target: self.target(outbound)?, headers: self.headers(outbound, &method)?, method, body })
     }
 
@@ -67,7 +67,7 @@ impl Sender {
     fn headers(&self, outbound: &Outbound, method: &Method) -> Result<HeaderMap, SendError> {
         let mut headers = Client::headers("*/*");
         if Draft::has_body(method) {
-            let usual = usual_type(outbound.body.bytes());
+            let usual = usual_type(&beginning(&outbound.body)?);
             let written = self.settings.content_type.as_ref();
             let kind = written.map_or(usual, |text| outbound.text("content_type", &text.0));
             headers.insert(CONTENT_TYPE, value("content_type", kind)?);

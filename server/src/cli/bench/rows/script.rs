@@ -89,14 +89,17 @@ mod tests {
         let message = message();
         let context = Context::new(Arc::from("bench"), message.id, Arc::clone(&message.facts), Inputs::Live);
         let pieces = program(stand::FHIR).unwrap().transform(&message, &context).unwrap();
-        let bundle: Value = serde_json::from_slice(pieces[0].body.bytes()).unwrap();
+        let bundle: Value = serde_json::from_slice(pieces[0].body.bytes().unwrap()).unwrap();
         assert_eq!(
             [&bundle["resourceType"], &bundle["type"], &bundle["timestamp"]],
             ["Bundle", "collection", "2026-03-01T08:00:00+01:00"]
         );
         let observations: Vec<_> =
             bundle["entry"].as_array().unwrap().iter().map(|one| &one["resource"]).collect();
-        assert_eq!(observations.len(), String::from_utf8_lossy(message.body.bytes()).matches("OBX|").count());
+        assert_eq!(
+            observations.len(),
+            String::from_utf8_lossy(message.body.bytes().unwrap()).matches("OBX|").count()
+        );
         let high = observations[7];
         assert_eq!(high["id"], format!("{}-8", bundle["id"].as_str().unwrap()));
         assert_eq!(high["status"], "final");

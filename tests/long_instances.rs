@@ -1,0 +1,129 @@
+//! Instances that are longer than memory should be: taken, changed in their header, sent on, with the plug pulled in between.
+
+use std::{fs, path::Path, process::Command};
+
+use tests::{LongInstance, Project, free_port, wait_until};
+
+/// Long enough that it cannot hide in what the process takes anyway.
+const BLOCKS: u32 = 200;
+/// What the process may take at most, in megabytes, built without optimization.
+const MOST: u64 = 150;
+
+const STEPS: &str = "steps:\n  - set: { PatientID: 'HOP-${msg[\"PatientID\"]}' }\n";
+
+fn count(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
+}
+
+/// Bytes of an instance that is on its way in.
+fn spooled(project: &Project) -> u64 {
+    let entries = fs::read_dir(project.path("data/spool")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+}
+
+/// A channel that takes what is posted, or what comes by association, into a folder of its name.
+fn receiver(project: &Project, name: &str, source: &str) {
+    let to = format!("to:\n      file: {{ dir: {name}, name: '${{msg[\"SOPInstanceUID\"]}}.dcm' }}");
+    let text = format!("name: {name}\nsource:\n  {source}\ndestinations:\n  - name: files\n    {to}\n");
+    project.channel(name, &text);
+}
+
+fn arrived(project: &Project, folder: &str, long: &LongInstance) {
+    let path = project.path(&format!("{folder}/{}.dcm", long.instance.uid));
+    wait_until("it has arrived", || path.exists());
+    assert!(long.is_in(&path), "{folder}: it was changed on its way");
+    let head = fs::File::open(&path).and_then(|file| {
+        let mut head = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, 2000), &mut head)?;
+        Ok(head)
+    });
+    let head = head.expect("a file can be read");
+    assert!(head.windows(6).any(|six| six == b"HOP-P1"), "{folder}: the steps' header is not in it");
+}
+
+#[test]
+fn an_instance_that_is_long_goes_through_steps_to_three_receivers_and_is_never_in_memory() {
+    let (sender, archive) = (Project::new(), Project::new());
+    let [by_association, by_stow, listen, posted] = [(); 4].map(|()| free_port());
+    receiver(
+        &archive,
+        "associated",
+        &format!("dicom: {{ listen: \"127.0.0.1:{by_association}\", ae: PACS }}"),
+    );
+    receiver(&archive, "stowed", &format!("dicomweb: {{ listen: \"127.0.0.1:{by_stow}\" }}"));
+    sender.channel(
+        "modality",
+        &format!(
+            "name: modality\nsource:\n  dicom: {{ listen: \"127.0.0.1:{listen}\" }}\n{STEPS}destinations:\n\
+             \x20 - name: files\n    to:\n      file: {{ dir: files, name: '${{msg[\"SOPInstanceUID\"]}}.dcm' }}\n\
+             \x20 - name: associated\n    to:\n      dicom: {{ connect: \"127.0.0.1:{by_association}\", called_ae: PACS }}\n\
+             \x20 - name: stowed\n    to:\n      dicomweb: {{ url: \"http://127.0.0.1:{by_stow}/dicom-web\" }}\n"
+        ),
+    );
+    sender.channel(
+        "posted",
+        &format!(
+            "name: posted\nsource:\n  dicomweb: {{ listen: \"127.0.0.1:{posted}\" }}\n{STEPS}destinations:\n\
+             \x20 - name: files\n    to:\n      file: {{ dir: posted, name: '${{msg[\"SOPInstanceUID\"]}}.dcm' }}\n"
+        ),
+    );
+    let relais = [&archive, &sender].map(Project::start);
+    let long = LongInstance::of("1.2.826.0.1.31", BLOCKS);
+    let file = sender.path("long.dcm");
+    long.write_file(&file);
+    let stored = Command::new("storescu")
+        .args(["-aec", "RELAIS", "127.0.0.1", &listen.to_string()])
+        .arg(&file)
+        .output()
+        .expect("there is no storescu: apt-get install dcmtk");
+    assert!(stored.status.success(), "{}", String::from_utf8_lossy(&stored.stderr));
+    for (project, folder) in [(&sender, "files"), (&archive, "associated"), (&archive, "stowed")] {
+        arrived(project, folder, &long);
+    }
+    let other = LongInstance::of("1.2.826.0.1.32", BLOCKS);
+    assert_eq!(other.post(posted).expect("it is taken"), 200);
+    arrived(&sender, "posted", &other);
+    // One file each: what the steps made of it is its new header, and a place in that file.
+    assert_eq!((count(&sender.path("data/large")), spooled(&sender)), (2, 0));
+    // The message can be had as it came, and is not in memory for it either.
+    let (status, text) = relais[1].get("/api/v1/messages/1").expect("the server answers");
+    assert!(status == 200 && text.len() < 1_000_000, "{status}: {} bytes", text.len());
+    for relais in &relais {
+        let peak = relais.memory_peak();
+        assert!(peak < MOST, "{peak} MB");
+    }
+}
+
+#[test]
+fn a_long_instance_survives_the_plug_while_it_comes_and_while_it_goes() {
+    let (sender, archive) = (Project::new(), Project::new());
+    let [by_stow, posted] = [(); 2].map(|()| free_port());
+    receiver(&archive, "stowed", &format!("dicomweb: {{ listen: \"127.0.0.1:{by_stow}\" }}"));
+    sender.channel(
+        "posted",
+        &format!(
+            "name: posted\nsource:\n  dicomweb: {{ listen: \"127.0.0.1:{posted}\" }}\n{STEPS}reply: stored\ndestinations:\n\
+             \x20 - name: stowed\n    to:\n      dicomweb: {{ url: \"http://127.0.0.1:{by_stow}/dicom-web\" }}\n\
+             \x20   retry: {{ first: 20ms, longest: 200ms }}\n"
+        ),
+    );
+    let (_archive, relais) = (archive.start(), sender.start());
+    let long = LongInstance::of("1.2.826.0.1.33", BLOCKS);
+    let half = long.post_half(posted).expect("half of it is taken");
+    wait_until("some of it is on the disk", || spooled(&sender) > 0);
+    relais.kill();
+    drop(half);
+    let relais = sender.start();
+    assert_eq!(
+        (count(&sender.path("data/large")), spooled(&sender)),
+        (0, 0),
+        "nothing is left of half of it"
+    );
+    assert_eq!(long.post(posted).expect("it is taken"), 200);
+    wait_until("it goes", || spooled(&archive) > 0);
+    relais.kill();
+    let _relais = sender.start();
+    arrived(&archive, "stowed", &long);
+    wait_until("nothing is left of what was cut", || spooled(&archive) == 0);
+    assert_eq!((count(&archive.path("stowed")), count(&archive.path("data/large"))), (1, 1));
+}
