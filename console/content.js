@@ -2,9 +2,9 @@
 
 import { bytes, path } from "./api.js";
 import { difference } from "./difference.js";
-import { button, make, put } from "./dom.js";
+import { button, make, put, table } from "./dom.js";
 import { hex, isHl7, leaves, segments } from "./hl7.js";
-import { say, sized } from "./words.js";
+import { number, say, sized } from "./words.js";
 
 /** More than this is not laid out as a tree. */
 const LARGEST = 400_000;
@@ -14,6 +14,7 @@ const MOST_BYTES = 65_536;
 /** What came, what its steps made of it, what left, what came back: each with its name and its body. */
 export function stages(message) {
   const found = [{ words: say("stage.came"), body: message.body, before: null, isRaw: true }];
+  found.push(...single(message));
   let before = message.body;
   for (const part of message.parts ?? []) {
     const words = part.place ? say("stage.part", { place: part.place }) : say("stage.steps");
@@ -29,6 +30,27 @@ export function stages(message) {
     for (const late of payload.late ?? []) if (late.body) found.push({ words: say("stage.late", names), body: late.body, before: null });
   }
   return found.filter((one) => one.body);
+}
+
+/** What it was behind each single step, where that was run once more. */
+function single(message) {
+  let before = [message.body];
+  let made = before;
+  return (message.steps ?? []).flatMap((step) => {
+    if (step.destination) before = made;
+    const contents = step.contents ?? before;
+    const from = before;
+    before = contents;
+    if (!step.destination) made = contents;
+    return (step.contents ?? []).map((body) => ({ words: step.name, body, before: from.length === 1 ? from[0] : null }));
+  });
+}
+
+/** The steps of a message, each with its time and what it did. */
+export function steps(message) {
+  const did = (step) => step.halt ?? (step.contents ? say("steps.changed") : say("steps.unchanged"));
+  return [make("h3", {}, say("steps.title")), make("p", { class: "faint" }, say("steps.note")),
+    table(say("steps.title"), [say("steps.step"), say("steps.took"), say("steps.did")], message.steps.map((step) => [step.name, `${number(step.took * 1000, 2)} ms`, did(step)]), { class: "list" })];
 }
 
 /** A stage is chosen above, a view of it beside. */

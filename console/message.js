@@ -2,12 +2,12 @@
 
 import { get, path, post } from "./api.js";
 import { confirm, dialog, form } from "./act.js";
-import { browse } from "./content.js";
+import { browse, steps } from "./content.js";
 import { planned } from "./find.js";
-import { button, copy, facts, field, link, make, mark, put, tell } from "./dom.js";
+import { button, copy, facts, field, link, make, mark, put, table, tell } from "./dom.js";
 import { attend, known, listen, may } from "./live.js";
 import { latest, messageStands, stateStands } from "./standing.js";
-import { clock, lasting, named, say, sized } from "./words.js";
+import { clock, lasting, named, number, say, sized } from "./words.js";
 
 export function show(content, { parts: [, id] }) {
   const shown = { id, message: null, full: null, content: make("section", { class: "content", "aria-label": say("content.title") }) };
@@ -18,7 +18,7 @@ export function show(content, { parts: [, id] }) {
     try {
       shown.message = await get(`${path("messages", id)}?content=hidden`);
       top(head, shown);
-      put(trace, way(shown.message));
+      put(trace, way(shown.message), await tries(shown.message));
       document.title = `${say("message.title", { id })} · Relais`;
     } catch (problem) {
       put(head, make("h1", {}, say("message.title", { id })), make("p", { class: "problem" }, problem.message));
@@ -105,6 +105,18 @@ function box(one) {
     one.detail && make("small", { class: "mono" }, one.detail));
 }
 
+/** The attempts one by one, where one was not enough. */
+async function tries(message) {
+  const made = message.deliveries.filter((one) => one.attempts > 1 || (one.attempts === 1 && one.state !== "sent"));
+  if (!made.length) return null;
+  const known = await get(path("messages", String(message.id), "attempts")).catch(() => []);
+  const missing = made.reduce((sum, one) => sum + one.attempts, 0) - known.filter((one) => made.some(({ id }) => id === one.delivery)).length;
+  const rows = known.map((one) => [clock(one.at), `→ ${one.destination}`, String(one.number), `${number(one.took * 1000, 1)} ms`, named("attempt", one.outcome),
+    make("span", { class: "mono" }, one.why ?? ""), one.next === null ? "–" : say("tries.in", { time: lasting(one.next) })]);
+  return [make("h3", {}, say("tries.title")), missing > 0 && make("p", { class: "note" }, say("tries.forgotten", { count: missing })),
+    rows.length > 0 && table(say("tries.title"), ["when", "where", "number", "took", "outcome", "why", "next"].map((head) => say(`tries.${head}`)), rows, { class: "list" })];
+}
+
 /** Nothing of what a message holds is asked for before somebody asks. */
 function hidden(shown) {
   const box = shown.content;
@@ -123,13 +135,24 @@ async function reveal(shown) {
     const source = Object.entries(shown.full.source ?? {});
     const keys = shown.full.keys ?? [];
     put(box, make("h2", {}, say("content.title")), make("p", { class: "note" }, say("content.noted", { name: known.session.name })),
-      make("div", { class: "buttons" }, button(say("content.hide"), () => { shown.full = null; hidden(shown); }), button(say("content.test"), () => asTest(shown.full))),
-      browse(shown.full),
+      make("div", { class: "buttons" }, button(say("content.hide"), () => { shown.full = null; hidden(shown); }), button(say("content.each"), () => each(shown), { "data-key": "each" }), button(say("content.test"), () => asTest(shown.full))),
+      make("div", { class: "each" }, browse(shown.full)),
       source.length > 0 && [make("h3", {}, say("content.source")), facts(source.map(([name, value]) => [name, String(value)]))],
       keys.length > 0 && [make("h3", {}, say("content.keys")), facts(keys.map(({ name, value }) => [name, value]))]);
     box.querySelector("button").focus();
   } catch (problem) {
     tell(problem.message, "bad");
+  }
+}
+
+/** Has the steps run once more, and shows what each of them made. */
+async function each(shown) {
+  const place = shown.content.querySelector(".each");
+  try {
+    shown.full.steps = (await get(path("messages", shown.id, "steps"))).steps;
+    put(place, steps(shown.full), browse(shown.full));
+  } catch (problem) {
+    put(place, make("p", { class: "note", role: "status" }, problem.message), browse(shown.full));
   }
 }
 

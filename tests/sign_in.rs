@@ -291,7 +291,14 @@ fn what_a_false_provider_says_is_not_believed() {
         assert_eq!(comes("expired", "").0, "/#/sign-in/unproven");
     }
     assert_eq!(comes("good", "").0, "/#/sign-in/wait");
-    relais.terminate();
+}
+
+#[test]
+fn a_provider_that_names_another_issuer_or_is_away_gets_nobody() {
+    let liar = Receiving::start(node("false_provider.mjs"));
+    let issuer = format!("http://127.0.0.1:{}", liar.port);
+    let project = project(&issuer);
+    let port = project.port;
     // Settings that name another issuer than they were asked of send codes elsewhere.
     let settings = std::fs::read_to_string(project.path("relais.yaml")).unwrap();
     project.write("relais.yaml", settings.replace(&issuer, &format!("{issuer}/another")));

@@ -27,6 +27,7 @@ mod sign_in;
 mod tables;
 mod templates;
 mod tests_file;
+mod traces;
 mod trial;
 mod values;
 mod variables;
@@ -48,4 +49,5 @@ pub use settings::{LogFormat, LogLevel, LogSettings, Reload, ServerSettings, Sto
 pub use sign_in::{Mapped, RoleName, SignIn};
 pub use tables::ServedTable;
 pub use templates::{Template, templates};
+pub use traces::TraceSettings;
 pub use trial::{Expected, Problem, TestResult, junit, run_tests};

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{reading::Reader, sign_in::SignIn, values::Zone};
+use crate::{reading::Reader, sign_in::SignIn, traces::TraceSettings, values::Zone};
 
 /// What a store takes for its journal and for what is on its way, and some more.
 const LEAST_BUDGET: Size = Size(100_000_000);
@@ -30,6 +30,8 @@ pub struct ServerSettings {
     pub tls: Option<ListenTls>,
     /// The provider by which people may sign in.
     pub sign_in: Option<SignIn>,
+    /// Where traces go.
+    pub traces: Option<TraceSettings>,
     pub store: StoreSettings,
     pub log: LogSettings,
     /// For times without an offset.
@@ -52,6 +54,8 @@ pub(crate) struct SettingsFile {
     tls: Option<ListenTls>,
     /// A provider of accounts by which people may sign in (`OpenID` Connect).
     sign_in: Option<SignIn>,
+    /// Where it tells what messages went through (OpenTelemetry); nobody, by default.
+    traces: Option<TraceSettings>,
     /// Where messages are kept.
     #[serde(default)]
     store: StoreSettings,
@@ -174,6 +178,7 @@ impl From<SettingsFile> for ServerSettings {
             allow_remote: file.allow_remote,
             tls: file.tls,
             sign_in: file.sign_in,
+            traces: file.traces,
             store: file.store,
             log: file.log,
             zone: file.zone.map_or_else(TimeZone::system, |zone| zone.0),
@@ -191,6 +196,7 @@ impl ServerSettings {
             allow_remote: reader.read_or_default(&at("allow_remote")),
             tls: reader.read(&at("tls")),
             sign_in: reader.read(&at("sign_in")),
+            traces: reader.read(&at("traces")),
             store: StoreSettings {
                 path: reader.read(&at("store.path")).unwrap_or_else(data),
                 free: reader.read(&at("store.free")),
@@ -211,6 +217,9 @@ impl ServerSettings {
         }
         if let Some(sign_in) = &settings.sign_in {
             sign_in.check(root, &mut reader.found);
+        }
+        if let Some(traces) = &settings.traces {
+            traces.check(root, &mut reader.found);
         }
         settings
     }

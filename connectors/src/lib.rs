@@ -32,6 +32,7 @@ mod web;
 mod wire;
 
 pub use connector::{Connector, DestinationKind, Examine, Misfit, SourceKind};
+pub use secret::Secret;
 
 /// Every connector, in the order the reference lists them.
 pub const CONNECTORS: &[Connector] = &[

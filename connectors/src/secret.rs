@@ -9,11 +9,11 @@ use serde::Deserialize;
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline, extend("examples" = ["${file:secrets/password}"]))]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
     /// The text itself, for the one place that sends it or compares it.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -3,15 +3,15 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Directory, Facts, GivenRows, Hash, LookupError, MessageId, Question, Register, Resource, Search,
-    StoreError, pace,
+    Content, Directory, Facts, GivenRows, Halt, Hash, LookupError, MessageId, Question, Register, Resource,
+    Search, Stepped, StoreError, Watch, pace,
 };
 
 /// The only door between a step and the world. Every answer it gives is recorded.
@@ -24,6 +24,7 @@ pub struct Context {
     /// What tables of servers hold in a test, in which no server is asked.
     pub rows: Option<GivenRows>,
     inputs: Inputs,
+    watch: Option<Arc<dyn Watch>>,
     directory: Option<Arc<dyn Directory>>,
     recorded: Mutex<Vec<Input>>,
 }
@@ -35,6 +36,8 @@ pub enum Inputs {
     Live,
     /// Pinned: the same instant, ids and numbers at each run (`tests:`).
     Pinned { at: SystemTime, seed: u64 },
+    /// As an earlier run recorded them, in their order.
+    Again(Vec<Input>),
 }
 
 /// One thing a step asked that is not in the message.
@@ -89,6 +92,7 @@ impl Context {
             responses: BTreeMap::new(),
             rows: None,
             inputs,
+            watch: None,
             directory: None,
             recorded: Mutex::default(),
         }
@@ -100,6 +104,24 @@ impl Context {
         Self { directory: Some(directory), ..self }
     }
 
+    /// Has somebody hear of each step.
+    #[must_use]
+    pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// Begins to measure a step, where somebody listens.
+    pub fn stopwatch(&self) -> Option<Stopwatch<'_>> {
+        let watch = self.watch.as_deref()?;
+        Some(Stopwatch { watch, began: SystemTime::now(), since: Instant::now() })
+    }
+
+    /// What an earlier run was answered at this place.
+    fn answered_then(&self) -> Option<&Input> {
+        let Inputs::Again(all) = &self.inputs else { return None };
+        all.get(self.recorded.lock().unwrap_or_else(PoisonError::into_inner).len())
+    }
+
     /// The resources of the directory that fit. Whoever asks writes down what he took of them ([`Self::looked_up`]).
     pub fn find(&self, search: &Search) -> Result<Vec<Resource>, StoreError> {
         self.directory.as_ref().map_or(Ok(Vec::new()), |directory| directory.find(search))
@@ -107,9 +129,12 @@ impl Context {
 
     /// The time, the same for all that one run of the steps asks within it when pinned.
     pub fn now(&self) -> SystemTime {
-        let now = match self.inputs {
-            Inputs::Live => SystemTime::now(),
-            Inputs::Pinned { at, .. } => at,
+        let now = match (&self.inputs, self.answered_then()) {
+            (Inputs::Pinned { at, .. }, _) => *at,
+            (_, Some(Input::Now(then))) => {
+                SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(*then).unwrap_or_default())
+            }
+            _ => SystemTime::now(),
         };
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.record(Input::Now(since.as_nanos() as i64));
@@ -118,14 +143,20 @@ impl Context {
 
     /// A new identifier: 32 hexadecimal digits that nobody else has.
     pub fn id(&self) -> String {
-        let id = format!("{:016x}{:016x}", self.draw(b"id-high"), self.draw(b"id-low"));
+        let id = match self.answered_then() {
+            Some(Input::Id(then)) => then.clone(),
+            _ => format!("{:016x}{:016x}", self.draw(b"id-high"), self.draw(b"id-low")),
+        };
         self.record(Input::Id(id.clone()));
         id
     }
 
     /// 64 random bits.
     pub fn random(&self) -> u64 {
-        let random = self.draw(b"random");
+        let random = match self.answered_then() {
+            Some(Input::Random(then)) => *then,
+            _ => self.draw(b"random"),
+        };
         self.record(Input::Random(random));
         random
     }
@@ -141,9 +172,10 @@ impl Context {
         register: &dyn Register,
         question: &Question<'_>,
     ) -> Result<Option<String>, LookupError> {
-        let value = match &self.rows {
-            Some(rows) => given(rows, question)?,
-            None => pace::aside(|| register.look_up(&question.keys, question.wanted))?,
+        let value = match (&self.rows, &self.inputs) {
+            (Some(rows), _) => given(rows, question)?,
+            (None, Inputs::Again(_)) => self.said_then(question)?,
+            (None, _) => pace::aside(|| register.look_up(&question.keys, question.wanted))?,
         };
         self.looked_up(Row {
             table: question.table.to_owned(),
@@ -178,9 +210,22 @@ impl Context {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(input);
     }
 
+    /// What a server said when an earlier run asked it at this place.
+    fn said_then(&self, question: &Question<'_>) -> Result<Option<String>, LookupError> {
+        match self.answered_then() {
+            Some(Input::Row(row))
+                if (&*row.table, &row.key, &*row.wanted)
+                    == (question.table, &question.key(), question.wanted) =>
+            {
+                Ok(row.value.clone())
+            }
+            _ => Err(LookupError::Wrong("the steps asked something else then".to_owned())),
+        }
+    }
+
     fn draw(&self, what: &[u8]) -> u64 {
         let drawn = match self.inputs {
-            Inputs::Live => return random_bits(),
+            Inputs::Live | Inputs::Again(_) => return random_bits(),
             Inputs::Pinned { seed, .. } => {
                 let drawn = self.recorded.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
                 Hash::of(&[what, &seed.to_be_bytes(), &self.message.0.to_be_bytes(), &drawn.to_be_bytes()])
@@ -189,6 +234,21 @@ impl Context {
         let mut bits = [0; 8];
         bits.copy_from_slice(&drawn.0[..8]);
         u64::from_be_bytes(bits)
+    }
+}
+
+/// Measures one step.
+pub struct Stopwatch<'c> {
+    watch: &'c dyn Watch,
+    began: SystemTime,
+    since: Instant,
+}
+
+impl Stopwatch<'_> {
+    /// The step has ended: a destination's own one, or the channel's.
+    pub fn step(self, (name, destination): (&str, Option<&str>), halt: Option<&Halt>, contents: &[Content]) {
+        let Self { watch, began, since } = self;
+        watch.step(&Stepped { name, destination, began, took: since.elapsed(), halt, contents });
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Outbound {
     pub note: Option<Note>,
     /// What the attempt before noted, if it ended in doubt.
     pub previous: Option<Note>,
+    /// Where it belongs, as other programs have it (`traceparent` of W3C), where that is known.
+    pub trace: Option<String>,
 }
 
 impl Outbound {

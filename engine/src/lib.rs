@@ -49,10 +49,10 @@ mod stop;
 mod store;
 
 pub use backlog::{Backlog, FileGroup, Origin, TakeUp, UnprocessedFile, WaitingFile};
-pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Surroundings};
+pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Retraced, Surroundings};
 pub use connections::{Connected, ConnectionView, Connections};
 pub use content::{Content, Hash, HeldFile, NotWhole, Reader, Spool, Stream, Stretch};
-pub use context::{Answered, Context, Input, Inputs, Row};
+pub use context::{Answered, Context, Input, Inputs, Row, Stopwatch};
 pub use destination::{
     Destination, DestinationSettings, Doubt, LateAnswer, Note, Outbound, Response, SendError,
 };
@@ -76,7 +76,7 @@ pub use mirror::{
     Change, Changed, Mirror, Missed, Page, Removed, Seen, SyncName, SyncRow, Tenure, Wish, Wished, Written,
 };
 pub use names::{OtherBytes, known_otherwise};
-pub use observer::{DeliveryOutcome, Observer, Unobserved};
+pub use observer::{Attempt, DeliveryOutcome, Observer, Stepped, Unobserved, Watch};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;
 pub use plan::{

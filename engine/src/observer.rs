@@ -1,8 +1,11 @@
 //! What the engine tells whoever counts.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use crate::{Facts, MessageId, Outcome};
+use crate::{Content, DeliveryId, Facts, Halt, Hash, Message, MessageId, Outcome};
 
 /// Hears of everything that is counted. Must return at once: it is called on the way of each message.
 pub trait Observer: Send + Sync {
@@ -33,6 +36,62 @@ pub trait Observer: Send + Sync {
 
     /// A channel or a destination changed its state.
     fn changed(&self, _channel: &str) {}
+
+    /// Whether steps and ways are measured: where nobody listens, no clock is looked at.
+    fn measures(&self) -> bool {
+        false
+    }
+
+    /// A step ended. Only where somebody measures.
+    fn stepped(&self, _channel: &str, _message: &Message, _step: &Stepped<'_>) {}
+
+    /// A message is queued, or has left its way. Only where somebody measures.
+    fn went(&self, _channel: &str, _message: &Message, _outcome: Outcome) {}
+
+    /// One attempt at a delivery ended.
+    fn tried(&self, _attempt: &Attempt<'_>) {}
+
+    /// What the receiver of an attempt is told of its place in a trace (`traceparent`); by default what the sender said.
+    fn parent(&self, message: &Message, _attempt: (&Hash, u32)) -> Option<String> {
+        let said = message.facts.get("headers")?.get("traceparent")?;
+        said.as_str().map(str::to_owned)
+    }
+}
+
+/// A step that ended. Its contents are for whoever runs a message again to look at it, and for nobody else.
+pub struct Stepped<'s> {
+    pub name: &'s str,
+    /// Whose own step it is; none: the channel's.
+    pub destination: Option<&'s str>,
+    pub began: SystemTime,
+    pub took: Duration,
+    /// Why it stopped the message, where it did.
+    pub halt: Option<&'s Halt>,
+    /// What the message was behind it, each part.
+    pub contents: &'s [Content],
+}
+
+/// Hears of the steps of one run, as they end.
+pub trait Watch: Send + Sync {
+    fn step(&self, step: &Stepped<'_>);
+}
+
+/// One attempt at a delivery that ended.
+pub struct Attempt<'a> {
+    pub channel: &'a str,
+    pub destination: &'a str,
+    pub message: &'a Message,
+    pub delivery: DeliveryId,
+    pub effect: Hash,
+    /// Counts from 1.
+    pub number: u32,
+    pub began: SystemTime,
+    pub took: Duration,
+    pub outcome: DeliveryOutcome,
+    /// Why it did not arrive: a receiver's own words may be among them.
+    pub why: Option<&'a str>,
+    /// When it is tried next.
+    pub next: Option<Duration>,
 }
 
 /// How one attempt ended, as metrics name it.
@@ -61,3 +120,23 @@ impl DeliveryOutcome {
 pub struct Unobserved;
 
 impl Observer for Unobserved {}
+
+/// Tells the steps of one message to whoever measures.
+pub(crate) struct Measured {
+    channel: Arc<str>,
+    observer: Arc<dyn Observer>,
+    message: Message,
+}
+
+impl Measured {
+    pub(crate) fn of(channel: &Arc<str>, observer: &Arc<dyn Observer>, message: &Message) -> Arc<Self> {
+        let (channel, observer) = (Arc::clone(channel), Arc::clone(observer));
+        Arc::new(Self { channel, observer, message: message.clone() })
+    }
+}
+
+impl Watch for Measured {
+    fn step(&self, step: &Stepped<'_>) {
+        self.observer.stepped(&self.channel, &self.message, step);
+    }
+}

@@ -128,10 +128,14 @@ impl Program {
         for step in &self.steps {
             let standing = self.standing(&moving);
             let mut behind = Vec::with_capacity(moving.len());
-            for piece in moving {
-                let advanced = self.advance(step, piece, context, &mut behind);
-                advanced.map_err(|halt| self.holding_back(halt, &standing, context))?;
+            let stopwatch = context.stopwatch();
+            let mut pieces = moving.into_iter();
+            let advanced = pieces.try_for_each(|piece| self.advance(step, piece, context, &mut behind));
+            if let Some(stopwatch) = stopwatch {
+                let contents: Vec<_> = behind.iter().map(|piece| piece.body.content.clone()).collect();
+                stopwatch.step((&step.name, None), advanced.as_ref().err(), &contents);
             }
+            advanced.map_err(|halt| self.holding_back(halt, &standing, context))?;
             moving = behind;
         }
         Ok(moving)
@@ -242,7 +246,13 @@ impl Program {
     fn leave(&self, outlet: &Outlet, body: &Body, context: &Context) -> Result<Route, Halt> {
         let mut out = body.clone();
         for step in &outlet.steps {
-            match step.change(self.engine(), out, context) {
+            let stopwatch = context.stopwatch();
+            let changed = step.change(self.engine(), out, context);
+            if let Some(stopwatch) = stopwatch {
+                let contents: Vec<_> = changed.iter().map(|body| body.content.clone()).collect();
+                stopwatch.step((&step.name, Some(&outlet.name)), changed.as_ref().err(), &contents);
+            }
+            match changed {
                 Ok(changed) => out = changed,
                 Err(Halt::Filtered { .. }) => return Ok(Route::Filtered),
                 Err(halt) => return Err(halt),

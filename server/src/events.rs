@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{DeliveryOutcome, Facts, MessageId, Observer, Outcome};
+use engine::{Attempt, DeliveryOutcome, Facts, Hash, Message, MessageId, Observer, Outcome, Stepped};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -10,8 +10,10 @@ use tokio::sync::broadcast;
 use crate::{
     alerts::{Change, Episode},
     api::Go,
+    attempts::Attempts,
     flow_log::FlowLogs,
     metrics::Metrics,
+    traces::Traces,
 };
 
 /// How far a listener may fall behind before it misses events.
@@ -90,15 +92,18 @@ impl Event {
 pub(crate) struct Events {
     metrics: Arc<Metrics>,
     logs: Arc<FlowLogs>,
+    pub(crate) attempts: Attempts,
+    pub(crate) traces: Option<Arc<Traces>>,
     sender: broadcast::Sender<Arc<Event>>,
     /// Of states alone, for those who need not hear of each message.
     states: broadcast::Sender<Arc<Event>>,
 }
 
 impl Events {
-    pub(crate) fn new(metrics: Arc<Metrics>, logs: Arc<FlowLogs>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, logs: Arc<FlowLogs>, traces: Option<Arc<Traces>>) -> Self {
         let sender = || broadcast::Sender::new(BEHIND);
-        Self { metrics, logs, sender: sender(), states: sender() }
+        let attempts = Attempts::default();
+        Self { metrics, logs, attempts, traces, sender: sender(), states: sender() }
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
@@ -198,5 +203,35 @@ impl Observer for Events {
 
     fn changed(&self, channel: &str) {
         self.tell_state(Event::State { channel: channel.to_owned() });
+    }
+
+    fn measures(&self) -> bool {
+        self.traces.is_some()
+    }
+
+    fn stepped(&self, channel: &str, message: &Message, step: &Stepped<'_>) {
+        if let Some(traces) = &self.traces {
+            traces.step(channel, message, step);
+        }
+    }
+
+    fn went(&self, channel: &str, message: &Message, outcome: Outcome) {
+        if let Some(traces) = &self.traces {
+            traces.way(channel, message, outcome);
+        }
+    }
+
+    fn tried(&self, attempt: &Attempt<'_>) {
+        self.attempts.hear(attempt);
+        if let Some(traces) = &self.traces {
+            traces.attempt(attempt);
+        }
+    }
+
+    fn parent(&self, message: &Message, attempt: (&Hash, u32)) -> Option<String> {
+        match &self.traces {
+            Some(traces) => Some(traces.parent(message, attempt)),
+            None => engine::Unobserved.parent(message, attempt),
+        }
     }
 }

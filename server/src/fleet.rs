@@ -463,6 +463,7 @@ fn needs_restart(then: &ServerSettings, now: &ServerSettings) -> Vec<&'static st
         ("allow_remote", then.allow_remote != now.allow_remote),
         ("tls", then.tls != now.tls),
         ("sign_in", then.sign_in != now.sign_in),
+        ("traces", then.traces != now.traces),
         ("store", then.store != now.store),
         ("log", then.log != now.log),
         ("reload", then.reload != now.reload),

@@ -3,6 +3,7 @@
 mod accounts;
 mod alerts;
 mod api;
+mod attempts;
 mod audit;
 mod beside;
 mod cli;
@@ -26,6 +27,7 @@ mod signals;
 mod station;
 mod terminal;
 mod threads;
+mod traces;
 mod versions;
 
 use std::process::ExitCode;

@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     pulse::Pulse,
     threads::Sends,
+    traces::Traces,
 };
 
 /// A project with its store open and its channels started.
@@ -68,7 +69,8 @@ impl Station {
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let logs = Arc::new(FlowLogs::default());
         logs.begin(Arc::clone(&store), settings.zone.clone());
-        let events = Arc::new(Events::new(Arc::clone(&metrics), Arc::clone(&logs)));
+        let traces = settings.traces.as_ref().map(|said| Traces::new(said, &root)).transpose()?.map(Arc::new);
+        let events = Arc::new(Events::new(Arc::clone(&metrics), Arc::clone(&logs), traces));
         let sends = Sends::start().map_err(|error| format!("cannot start threads: {error}"))?;
         let around = surroundings(
             (root, &folder, &sends),

@@ -54,6 +54,9 @@ pub(crate) fn add(
     written: &BTreeMap<String, Text>,
     outbound: &Outbound,
 ) -> Result<(), SendError> {
+    // One that a sender made up is no reason not to send.
+    let trace = outbound.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok());
+    headers.extend(trace.map(|trace| (HeaderName::from_static("traceparent"), trace)));
     for (name, text) in written {
         let at = format!("headers.{name}");
         let text = outbound.text(&at, &text.0);

@@ -306,6 +306,7 @@ pub fn outbound(body: impl AsRef<[u8]>) -> Outbound {
         doubts: 0,
         note: None,
         previous: None,
+        trace: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod build;
 mod life;
+mod look;
 mod person;
 mod view;
 
@@ -14,6 +15,7 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+pub use look::Retraced;
 pub use person::{LeftAsItWas, Refusal};
 pub use view::{ChannelState, ChannelView};
 

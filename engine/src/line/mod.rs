@@ -23,13 +23,14 @@ use take::Way;
 pub(crate) use together::Seat;
 
 use crate::{
-    AnswerState, Closed, Content, Cut, Directory, Expect, Expectations, Group, Halt, Hash, Inbound, Message,
-    MessageId, MessageState, Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store,
+    AnswerState, Closed, Content, Context, Cut, Directory, Expect, Expectations, Group, Halt, Hash, Inbound,
+    Message, MessageId, MessageState, Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store,
     StoreError, Told,
     arrivals::Arrivals,
     caller::Caller,
     group::Waking,
     held::Holding,
+    observer::Measured,
     outlet::Outlet,
     pace::{self, Pace},
     recovery::{IsKept, Recovery, Stranded},
@@ -123,6 +124,7 @@ impl Line {
         let id = halted.message.id;
         let reply = reply_to(&halted.halt);
         let message = halted.message.clone();
+        self.went(&message, halted.halt.outcome());
         let closed = halted.closed();
         if let Err(error) = self.store.close(id, closed.clone()).await {
             return self.strand(Some(message), IsKept::Yes, &error);
@@ -163,6 +165,21 @@ impl Line {
 
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.tasks
+    }
+
+    /// Has each step told to whoever measures.
+    pub(super) fn measured(&self, message: &Message, context: Context) -> Context {
+        if !self.observer.measures() {
+            return context;
+        }
+        context.watched(Measured::of(&self.channel, &self.observer, message))
+    }
+
+    /// The message is queued, or has left its way.
+    pub(super) fn went(&self, message: &Message, outcome: Outcome) {
+        if self.observer.measures() {
+            self.observer.went(&self.channel, message, outcome);
+        }
     }
 
     /// A message was not even taken: too many are under way.

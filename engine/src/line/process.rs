@@ -67,6 +67,7 @@ impl Line {
         let context =
             Context::new(Arc::clone(&self.channel), message.id, Arc::clone(&message.facts), Inputs::Live)
                 .looking_into(Arc::clone(&self.directory));
+        let context = self.measured(&message, context);
         if self.is_member(&message) {
             return self.join(message, context);
         }
@@ -157,6 +158,7 @@ impl Line {
         }
         self.arrivals.leave(message.id);
         self.observer.ended(&self.channel, Some(message.id), outcome);
+        self.went(&message, outcome);
         Queued { message, outcome, watched }
     }
 

@@ -59,6 +59,7 @@ impl Line {
                 self.store(arrival, None, None).await.map(Way::Kept)
             }
             Err(Exit::Halted(halted)) => {
+                self.went(&message, halted.halt.outcome());
                 let (reply, closed) = halted.told_and_closed();
                 Box::pin(self.take_closed(arrival, (reply, closed), caller)).await
             }

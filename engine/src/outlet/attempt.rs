@@ -15,8 +15,9 @@ use super::{
     verdict::{RETRY, TOO_LATE, Verdict, verdict},
 };
 use crate::{
-    AttemptEnd, Begin, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState, Destination,
-    Inputs, Judged, OnResponse, Outbound, Position, Response, SendError, Settlement, Stop, Tally, pace,
+    Attempt, AttemptEnd, Begin, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState,
+    Destination, Inputs, Judged, OnResponse, Outbound, Position, Response, SendError, Settlement, Stop,
+    Tally, pace,
 };
 
 /// An attempt that is about to be made, or under way.
@@ -25,6 +26,8 @@ pub(super) struct Going {
     delivery: Delivery,
     body: Content,
     pub(super) outbound: Outbound,
+    /// When it began, by both clocks.
+    began: (SystemTime, Instant),
 }
 
 impl Outlet {
@@ -33,6 +36,8 @@ impl Outlet {
         let mut next = self.guarded(position, stop, pin!(self.begin(position, conduct, stop))).await;
         while let Some(going) = next {
             let position = going.position;
+            let mut going = going;
+            going.began = (SystemTime::now(), Instant::now());
             let result = self.send(&going.outbound, conduct).await;
             let concluded = pin!(self.conclude(going, result, (conduct, stop)));
             let concluded = self.guarded(position, stop, concluded);
@@ -54,11 +59,11 @@ impl Outlet {
             return None;
         }
         let delivery = self.completed(position, delivery, conduct, stop).await?;
-        let Some((outbound, body)) = outbound(&delivery) else {
+        let Some((outbound, body)) = self.outbound(&delivery) else {
             self.give_up_hollow(position, &delivery, stop).await;
             return None;
         };
-        let mut going = Going { position, delivery, body, outbound };
+        let mut going = Going::new(position, delivery, (outbound, body));
         if let Err(error) = self.prepare(&mut going, conduct).await {
             return self.conclude(going, Err(error), (conduct, stop)).await;
         }
@@ -93,11 +98,11 @@ impl Outlet {
     async fn behind(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Going> {
         let next = self.take_behind(position, conduct, stop)?;
         let delivery = self.load(next).await?;
-        let Some((outbound, body)) = outbound(&delivery) else {
+        let Some((outbound, body)) = self.outbound(&delivery) else {
             self.put_back(next);
             return None;
         };
-        let mut going = Going { position: next, delivery, body, outbound };
+        let mut going = Going::new(next, delivery, (outbound, body));
         if self.prepare(&mut going, conduct).await.is_err() {
             self.put_back(next);
             return None;
@@ -149,7 +154,7 @@ impl Outlet {
         result: Result<Response, SendError>,
         (conduct, stop): (&Conduct, &Stop),
     ) -> Option<Going> {
-        let Going { position, delivery, body, .. } = going;
+        let Going { position, delivery, body, began, .. } = going;
         let result = self.judged(&delivery, &body, result, conduct);
         let mut tally = delivery.tally.clone();
         tally.attempts += 1;
@@ -162,6 +167,7 @@ impl Outlet {
         }
         let verdict = verdict(result, &mut tally, conduct);
         let verdict = if self.is_last_try(position) { verdict.without_another() } else { verdict };
+        self.tell_of_attempt(&delivery, (&verdict, &tally), began);
         let next = match &verdict {
             Verdict::Sent(_) => self.behind(position, conduct, stop).await,
             _ => None,
@@ -398,17 +404,36 @@ impl Outlet {
     }
 
     fn observe(&self, position: Position, verdict: &Verdict, received: SystemTime) {
-        let outcome = match verdict {
-            Verdict::Sent(_) => DeliveryOutcome::Sent,
-            Verdict::GivenUp { .. } => DeliveryOutcome::GivenUp,
-            Verdict::SetAside { .. } => DeliveryOutcome::Unsure,
-            Verdict::Waits { doubt, .. } | Verdict::Stops { doubt } if *doubt => DeliveryOutcome::Unsure,
-            Verdict::Waits { .. } | Verdict::Stops { .. } => DeliveryOutcome::Retried,
-        };
+        let outcome = verdict.outcome();
         self.observer.attempted(&self.channel, &self.name, position.message, outcome);
         if outcome == DeliveryOutcome::Sent {
             self.observer.arrived(&self.channel, received.elapsed().unwrap_or_default());
         }
+    }
+
+    fn tell_of_attempt(
+        &self,
+        delivery: &Delivery,
+        (verdict, tally): (&Verdict, &Tally),
+        (began, since): (SystemTime, Instant),
+    ) {
+        let next = match verdict {
+            Verdict::Waits { pause, .. } => Some(*pause),
+            _ => None,
+        };
+        self.observer.tried(&Attempt {
+            channel: &self.channel,
+            destination: &self.name,
+            message: &delivery.message,
+            delivery: delivery.id,
+            effect: delivery.effect,
+            number: tally.attempts,
+            began,
+            took: since.elapsed(),
+            outcome: verdict.outcome(),
+            why: tally.why.as_deref(),
+            next,
+        });
     }
 
     /// A receiver's or a script's own words may hold a patient: the log names the delivery, and `relais show` tells.
@@ -423,21 +448,31 @@ impl Outlet {
     }
 }
 
-fn outbound(delivery: &Delivery) -> Option<(Outbound, Content)> {
-    let body = delivery.body.clone()?;
-    let outbound = Outbound {
-        id: delivery.id,
-        message: delivery.message.id,
-        effect: delivery.effect,
-        body: body.clone(),
-        source: std::sync::Arc::clone(&delivery.message.facts),
-        texts: delivery.texts.clone(),
-        attempt: delivery.tally.attempts + 1,
-        doubts: delivery.tally.doubts,
-        note: None,
-        previous: delivery.note.clone(),
-    };
-    Some((outbound, body))
+impl Outlet {
+    fn outbound(&self, delivery: &Delivery) -> Option<(Outbound, Content)> {
+        let body = delivery.body.clone()?;
+        let attempt = delivery.tally.attempts + 1;
+        let outbound = Outbound {
+            id: delivery.id,
+            message: delivery.message.id,
+            effect: delivery.effect,
+            body: body.clone(),
+            source: std::sync::Arc::clone(&delivery.message.facts),
+            texts: delivery.texts.clone(),
+            attempt,
+            doubts: delivery.tally.doubts,
+            note: None,
+            previous: delivery.note.clone(),
+            trace: self.observer.parent(&delivery.message, (&delivery.effect, attempt)),
+        };
+        Some((outbound, body))
+    }
+}
+
+impl Going {
+    fn new(position: Position, delivery: Delivery, (outbound, body): (Outbound, Content)) -> Self {
+        Self { position, delivery, body, outbound, began: (SystemTime::now(), Instant::now()) }
+    }
 }
 
 fn delivery_of(destination: &str, waiting: crate::Waiting, fresh: Fresh) -> Delivery {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Conduct, Outlet, STORE_PAUSE, Tried};
 use crate::{
     Answered, AttemptEnd, Context, Delivery, DeliveryState, Filling, Halt, Inputs, Leaving, Position, Route,
-    Sibling, Stop, Waiting,
+    Sibling, Stop, Waiting, observer::Measured,
 };
 
 impl Outlet {
@@ -62,6 +62,9 @@ impl Outlet {
         let facts = Arc::clone(&delivery.message.facts);
         let mut context = Context::new(Arc::clone(&self.channel), delivery.message.id, facts, Inputs::Live)
             .looking_into(Arc::clone(&self.directory));
+        if self.observer.measures() {
+            context = context.watched(Measured::of(&self.channel, &self.observer, &delivery.message));
+        }
         if !after.is_empty() {
             context.responses.insert(after, answered);
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::Conduct;
-use crate::{AttemptEnd, OnNack, QueueMode, Response, SendError, Tally, WhenUnsure};
+use crate::{AttemptEnd, DeliveryOutcome, OnNack, QueueMode, Response, SendError, Tally, WhenUnsure};
 
 /// Why a delivery without a queue ends with its sender's wait.
 pub(super) const TOO_LATE: &str = "it could not be delivered within the sender's wait";
@@ -31,6 +31,17 @@ impl Verdict {
                 Self::GivenUp { why: TOO_LATE.to_owned(), code: None, response: None }
             }
             ended => ended,
+        }
+    }
+
+    /// As it is counted.
+    pub(super) fn outcome(&self) -> DeliveryOutcome {
+        match self {
+            Self::Sent(_) => DeliveryOutcome::Sent,
+            Self::GivenUp { .. } => DeliveryOutcome::GivenUp,
+            Self::SetAside { .. } => DeliveryOutcome::Unsure,
+            Self::Waits { doubt, .. } | Self::Stops { doubt } if *doubt => DeliveryOutcome::Unsure,
+            Self::Waits { .. } | Self::Stops { .. } => DeliveryOutcome::Retried,
         }
     }
 

@@ -149,6 +149,7 @@ async fn sent(
         doubts: 0,
         note: None,
         previous: None,
+        trace: None,
     };
     let sent = tokio::time::timeout(LONGEST, destination.send(&outbound)).await;
     match sent.map_err(|_| format!("no answer within {LONGEST:?}"))? {

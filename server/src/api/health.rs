@@ -42,5 +42,6 @@ pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
     let mut page = context.metrics.page(&views, &broken, &stored);
     page.push_str(&syncs::metrics(&context).await);
     page.push_str(&context.alerts.metrics());
+    page.push_str(&context.events.traces.as_ref().map(|traces| traces.metrics()).unwrap_or_default());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
 }

@@ -213,7 +213,7 @@ pub(super) async fn show(
     Ok(Json(all))
 }
 
-async fn look(context: &Context, caller: &Caller, shown: &Shown) -> Result<(), Problem> {
+pub(super) async fn look(context: &Context, caller: &Caller, shown: &Shown) -> Result<(), Problem> {
     let deed = Deed::of(caller, "see content", &format!("message {}", shown.row.id));
     context.audit.write(deed).await.map_err(|error| Problem::no_audit(&error))
 }
@@ -322,7 +322,7 @@ fn content_json(content: &Content) -> Value {
 }
 
 /// Bytes as text for a person; `exact` says whether the text is all of them.
-fn body_json(bytes: &[u8]) -> Value {
+pub(super) fn body_json(bytes: &[u8]) -> Value {
     let hl7 = || formats::charset::decode_hl7(bytes, None).ok().map(|decoded| decoded.text.to_string());
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),

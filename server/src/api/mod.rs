@@ -30,6 +30,7 @@ mod series;
 mod server;
 mod settings;
 mod sign_in;
+mod steps;
 mod stream;
 mod syncs;
 mod unmapped;

@@ -19,7 +19,7 @@ use super::{
     series::{self, Series},
     server, settings,
     sign_in::{self, Known},
-    stream, syncs, unmapped, versions,
+    steps, stream, syncs, unmapped, versions,
 };
 use crate::{
     accounts::{
@@ -27,6 +27,7 @@ use crate::{
         Right::{self, Administer, Content, Deploy, Look, Operate},
         TokenStatus, TokenWish,
     },
+    attempts::AttemptStatus,
     audit::Entry,
     recent::Line,
 };
@@ -314,6 +315,22 @@ fn of_messages() -> Vec<Place> {
             .giving::<Vec<MessageStatus>>(),
         Place::of("get", "/messages/{id}", LOOKS_AT_MESSAGE, content, get(messages::show))
             .asked(&["content"]),
+        Place::of(
+            "get",
+            "/messages/{id}/steps",
+            SEES_MESSAGE,
+            "what each step made of a message",
+            get(steps::show),
+        )
+        .giving::<steps::Steps>(),
+        Place::of(
+            "get",
+            "/messages/{id}/attempts",
+            LOOKS_AT_MESSAGE,
+            "the attempts at its deliveries since the start, where one did not arrive at once",
+            get(steps::attempts),
+        )
+        .giving::<Vec<AttemptStatus>>(),
         Place::of("get", "/messages/{id}/body", SEES_MESSAGE, "the bytes as they came", get(messages::body))
             .answering(Gives::Bytes),
         Place::of(

@@ -119,10 +119,11 @@ async fn serve(station: &Station, watch: Option<Watch>, forget_after: Duration, 
     let telling = alerts::tell(Arc::clone(&context.alerts), Arc::clone(fleet), station.folder.clone());
     let telling = tokio::spawn(telling);
     let forgetting = tokio::spawn(crate::retention::hourly(Arc::clone(fleet), forget_after));
+    let tracing = context.events.traces.clone().map(|traces| tokio::spawn(async move { traces.run().await }));
     while signals.next().await == Asked::Reload {
         reload::deploy_all(fleet).await;
     }
-    for task in watching.into_iter().chain([forgetting, due, watching_over, telling]) {
+    for task in watching.into_iter().chain(tracing).chain([forgetting, due, watching_over, telling]) {
         task.abort();
     }
 }
@@ -131,6 +132,9 @@ async fn wind_down(station: &Station, serving: Serving) {
     station.context.stop.request();
     station.context.fleet.stop(DEADLINE).await;
     station.context.fleet.logs.end().await;
+    if let Some(traces) = &station.context.events.traces {
+        traces.end().await;
+    }
     serving.end().await;
 }
 
