@@ -53,6 +53,9 @@ pub(super) struct Token {
     pub(super) tags: Vec<String>,
     pub(super) until: Timestamp,
     pub(super) by: String,
+    /// The account whose owner made it: it may no more than that one does, and goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<String>,
 }
 
 impl Kept {

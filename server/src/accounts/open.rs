@@ -82,6 +82,11 @@ impl Accounts {
         now.is_some_and(|now| now.rights == caller.rights && now.sees == caller.sees)
     }
 
+    /// Whose link this is, as long as it works.
+    pub(crate) fn owner_of_link(&self, link: &str) -> Option<String> {
+        self.read(|kept| owner(kept, &digest(link)))
+    }
+
     pub(crate) fn sign_out(&self, door: &Door) {
         if let Door::Session(digest) = door {
             self.sessions.lock().expect("no holder of this lock panics").remove(digest);
@@ -116,7 +121,13 @@ impl Accounts {
             let mut found = ours.filter(|(_, token)| same(token.digest.as_bytes(), digest.as_bytes()));
             let (name, token) = found.next()?;
             let door = Door::Token(digest.to_owned());
-            let (rights, sees) = (token.rights.clone(), Sees::of(&token.tags));
+            let (mut rights, mut sees) = (token.rights.clone(), Sees::of(&token.tags));
+            if let Some(account) = &token.account {
+                // It may no more than the one who made it does today.
+                let account = kept.accounts.get(account)?;
+                rights.retain(|right| account.role.rights().contains(right));
+                sees = sees.within(&Sees::of(&account.tags));
+            }
             Some(Caller { name: format!("token {name}"), rights, sees, door, from: None })
         })
     }
@@ -226,6 +237,37 @@ mod tests {
             assert!(matches!(accounts.sign_in("ada", "wrong", HERE).await, Err(Refused::Wrong)));
         }
         assert!(matches!(accounts.sign_in("ada", "wrong", HERE).await, Err(Refused::Wait(_))));
+    }
+
+    #[tokio::test]
+    async fn a_token_goes_with_the_account_that_made_it_and_never_may_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(folder.path()).unwrap();
+        accounts.first_link().unwrap().unwrap();
+        let link = accounts.add("ada", position(Role::Administrator, &[])).unwrap();
+        let (_, session) = accounts.welcome(&link, WORDS, HERE).await.unwrap();
+        let ada = accounts.by_session(&session).unwrap();
+        let wish = |name: &str, rights: &[Right]| TokenWish {
+            name: name.to_owned(),
+            rights: rights.to_vec(),
+            tags: Vec::new(),
+            days: 30,
+        };
+        let hers = accounts.make_token(&wish("hers", &Right::ALL), &ada).unwrap();
+        let with_hers = accounts.by_token(&hers).unwrap();
+        let second = accounts.make_token(&wish("second", &[Right::Content]), &with_hers).unwrap();
+        let machine = accounts.make_token(&wish("machine", &[Right::Look]), &administrator()).unwrap();
+        accounts.change_position("ada", position(Role::Operator, &["lab"])).unwrap();
+        let now = accounts.by_token(&hers).unwrap();
+        assert!(now.may(Right::Operate) && !now.may(Right::Administer) && !accounts.still(&with_hers));
+        assert_eq!(now.sees, Sees::Tagged(vec!["lab".to_owned()]));
+        accounts.remove("ada").unwrap();
+        assert!(accounts.by_token(&hers).is_none() && accounts.by_token(&second).is_none());
+        assert!(accounts.by_token(&machine).is_some());
+        assert!(accounts.make_token(&wish("late", &[Right::Look]), &ada).is_err());
+        // An account made later under the name has nothing of hers.
+        accounts.add("ada", position(Role::Viewer, &[])).unwrap();
+        assert!(accounts.by_token(&hers).is_none());
     }
 
     #[test]

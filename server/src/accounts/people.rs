@@ -112,6 +112,7 @@ impl Accounts {
         self.change(|kept| {
             of(kept, name)?;
             kept.accounts.remove(name);
+            kept.tokens.retain(|_, token| token.account.as_deref() != Some(name));
             require_administrator(kept)
         })?;
         self.end_sessions(name);

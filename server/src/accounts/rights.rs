@@ -87,6 +87,17 @@ impl Sees {
         if tags.is_empty() { Self::Everything } else { Self::Tagged(tags.to_vec()) }
     }
 
+    /// What both see.
+    pub(crate) fn within(self, other: &Self) -> Self {
+        match (self, other) {
+            (seen, Self::Everything) => seen,
+            (Self::Everything, other) => other.clone(),
+            (Self::Tagged(tags), Self::Tagged(others)) => {
+                Self::Tagged(tags.into_iter().filter(|tag| others.contains(tag)).collect())
+            }
+        }
+    }
+
     /// Whether a channel with these tags is among them.
     pub(crate) fn includes(&self, tags: &[String]) -> bool {
         match self {

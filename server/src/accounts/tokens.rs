@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accounts, Caller, Refused, Right,
-    kept::Token,
+    Accounts, Caller, Door, Refused, Right,
+    kept::{Kept, Token},
     people::{require_name, require_tags},
     secret::{digest, fresh},
 };
@@ -31,6 +31,9 @@ pub(crate) struct TokenStatus {
     pub(crate) expired: bool,
     /// Who made it.
     pub(crate) by: String,
+    /// The account that it goes with; none: it was made with the key of the machine, and stays until it is revoked.
+    #[serde(default)]
+    pub(crate) account: Option<String>,
 }
 
 /// What a token is for.
@@ -56,6 +59,7 @@ impl Accounts {
             until: token.until.to_string(),
             expired: token.until <= now,
             by: token.by.clone(),
+            account: token.account.clone(),
         };
         self.read(|kept| kept.tokens.iter().map(shown).collect())
     }
@@ -71,8 +75,9 @@ impl Accounts {
         let secret = format!("{BEGINS}{}", fresh()?);
         let until = Timestamp::now() + SignedDuration::from_hours(24 * i64::from(wish.days));
         let (rights, tags) = (wish.rights.clone(), wish.tags.clone());
-        let token = Token { digest: digest(&secret), rights, tags, until, by: by.name.clone() };
         self.change(|kept| {
+            let account = account_of(kept, by)?;
+            let token = Token { digest: digest(&secret), rights, tags, until, by: by.name.clone(), account };
             if kept.tokens.contains_key(&wish.name) {
                 let words = format!("there is a token `{}` already: revoke it first", wish.name);
                 return Err(Refused::Unfit(words));
@@ -90,6 +95,21 @@ impl Accounts {
             Some(_) => Ok(()),
             None => Err(Refused::Unknown(format!("there is no token `{name}`"))),
         })
+    }
+}
+
+/// The account of who makes a token, by himself or with a token of his.
+fn account_of(kept: &Kept, by: &Caller) -> Result<Option<String>, Refused> {
+    match &by.door {
+        Door::Key => Ok(None),
+        // He may have been removed since he was let in.
+        Door::Session(_) if kept.accounts.contains_key(&by.name) => Ok(Some(by.name.clone())),
+        Door::Session(_) => Err(Refused::Unknown(format!("there is no account `{}`", by.name))),
+        Door::Token(digest) => {
+            let his = kept.tokens.values().find(|token| token.digest == *digest);
+            let his = his.ok_or_else(|| Refused::Unknown("your own token was revoked".to_owned()))?;
+            Ok(his.account.clone())
+        }
     }
 }
 

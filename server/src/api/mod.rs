@@ -132,6 +132,7 @@ pub(crate) fn router(context: Arc<Context>) -> Router {
             about: place.about,
             deed: place.words,
             changes: place.method != "get",
+            plans: place.plans,
         };
         let route = place.route.layer(middleware::from_fn_with_state(asks, rights::allowed));
         api = api.route(place.path, route);

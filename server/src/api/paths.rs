@@ -47,6 +47,8 @@ pub(super) struct Place {
     /// What may stand behind the question mark.
     pub(super) query: &'static [&'static str],
     pub(super) takes: Option<Takes>,
+    /// It says what it would do where its body has `plan`.
+    pub(super) plans: bool,
     pub(super) gives: Gives,
     pub(super) route: Route,
 }
@@ -79,7 +81,7 @@ impl Place {
         route: Route,
     ) -> Self {
         let gives = if method == "delete" { Gives::Nothing } else { Gives::Json(shape::<Value>) };
-        Self { method, path, rights, about, words, query: &[], takes: None, gives, route }
+        Self { method, path, rights, about, words, query: &[], takes: None, plans: false, gives, route }
     }
 
     fn asked(self, query: &'static [&'static str]) -> Self {
@@ -93,6 +95,10 @@ impl Place {
     /// What is asked where nobody wishes anything special.
     fn maybe_taking<T: JsonSchema>(self) -> Self {
         Self { takes: Some(Takes { shape: shape::<T>, is_needed: false }), ..self }
+    }
+
+    fn planning(self) -> Self {
+        Self { plans: true, ..self }
     }
 
     fn giving<T: JsonSchema>(self) -> Self {
@@ -137,6 +143,7 @@ pub(super) fn all() -> Vec<Place> {
         of_destinations(),
         of_messages(),
         of_many(),
+        of_ways(),
         of_lists(),
         of_episodes(),
         of_alerts(),
@@ -226,6 +233,7 @@ fn of_channels() -> Vec<Place> {
             post(retry::retry),
         )
         .maybe_taking::<retry::Wish>()
+        .planning()
         .giving::<Vec<Retried>>(),
         Place::of(
             "post",
@@ -304,17 +312,9 @@ fn of_destinations() -> Vec<Place> {
     ]
 }
 
-/// What lists may be asked for; `q` needs the right to see content too.
-const LISTED: &[&str] = &["channel", "destination", "state", "q", "since", "before", "limit"];
-
-fn of_messages() -> Vec<Place> {
-    let content = "one message, with its content for who may see it";
+/// What a message went through, as it can be told afterwards.
+fn of_ways() -> Vec<Place> {
     vec![
-        Place::of("get", "/messages", LOOKS, "find messages", get(messages::find))
-            .asked(LISTED)
-            .giving::<Vec<MessageStatus>>(),
-        Place::of("get", "/messages/{id}", LOOKS_AT_MESSAGE, content, get(messages::show))
-            .asked(&["content"]),
         Place::of(
             "get",
             "/messages/{id}/steps",
@@ -331,6 +331,20 @@ fn of_messages() -> Vec<Place> {
             get(steps::attempts),
         )
         .giving::<Vec<AttemptStatus>>(),
+    ]
+}
+
+/// What lists may be asked for; `q` needs the right to see content too.
+const LISTED: &[&str] = &["channel", "destination", "state", "q", "since", "before", "limit"];
+
+fn of_messages() -> Vec<Place> {
+    let content = "one message, with its content for who may see it";
+    vec![
+        Place::of("get", "/messages", LOOKS, "find messages", get(messages::find))
+            .asked(LISTED)
+            .giving::<Vec<MessageStatus>>(),
+        Place::of("get", "/messages/{id}", LOOKS_AT_MESSAGE, content, get(messages::show))
+            .asked(&["content"]),
         Place::of("get", "/messages/{id}/body", SEES_MESSAGE, "the bytes as they came", get(messages::body))
             .answering(Gives::Bytes),
         Place::of(
@@ -341,6 +355,7 @@ fn of_messages() -> Vec<Place> {
             post(deliveries::resend_message),
         )
         .maybe_taking::<Wish>()
+        .planning()
         .giving::<Vec<Picked>>(),
         Place::of(
             "post",
@@ -350,6 +365,7 @@ fn of_messages() -> Vec<Place> {
             post(deliveries::drop_message),
         )
         .maybe_taking::<Wish>()
+        .planning()
         .giving::<Vec<Picked>>(),
         Place::of("get", "/deliveries", LOOKS, "find deliveries", get(deliveries::find))
             .asked(LISTED)
@@ -362,6 +378,7 @@ fn of_messages() -> Vec<Place> {
             post(deliveries::resend),
         )
         .maybe_taking::<Wish>()
+        .planning()
         .giving::<u64>(),
         Place::of("post", "/deliveries/{id}/drop", SENDS_DELIVERY, "drop a delivery", post(deliveries::drop))
             .giving::<u64>(),

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use axum::{
+    body::{Body, to_bytes},
     extract::{RawPathParams, Request, State},
     http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use engine::{DeliveryId, History as _, MessageId, Store as _};
+use serde::Deserialize;
 
 use super::{Context, problem::Problem};
 use crate::{
@@ -57,6 +59,8 @@ pub(super) struct Asks {
     pub(super) about: About,
     pub(super) deed: &'static str,
     pub(super) changes: bool,
+    /// It may be asked for what it would do, with `plan`.
+    pub(super) plans: bool,
 }
 
 /// Put beside an answer that changed nothing: it is not in the audit log.
@@ -66,6 +70,15 @@ pub(super) struct Nothing;
 /// Put beside an answer to say in the audit log what it was about, where the path does not.
 #[derive(Clone)]
 pub(super) struct Subject(pub(super) String);
+
+/// The status of a change that begins; another line says how it ended.
+const BEGUN: u16 = 102;
+
+#[derive(Deserialize)]
+struct Planned {
+    #[serde(default)]
+    plan: bool,
+}
 
 /// Lets a caller through who has the rights, and writes down what was changed, and what was refused.
 pub(super) async fn allowed(
@@ -81,6 +94,14 @@ pub(super) async fn allowed(
         asks.note(deed).await;
         return problem.into_response();
     }
+    let (request, is_plan) = asks.planned(request).await;
+    if asks.changes && !is_plan {
+        // On disk before it is done: nothing is changed of which the log knows nothing.
+        let deed = Deed { status: BEGUN, ..Deed::of(&caller, asks.deed, &path) };
+        if let Err(error) = asks.context.audit.write(deed).await {
+            return Problem::no_audit(&error).into_response();
+        }
+    }
     let response = next.run(request).await;
     if asks.changes && response.extensions().get::<Nothing>().is_none() {
         let subject = response.extensions().get().map_or(path, |Subject(subject)| subject.clone());
@@ -91,6 +112,17 @@ pub(super) async fn allowed(
 }
 
 impl Asks {
+    /// Whether a request only asks what would be done. Its body was read whole before.
+    async fn planned(&self, request: Request) -> (Request, bool) {
+        if !self.plans {
+            return (request, false);
+        }
+        let (head, body) = request.into_parts();
+        let bytes = to_bytes(body, super::LARGEST).await.unwrap_or_default();
+        let is_plan = serde_json::from_slice(&bytes).is_ok_and(|Planned { plan }| plan);
+        (Request::from_parts(head, Body::from(bytes)), is_plan)
+    }
+
     async fn require(&self, caller: &Caller, parameters: &RawPathParams) -> Result<(), Problem> {
         if let Some(right) = self.rights.iter().find(|right| !caller.may(**right)) {
             return Err(Problem::forbidden(*right));
@@ -139,7 +171,7 @@ impl Asks {
             return;
         }
         if let Err(error) = self.context.audit.write(deed).await {
-            tracing::error!(%error, "cannot write the audit log; what was done stays done");
+            tracing::error!(%error, "cannot write how it ended into the audit log; that it began is there");
         }
     }
 }

@@ -72,6 +72,9 @@ pub(super) async fn welcome(
 ) -> Result<Response, Problem> {
     require_own_page(&headers)?;
     let from = guard::address(Some(&peer));
+    if let Some(name) = context.accounts.owner_of_link(&asked.link) {
+        note(&context, (&name, "choose a password", 102), &peer).await?;
+    }
     let (name, secret) = context.accounts.welcome(&asked.link, &asked.password, from).await?;
     note(&context, (&name, "choose a password", 200), &peer).await?;
     Ok(signed_in(&context, &name, &secret, &headers))
