@@ -154,7 +154,7 @@ fn a_collector_that_is_away_costs_spans_and_nothing_else_and_logs_say_which_mess
         .find(|line| line["message"] == "a delivery did not arrive" || line["delivery"].is_number());
     let line = of_delivery.unwrap_or_else(|| panic!("{log}"));
     assert_eq!(line["channel"], "orders", "{line}");
-    assert!(log.contains("\"message\":31") && !log.contains("DUPONT"), "{log}");
+    assert!(log.contains("\"message_id\":31") && !log.contains("DUPONT"), "{log}");
 }
 
 #[test]

@@ -391,6 +391,7 @@ fn of_many() -> Vec<Place> {
     vec![
         Place::of("post", "/resends", sends, "send many messages again", post(many::resend))
             .taking::<many::Wish>()
+            .planning()
             .giving::<many::Answer>(),
         Place::of("get", "/resends", sends, "what is sent again of many", get(many::list))
             .giving::<Vec<Go>>(),
