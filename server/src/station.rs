@@ -69,8 +69,7 @@ impl Station {
         let metrics = Arc::new(Metrics::new().map_err(|error| format!("cannot count: {error}"))?);
         let logs = Arc::new(FlowLogs::default());
         logs.begin(Arc::clone(&store), settings.zone.clone());
-        let traces = settings.traces.as_ref().map(|said| Traces::new(said, &root)).transpose()?.map(Arc::new);
-        let events = Arc::new(Events::new(Arc::clone(&metrics), Arc::clone(&logs), traces));
+        let events = events(&settings, &root, (&metrics, &logs))?;
         let sends = Sends::start().map_err(|error| format!("cannot start threads: {error}"))?;
         let around = surroundings(
             (root, &folder, &sends),
@@ -125,6 +124,16 @@ fn encryption(
     let certificate =
         certificate.map_err(|error| format!("cannot tell where the certificate lies: {error}"))?;
     Ok((Some(Arc::new(acceptor)), Some(certificate)))
+}
+
+/// Who hears what happens, and tells it on.
+fn events(
+    settings: &channels::ServerSettings,
+    root: &Path,
+    (metrics, logs): (&Arc<Metrics>, &Arc<FlowLogs>),
+) -> Result<Arc<Events>, String> {
+    let traces = settings.traces.as_ref().map(|said| Traces::new(said, root)).transpose()?;
+    Ok(Arc::new(Events::new(Arc::clone(metrics), Arc::clone(logs), traces.map(Arc::new))))
 }
 
 fn kept_as(said: &channels::StoreSettings) -> store::Settings {
