@@ -310,7 +310,7 @@ fn as_json(shown: Shown) -> Value {
 }
 
 /// Of what is too long to be looked through, its beginning: `exact` says that it is not all.
-fn content_json(content: &Content) -> Value {
+pub(super) fn content_json(content: &Content) -> Value {
     let whole = if content.len() > LONGEST_SHOWN { None } else { content.whole().ok() };
     if let Some(whole) = whole {
         return body_json(&whole);
@@ -322,7 +322,7 @@ fn content_json(content: &Content) -> Value {
 }
 
 /// Bytes as text for a person; `exact` says whether the text is all of them.
-pub(super) fn body_json(bytes: &[u8]) -> Value {
+fn body_json(bytes: &[u8]) -> Value {
     let hl7 = || formats::charset::decode_hl7(bytes, None).ok().map(|decoded| decoded.text.to_string());
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{Json, extract::State, http::StatusCode};
-use engine::{Content, Hash, Input, Message, Shown, Stepped, Watch};
+use engine::{Content, Input, Message, Shown, Stepped, Watch};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -114,8 +114,8 @@ fn message(shown: &Shown) -> Result<Message, Problem> {
         shown.row.received.parse::<jiff::Timestamp>().map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
     Ok(Message {
         id: shown.row.id,
-        identity: Hash::of(&[&body]),
-        body: Content::from(body),
+        identity: body.hash(),
+        body,
         facts: Arc::new(shown.source.clone()),
         control_id: shown.row.control_id.clone(),
         received,
@@ -128,8 +128,7 @@ fn told(heard: Vec<Heard>, whole: Content) -> Vec<StepStatus> {
     let mut steps = Vec::new();
     for one in heard {
         let is_changed = one.destination.is_some() || one.contents != before;
-        let contents =
-            is_changed.then(|| one.contents.iter().map(|body| messages::body_json(body.bytes())).collect());
+        let contents = is_changed.then(|| one.contents.iter().map(messages::content_json).collect());
         before = one.contents;
         steps.push(StepStatus {
             name: one.name,
