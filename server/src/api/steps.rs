@@ -71,11 +71,10 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Steps>, Problem> {
     let shown = messages::shown(&context, &id).await?;
-    let channel =
-        match context.fleet.members().get(&shown.row.channel).and_then(|member| member.running().cloned()) {
-            Some(channel) => channel,
-            None => return Err(Problem::conflict("its channel does not run: its steps cannot be run again")),
-        };
+    let channel = context.fleet.member(&shown.row.channel).and_then(|member| member.running().cloned());
+    let Some(channel) = channel else {
+        return Err(Problem::conflict("its channel does not run: its steps cannot be run again"));
+    };
     let (then, now) = (shown.row.version.clone(), channel.plan().version.to_string());
     if then != now {
         return Err(Problem::conflict(format!(

@@ -25,9 +25,8 @@ impl Trace {
 
     /// Whether this trace is one of so many, by the rule of OpenTelemetry: every program chooses the same ones.
     pub(super) fn is_among(&self, share: f64) -> bool {
-        let [.., a, b, c, d, e, f, g] = self.id;
-        let number = u64::from_be_bytes([0, a, b, c, d, e, f, g]);
-        number >= ((1.0 - share) * (1_u64 << 56) as f64) as u64
+        let last_seven = u128::from_be_bytes(self.id) & ((1 << 56) - 1);
+        last_seven >= ((1.0 - share) * (1_u64 << 56) as f64) as u128
     }
 }
 
