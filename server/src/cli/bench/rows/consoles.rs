@@ -79,6 +79,9 @@ async fn paced(
         let (heard, before) = (consoles.as_ref().map_or(0, Consoles::heard), stand.child().usage());
         let seen = window::answers(&running, bench.lasts()).await;
         let used = stand.child().usage().processor.saturating_sub(before.processor);
+        if let Some(consoles) = &consoles {
+            consoles.hear_more_than(heard).await?;
+        }
         running.stop().await?;
         row.rate(&format!("paced_{name}"), seen.pace.median());
         row.waits(&format!("wait_{name}"), seen.waits);
@@ -117,6 +120,17 @@ impl Consoles {
 
     fn heard(&self) -> u64 {
         self.heard.load(Ordering::SeqCst)
+    }
+
+    /// They are told once a second: a short measurement may end before.
+    async fn hear_more_than(&self, heard: u64) -> Result<(), Complaint> {
+        let told = async {
+            while self.heard() == heard {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let told = tokio::time::timeout(THERE, told).await;
+        told.map_err(|_| Complaint::wrong(format!("no console heard anything within {THERE:?}")))
     }
 }
 
