@@ -34,9 +34,9 @@ impl Outlet {
     /// Sends one delivery once, and writes down how it went; then, with the same writes, those that stand behind it.
     pub(super) async fn attempt(&self, position: Position, conduct: &Conduct, stop: &Stop) {
         let mut next = self.guarded(position, stop, pin!(self.begin(position, conduct, stop))).await;
-        while let Some(going) = next {
+        while let Some(mut going) = next {
             let position = going.position;
-            let mut going = going;
+            // It stood ready until the one before it was written.
             going.began = (SystemTime::now(), Instant::now());
             let result = self.send(&going.outbound, conduct).await;
             let concluded = pin!(self.conclude(going, result, (conduct, stop)));
