@@ -112,6 +112,51 @@ fn six_hundred_are_taken_through_a_kill_and_then_exactly_what_changes() {
 }
 
 #[test]
+fn what_a_destination_that_is_down_has_not_taken_waits_in_the_directory() {
+    let annuaire = Annuaire::start(&["--practitioners", "2600"]);
+    let project = Project::new();
+    // Where its folder should be is a file.
+    project.write("out", "");
+    project.channel(
+        "people",
+        &format!(
+            "name: people\nsource:\n  annuaire: {{ base: \"{}\", resources: [Practitioner], every: 1s, rate: none, key: x }}\n\
+             destinations:\n  - name: files\n    to:\n\
+             \x20     file: {{ dir: out, name: '${{source.change}}-${{source.id}}-${{source.version}}.json' }}\n\
+             \x20   order: {{ key: source.id }}\n    workers: 8\n    queue: always\n\
+             \x20   retry: {{ first: 100ms, longest: 500ms }}\n",
+            annuaire.base()
+        ),
+    );
+    let relais = project.start();
+    let waits = || {
+        let now = sync(&project, "Practitioner");
+        now["resources"] == 2600
+            && now["why"].as_str().is_some_and(|why| why.contains("waiting for the destination `files`"))
+    };
+    wait_until("everybody is here, and the changes wait", waits);
+    let waiting = "relais_sync_waiting{channel=\"people\",resource=\"Practitioner\"}";
+    let queued = 2600.0 - relais.metric(waiting).expect("it is counted");
+    assert!((2000.0..2200.0).contains(&queued), "{queued} wait in the queue");
+    // What changes meanwhile is in the directory all the same.
+    annuaire.happen(r#"{"do": "change", "count": 5}"#);
+    wait_until("the mirror goes on", || sync(&project, "Practitioner")["updated"] == 5);
+    succeeds(&project, &["sync", "stop", "people"]);
+    wait_until("it is stopped", || sync(&project, "Practitioner")["state"] == "STOP");
+    succeeds(&project, &["sync", "start", "people"]);
+    wait_until("it waits again", waits);
+    relais.kill();
+    let _relais = project.start();
+    fs::remove_file(project.path("out")).expect("the file is there");
+    let all = BTreeMap::from([("created".to_owned(), 2600), ("updated".to_owned(), 5)]);
+    wait_until("all have left", || changes(&project) == all);
+    wait_until("nothing waits", || {
+        let now = sync(&project, "Practitioner");
+        now["state"] == "OK" && now["waiting"] == 0 && now["why"].is_null()
+    });
+}
+
+#[test]
 fn a_key_that_is_refused_and_a_certificate_nobody_knows_say_so_and_are_put_right() {
     let annuaire = Annuaire::start(&["--practitioners", "30", "--key", "secret"]);
     let private = Private::before(annuaire.port);

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 /// So many leave in one write.
 pub(super) const TOGETHER: usize = 100;
+/// Where so many deliveries wait for one destination, changes wait in the directory: there they take no memory.
+const AHEAD: u64 = 2_000;
 
 /// Where changes go.
 #[async_trait]
@@ -26,7 +28,7 @@ pub(super) trait Leave: Send + Sync {
 }
 
 /// How many changes are left to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Left {
     /// All have left.
     All,
@@ -34,6 +36,8 @@ pub(super) enum Left {
     Some,
     /// They are not taken now.
     NotNow,
+    /// A destination has enough before it, which is said in words.
+    Full(String),
 }
 
 /// Hands changes to a channel.
@@ -51,9 +55,14 @@ pub(super) struct ToChannel {
 #[async_trait]
 impl Leave for ToChannel {
     async fn some(&self, tenure: &Tenure) -> Result<Left, StoreError> {
+        let crowd = self.crowd();
+        let limit = if crowd.is_some() { 1 } else { TOGETHER };
         let (mirror, its) = (Arc::clone(&self.mirror), tenure.clone());
-        let changes = blocking(move || mirror.changes(&its, TOGETHER)).await?;
+        let changes = blocking(move || mirror.changes(&its, limit)).await?;
         let Some(last) = changes.last().map(|change| change.number) else { return Ok(Left::All) };
+        if let Some(why) = crowd {
+            return Ok(Left::Full(why));
+        }
         let is_all = changes.len() < TOGETHER;
         let inbounds = changes.iter().map(|change| self.inbound(tenure, change)).collect();
         let mut are_taken = true;
@@ -97,6 +106,14 @@ impl Leave for ToChannel {
 }
 
 impl ToChannel {
+    /// Which destination has enough before it, in words.
+    fn crowd(&self) -> Option<String> {
+        let (destination, waiting) = self.inlet.longest_queue()?;
+        let why =
+            || format!("waiting for the destination `{destination}`, which {waiting} deliveries wait for");
+        (waiting >= AHEAD).then(why)
+    }
+
     fn inbound(&self, tenure: &Tenure, change: &Change) -> Inbound {
         let mut facts = Facts::new();
         let mut fact = |name: &str, value: Value| facts.insert(name.to_owned(), value);

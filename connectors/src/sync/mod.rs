@@ -7,6 +7,7 @@ mod plan;
 mod run;
 mod schedule;
 mod settings;
+mod slices;
 mod source;
 mod state;
 mod sweep;
@@ -14,7 +15,10 @@ mod sweep;
 mod tests;
 mod waiting;
 
-pub use self::state::{Mode, Pass, Run, Standing, State};
+pub use self::{
+    slices::Slice,
+    state::{Mode, Pass, Run, Standing, State},
+};
 use crate::{Connector, SourceKind};
 
 pub(crate) const ANNUAIRE: Connector = Connector {

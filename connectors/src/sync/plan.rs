@@ -25,6 +25,8 @@ pub(super) struct Plan {
     /// For so long the server keeps what has changed.
     pub(super) window: SignedDuration,
     pub(super) full_every: SignedDuration,
+    /// A whole pass goes by pieces of so much time; none: in one search.
+    pub(super) slice: Option<SignedDuration>,
     pub(super) full_patience: Duration,
     pub(super) delta_patience: Duration,
     pub(super) total: bool,
@@ -89,9 +91,14 @@ impl Plan {
     pub(super) fn first(&self, run: &Run) -> String {
         let filter = Some(self.filter.clone()).filter(|filter| !filter.is_empty());
         let from = run.from.map(|from| format!("_lastUpdated=ge{}", whole_second(from)));
+        let until = run.slice.as_ref().and_then(|slice| slice.until);
+        let until = until.map(|until| format!("_lastUpdated=lt{}", whole_second(until)));
         let count = format!("_count={}", run.count);
-        let total = (run.mode == Mode::Full && self.total).then(|| "_total=accurate".to_owned());
-        let query: Vec<String> = filter.into_iter().chain(from).chain([count]).chain(total).collect();
+        // Of a piece it would say nothing of the whole.
+        let is_counted = run.mode == Mode::Full && run.slice.is_none() && self.total;
+        let total = is_counted.then(|| "_total=accurate".to_owned());
+        let bounds = from.into_iter().chain(until);
+        let query: Vec<String> = filter.into_iter().chain(bounds).chain([count]).chain(total).collect();
         format!("{}/{}?{}", self.path(), self.kind, query.join("&"))
     }
 

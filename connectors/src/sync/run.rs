@@ -3,17 +3,19 @@
 //! A whole pass is followed by what changed meanwhile, and only then is looked for what nobody saw: a long search passes
 //! over what changes while it lasts. The server's clock is compared with the server's alone; ours only waits.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use engine::{Hash, Mirror, Page as Batch, Seen, Stop, StoreError, Tenure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     asking::{self, Ask, Got, Question, Trouble},
     leaving::{Leave, Left, TOGETHER},
     page::{Found, Page, Unfit},
     plan::{Inactive, Plan},
+    slices::Slice,
     state::{Mode, Pass, Run, Standing, State},
     waiting::Patience,
 };
@@ -22,6 +24,8 @@ use super::{
 const LOSSES: u32 = 12;
 /// A whole pass that has lost its links so often asks for shorter pages.
 const SHORTER_AFTER: u32 = 2;
+/// How long to wait where a destination has enough before it: it has something to do meanwhile.
+const CROWDED: Duration = Duration::from_millis(50);
 
 /// What a sync works with.
 pub(super) struct Work<'w> {
@@ -31,6 +35,8 @@ pub(super) struct Work<'w> {
     pub(super) leave: &'w dyn Leave,
     /// Asked for where the page that is being written shall be the last.
     pub(super) stop: Stop,
+    /// When the next run shall begin, whatever still waits to leave; none: never before everything has left.
+    pub(super) due: Option<Instant>,
     pub(super) tenure: Tenure,
     pub(super) state: State,
 }
@@ -55,9 +61,10 @@ enum Step {
 }
 
 impl Work<'_> {
-    /// Runs until everything is here, or until it is cut. What was cut goes on where it stood.
-    pub(super) async fn once(&mut self, wants_full: bool) -> Result<(), Cut> {
-        self.leave_all().await?;
+    /// Runs until everything is here, or until it is cut. What was cut goes on where it stood. Says whether all changes
+    /// have left: a destination that is down keeps them, and nothing from being fetched.
+    pub(super) async fn once(&mut self, wants_full: bool) -> Result<Left, Cut> {
+        self.leave_all(Some(Instant::now())).await?;
         if wants_full || self.state.run.is_none() {
             self.begin(wants_full);
         }
@@ -74,8 +81,9 @@ impl Work<'_> {
             }
             self.follow_up(&run).await?;
         }
-        self.leave_all().await?;
-        self.end().await
+        let left = self.leave_all(self.due).await?;
+        self.end(&left).await?;
+        Ok(left)
     }
 
     pub(super) fn run(&mut self) -> &mut Run {
@@ -98,7 +106,8 @@ impl Work<'_> {
     fn begin_full(&mut self) {
         let early = self.state.watermark.map(|watermark| self.back(watermark));
         let pass = self.pass(early);
-        self.state.begin(Mode::Full, self.plan.page, Some(pass));
+        let slice = self.plan.slice.map(Slice::first);
+        self.state.begin(Mode::Full, self.plan.page, Some(pass)).slice = slice;
     }
 
     fn pass(&mut self, early: Option<Timestamp>) -> Pass {
@@ -128,7 +137,7 @@ impl Work<'_> {
         };
     }
 
-    async fn end(&mut self) -> Result<(), Cut> {
+    async fn end(&mut self, left: &Left) -> Result<(), Cut> {
         let run = self.run().clone();
         self.move_watermark(&run);
         let now = Timestamp::now();
@@ -141,6 +150,9 @@ impl Work<'_> {
         let rejected = self.state.rejected;
         self.state.why = (rejected > 0)
             .then(|| format!("{rejected} entries could not be used: they are kept as refused messages"));
+        if let Left::Full(why) = left {
+            self.state.why = Some(why.clone());
+        }
         self.note().await
     }
 
@@ -167,6 +179,7 @@ impl Work<'_> {
                 self.run().count = count;
                 continue;
             }
+            self.look_at_slice(&page, got.date)?;
             self.look_at_link(&page, &mut visited)?;
             self.reject(&page).await?;
             let (before, resources) = (self.state.clone(), page.found.len());
@@ -285,7 +298,7 @@ impl Work<'_> {
         }
     }
 
-    pub(super) async fn pause(&self, pause: std::time::Duration) -> Result<(), Cut> {
+    pub(super) async fn pause(&self, pause: Duration) -> Result<(), Cut> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.stop.requested() => Err(Cut::Stopped),
@@ -296,6 +309,16 @@ impl Work<'_> {
     async fn anew(&mut self, why: &str) -> Result<(), Cut> {
         let before = self.run().clone();
         let losses = before.losses + 1;
+        let goes_by_slices = self.shorter_slice();
+        if losses > LOSSES && goes_by_slices {
+            self.run().losses = 0;
+            return Err(Cut::Later(format!("{why}, {losses} times")));
+        }
+        if goes_by_slices {
+            self.state.why = Some(format!("{why}; what it was of is asked for again in shorter pieces"));
+            self.note().await?;
+            return self.pause(Patience::after(losses)).await;
+        }
         if losses > LOSSES {
             self.state.run = None;
             return Err(Cut::Later(format!("{why}, {losses} times")));
@@ -323,8 +346,9 @@ impl Work<'_> {
         }
         run.pages += 1;
         run.latest = run.latest.max(latest);
-        (run.is_through, run.next) = (page.next.is_none(), page.next);
+        run.next = page.next;
         let (attempt, mode, pass) = (run.attempt, run.mode, run.pass.clone());
+        self.go_on(page.found.len());
         self.state.pages += 1;
         self.state.pages_total += 1;
         self.state.seen += seen;
@@ -333,6 +357,20 @@ impl Work<'_> {
         let early = full.as_ref().and_then(|pass| pass.early).map(nanoseconds);
         let seen = page.found.into_iter().map(|found| self.seen(found, attempt)).collect::<Result<_, _>>()?;
         Ok(Batch { seen, removed: Vec::new(), pass: full.map(|pass| pass.number), early, note: self.noted() })
+    }
+
+    /// Goes on to the next page, or to the next piece, or to the end.
+    fn go_on(&mut self, found: usize) {
+        let run = self.run();
+        if let Some(slice) = &mut run.slice {
+            slice.pages += 1;
+        }
+        if run.next.is_none() {
+            let is_through = self.next_slice(found);
+            self.run().is_through = is_through;
+        } else {
+            self.halve_slice();
+        }
     }
 
     pub(super) fn seen(&self, found: Found, attempt: i64) -> Result<Seen, Cut> {
@@ -402,14 +440,27 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Hands over every change that waits.
-    pub(super) async fn leave_all(&self) -> Result<(), Cut> {
-        let mut patience = Patience::new(std::time::Duration::MAX);
+    /// Hands over every change that waits; where a destination has enough before it, only until a time.
+    pub(super) async fn leave_all(&self, until: Option<Instant>) -> Result<Left, Cut> {
+        let left = self.leave_patiently(until).await;
+        self.mirror.say(self.tenure.sync, None);
+        left
+    }
+
+    async fn leave_patiently(&self, until: Option<Instant>) -> Result<Left, Cut> {
+        let mut patience = Patience::new(Duration::MAX);
         loop {
             match self.leave.some(&self.tenure).await.map_err(|error| failed(&error))? {
-                Left::All => return Ok(()),
+                Left::All => return Ok(Left::All),
                 Left::Some => {}
                 Left::NotNow => self.pause(patience.busy(None)).await?,
+                Left::Full(why) if until.is_some_and(|until| until <= Instant::now()) => {
+                    return Ok(Left::Full(why));
+                }
+                Left::Full(why) => {
+                    self.mirror.say(self.tenure.sync, Some(why));
+                    self.pause(CROWDED).await?;
+                }
             }
             if self.stop.is_requested() {
                 return Err(Cut::Stopped);
@@ -436,6 +487,6 @@ fn nanoseconds(time: Timestamp) -> i64 {
 }
 
 /// A length of time as it is compared with times.
-pub(super) fn signed(period: std::time::Duration) -> SignedDuration {
+pub(super) fn signed(period: Duration) -> SignedDuration {
     SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX)
 }

@@ -107,6 +107,12 @@ pub(super) struct Settings {
     #[serde(default = "month")]
     pub(super) full_every: Period,
 
+    /// A whole pass goes by pieces of so much time of change, the oldest first (`30d`), in place of one long search: for a
+    /// server whose links die before the end. It must know `lt` on `_lastUpdated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Period", extend("examples" = ["30d"]))]
+    pub(super) slice: Option<Period>,
+
     /// Whether a whole pass asks for the number of resources, to show how far it is.
     #[serde(default = "yes")]
     pub(super) total: bool,
@@ -271,6 +277,9 @@ impl Settings {
         if self.every.0.is_zero() && self.at.is_none() {
             checks.error("period-too-short", "every", "the server would be asked without a pause");
         }
+        if self.slice.is_some_and(|slice| slice.0 < std::time::Duration::from_secs(1)) {
+            checks.error("period-too-short", "slice", "is shorter than a second");
+        }
         if self.window.0 <= self.overlap.0 {
             checks.error(
                 "period-too-short",
@@ -312,6 +321,7 @@ impl Settings {
             overlap: signed(self.overlap.0),
             window: signed(self.window.0),
             full_every: signed(self.full_every.0),
+            slice: self.slice.map(|slice| signed(slice.0)),
             full_patience: self.full_patience.0,
             delta_patience: self.patience.0,
             total: self.total,

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     asking::{self, Ask, Got, Trouble as Fault},
-    leaving::{Leave, ToChannel},
+    leaving::{Leave, Left, ToChannel},
     plan::Plan,
     run::{Cut, Work, blocking},
     schedule::Times,
@@ -246,6 +246,7 @@ impl One<'_> {
             mirror: &self.syncing.mirror,
             leave: self.leave,
             stop: Stop::default(),
+            due: None,
             tenure,
             state,
         };
@@ -268,6 +269,7 @@ impl One<'_> {
         let halt = self.halted(work.tenure.sync);
         let stop = Stop::default();
         work.stop = stop.clone();
+        work.due = Some(Instant::now() + lasting(self.next_time()));
         let ended = {
             let running = work.once(full);
             tokio::pin!(running);
@@ -285,8 +287,14 @@ impl One<'_> {
                 }
             }
         };
+        let mut next_time = self.next_time();
         match ended {
-            Ok(()) => self.leave.say(&self.plan.kind, None),
+            Ok(left) => {
+                self.leave.say(&self.plan.kind, None);
+                if left != Left::All {
+                    next_time = Timestamp::now();
+                }
+            }
             Err(Cut::Stopped) => return Ok(()),
             Err(Cut::Relieved(_)) => {
                 self.stop.requested().await;
@@ -296,7 +304,7 @@ impl One<'_> {
             Err(Cut::Person(why)) => self.told(work, why, true),
         }
         if !work.state.needs_person {
-            work.state.next_run = Some(self.next_time());
+            work.state.next_run = Some(next_time);
         }
         work.note().await.map_err(words)
     }
@@ -342,8 +350,7 @@ impl One<'_> {
                 return Ok(Next::Run);
             }
             let due = work.state.next_run.filter(|_| !is_stopped && !work.state.needs_person);
-            let wait =
-                due.map(|due| Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default());
+            let wait = due.map(lasting);
             tokio::select! {
                 () = tokio::time::sleep(wait.unwrap_or(Duration::from_hours(24))) => {
                     if wait.is_some() {
@@ -378,6 +385,11 @@ impl One<'_> {
         let wish = if full { Wish::BegunFull } else { Wish::Begun };
         blocking(move || mirror.wish(sync, wish)).await.map_err(words)
     }
+}
+
+/// How long until a time; nothing where it is past.
+fn lasting(until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default()
 }
 
 fn words(cut: Cut) -> String {

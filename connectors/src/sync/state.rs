@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::slices::Slice;
+
 /// Everything a sync remembers, beside the resources themselves.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -72,6 +74,8 @@ pub struct Run {
     pub total: Option<u64>,
     /// How often a link died.
     pub losses: u32,
+    /// The piece of a whole pass that is being taken, where it goes by pieces.
+    pub slice: Option<Slice>,
     /// The latest change that came.
     pub latest: Option<Timestamp>,
     /// The whole pass that this one is, or that it follows.
@@ -124,6 +128,7 @@ impl State {
             pages: 0,
             total: None,
             losses: 0,
+            slice: None,
             latest: None,
             pass,
         })

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     accounts::Caller,
     fleet::{Deployment, Fleet, Member},
+    why::Why,
 };
 
 type Shared = State<Arc<Context>>;
@@ -43,7 +44,7 @@ pub(crate) struct SyncStatus {
     pub(crate) last_success: Option<Timestamp>,
     #[schemars(with = "Option<String>")]
     pub(crate) next_run: Option<Timestamp>,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     /// FULL or DELTA, of the run that runs or was cut.
     #[schemars(with = "Option<String>")]
     pub(crate) mode: Option<Mode>,
@@ -290,7 +291,7 @@ impl SyncStatus {
             pages: noted.pages,
             last_success: noted.last_success,
             next_run: noted.next_run,
-            why: row.says.clone().or_else(|| noted.why.clone()),
+            why: row.says.clone().or_else(|| noted.why.clone()).map(Why::of_source),
             mode: run.map(|run| run.mode),
             seen: noted.seen,
             total,

@@ -182,7 +182,7 @@ fn table(syncs: &[SyncStatus]) -> String {
 /// What it does, or why it does nothing.
 fn words(sync: &SyncStatus) -> String {
     if let Some(why) = &sync.why {
-        return why.clone();
+        return why.words().to_owned();
     }
     if sync.state != "RUNNING" {
         return String::new();

@@ -1,11 +1,14 @@
 //! One fault at a time: what is waited out, what needs a person, and what is no change at all.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{HOUR, Stage};
 use crate::{
     annuaire::mock::{Deed, Event, Fault, FaultKind},
     sync::{
+        leaving::Left,
         run::Cut,
         state::{Mode, Standing, State},
     },
@@ -96,5 +99,39 @@ async fn half_a_server_is_not_taken_for_deletions() {
     stage.plan.most_removed = 50;
     stage.run(true, None).await.unwrap();
     assert_eq!(stage.held(), stage.server.truth());
+    stage.told_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_destination_has_enough_before_it_changes_wait_and_the_mirror_goes_on() {
+    let stage = Stage::new(30, 7, 1);
+    let told = || stage.gone.all.lock().unwrap().len();
+    stage.gone.is_full.store(true, Ordering::SeqCst);
+    for changed in 0..3 {
+        let mut work = stage.work();
+        work.due = Some(Instant::now() + Duration::from_mins(1));
+        let left = work.once(false).await.unwrap();
+        assert!(matches!(left, Left::Full(_)), "the next run begins in its time: {left:?}");
+        assert_eq!(work.state.standing, Standing::Ok);
+        assert!(work.state.why.is_some_and(|why| why.contains("waiting for the destination")));
+        assert_eq!((stage.held(), told()), (stage.server.truth(), 0), "after {changed} changes");
+        stage.server.annuaire().happen(&Event::new(Deed::Change), stage.server.now());
+    }
+    // With no next run to begin it waits until it is stopped, and goes on with the end of that run.
+    let mut work = stage.work();
+    let stop = work.stop.clone();
+    let waiting = async {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        let says = stage.mirror.syncs().unwrap()[0].says.clone();
+        assert_eq!(says.as_deref(), Some("waiting for the destination"));
+        stop.request();
+    };
+    let (cut, ()) = tokio::join!(work.once(false), waiting);
+    assert_eq!((cut, told()), (Err(Cut::Stopped), 0));
+    assert_eq!(stage.mirror.syncs().unwrap()[0].says, None);
+    stage.gone.is_full.store(false, Ordering::SeqCst);
+    let ended = stage.run(false, None).await.unwrap();
+    assert_eq!((ended.standing, ended.why), (Standing::Ok, None));
+    assert_eq!((stage.held(), told()), (stage.server.truth(), 33));
     stage.told_once();
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::{DAY, HOUR, Stage};
@@ -97,10 +98,12 @@ proptest! {
     fn whatever_happens_the_directory_becomes_what_the_server_has_and_each_version_leaves_once(
         history in prop::collection::vec(happens(), 1..24),
         (practitioners, page, seed) in (0..30_u64, 1..7_u32, any::<u64>()),
+        slice in prop::option::of(1..60 * DAY / 1000),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let stage = Stage::new(practitioners, page, seed);
+            let mut stage = Stage::new(practitioners, page, seed);
+            stage.plan.slice = slice.map(SignedDuration::from_secs);
             play(&stage, &history).await;
             converge(&stage).await;
             assert_eq!(stage.held(), stage.server.truth());

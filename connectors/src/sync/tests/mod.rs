@@ -3,12 +3,13 @@
 mod faults;
 mod histories;
 mod scenario;
+mod slices;
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -130,6 +131,8 @@ impl Ask for Played {
 struct Gone {
     all: Mutex<Vec<(String, i64, Changed, Value)>>,
     rejected: AtomicU64,
+    /// Whoever takes them has enough before it.
+    is_full: AtomicBool,
     mirror: Mutex<Option<Arc<dyn Mirror>>>,
 }
 
@@ -139,6 +142,9 @@ impl Leave for Gone {
         let mirror = self.mirror.lock().unwrap().clone().unwrap();
         let changes = mirror.changes(tenure, 7)?;
         let Some(last) = changes.last().map(|change| change.number) else { return Ok(Left::All) };
+        if self.is_full.load(Ordering::SeqCst) {
+            return Ok(Left::Full("waiting for the destination".to_owned()));
+        }
         let mut all = self.all.lock().unwrap();
         for change in changes {
             all.push((change.id, change.version, change.what, serde_json::from_slice(&change.body).unwrap()));
@@ -183,6 +189,7 @@ impl Stage {
             overlap: hours(48),
             window: hours(30 * 24),
             full_every: hours(24 * 365),
+            slice: None,
             full_patience: Duration::from_hours(6),
             delta_patience: Duration::from_mins(30),
             total: true,
@@ -199,19 +206,25 @@ impl Stage {
         self.mirror.take_over(&name).unwrap()
     }
 
-    /// Runs once, as after a start; with a crash after so many answers.
-    async fn run(&self, full: bool, crash: Option<i64>) -> Result<State, Cut> {
+    /// What a sync has at its start.
+    fn work(&self) -> Work<'_> {
         let tenure = self.tenure();
         let noted: State = serde_json::from_value(tenure.note.clone()).unwrap_or_default();
-        let mut work = Work {
+        Work {
             plan: &self.plan,
             ask: &self.server,
             mirror: &self.mirror,
             leave: &self.gone,
             stop: Stop::default(),
+            due: None,
             tenure,
             state: noted.of_origin(&self.plan.origin()),
-        };
+        }
+    }
+
+    /// Runs once, as after a start; with a crash after so many answers.
+    async fn run(&self, full: bool, crash: Option<i64>) -> Result<State, Cut> {
+        let mut work = self.work();
         self.server.dies_after.store(crash.unwrap_or(i64::MAX), Ordering::SeqCst);
         let ended = tokio::select! {
             ended = work.once(full) => ended,
@@ -221,7 +234,7 @@ impl Stage {
             (work.state.standing, work.state.why) = (Standing::Ko, Some(why.clone()));
             work.note().await.unwrap();
         }
-        ended.map(|()| work.state)
+        ended.map(|_| work.state)
     }
 
     /// What is kept: each id with its content and whether it is active.
