@@ -329,6 +329,26 @@ fn another_instance_of_a_known_name_is_refused_and_kept_unless_the_channel_repla
     assert_eq!(stow(posted, &[other.file()]), (409, vec![Some(0xC000)]));
 }
 
+#[test]
+fn each_file_of_pydicom_that_cannot_be_read_is_answered_so_and_kept_as_it_came() {
+    let project = Project::new();
+    let posted = free_port();
+    let source = format!("dicomweb: {{ listen: \"127.0.0.1:{posted}\" }}");
+    project.channel("posted", &format!("name: posted\nsource:\n  {source}\ndestinations: []\n"));
+    let unsound: Vec<Vec<u8>> =
+        files().into_iter().map(|(_, file)| file).filter(|file| !is_sound(file)).collect();
+    assert!(unsound.len() > 5, "{}", unsound.len());
+    let relais = project.start();
+    assert_eq!(stow(posted, &unsound), (409, vec![Some(0xC000); unsound.len()]));
+    let mut kept = messages(&relais, "posted");
+    kept.sort_by_key(|message| message["id"].as_u64());
+    assert_eq!(kept.len(), unsound.len());
+    for (message, file) in kept.iter().zip(&unsound) {
+        assert_eq!(message["state"], "refused", "{message}");
+        assert_eq!(message["size"], file.len(), "{message}");
+    }
+}
+
 /// Instances that mean harm, each with a beginning as it should be.
 fn hostile() -> Vec<Vec<u8>> {
     let sound = Instance::of("1.2.826.0.1.3", 1);

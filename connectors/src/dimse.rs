@@ -16,6 +16,10 @@ pub(crate) const SUCCESS: u16 = 0x0000;
 pub(crate) const PROCESSING_FAILURE: u16 = 0x0110;
 /// There is an instance of that name.
 pub(crate) const DUPLICATE: u16 = 0x0111;
+pub(crate) const NO_SUCH_INSTANCE: u16 = 0x0112;
+pub(crate) const DUPLICATE_TRANSACTION: u16 = 0x0131;
+/// An operation that is not known (PS3.7).
+pub(crate) const UNRECOGNIZED: u16 = 0x0211;
 pub(crate) const OUT_OF_RESOURCES: u16 = 0xA700;
 pub(crate) const CANNOT_UNDERSTAND: u16 = 0xC000;
 
@@ -66,13 +70,15 @@ pub(crate) fn words(status: u16) -> String {
         0x0106 => "invalid attribute value",
         PROCESSING_FAILURE => "processing failure",
         DUPLICATE => "an instance of that name is there",
-        0x0112 => "no such instance",
+        NO_SUCH_INSTANCE => "no such instance",
         0x0117 => "invalid name of an instance",
         0x0118 | 0x0122 => "its SOP class is not supported",
         0x0119 => "the class and the instance conflict",
+        0x0123 => "no such action",
         0x0124 => "not authorized",
         0x0210 => "duplicate invocation",
-        0x0211 => "unrecognized operation",
+        DUPLICATE_TRANSACTION => "a transaction of that name is there",
+        UNRECOGNIZED => "unrecognized operation",
         0x0212 => "mistyped argument",
         0x0213 => "resource limitation",
         0xA700..=0xA7FF => "out of resources",

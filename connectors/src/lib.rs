@@ -27,6 +27,7 @@ mod smtp;
 pub mod sync;
 pub mod tables;
 pub mod tls;
+mod together;
 mod watched;
 mod web;
 mod wire;

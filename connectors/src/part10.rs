@@ -8,7 +8,7 @@ const PREAMBLE: usize = 128;
 const MARK: &[u8] = b"DICM";
 
 /// No file's meta information is longer.
-const LONGEST_META: usize = 64 * 1024;
+pub(crate) const LONGEST_META: usize = 64 * 1024;
 
 /// Explicit values of these kinds have a long length.
 const LONG: [&[u8; 2]; 12] =

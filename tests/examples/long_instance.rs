@@ -1,7 +1,7 @@
 //! An instance of 2 GB through the engine: how long each way takes, and how much memory at most.
 //!
-//! `cargo build --release -p server && cargo run --release -p tests --example long_instance`. It comes by C-STORE and by STOW-RS, its
-//! header is changed, and it leaves as a file, by C-STORE and by STOW-RS to a second engine that writes it to a file.
+//! `cargo build --release -p server && cargo run --release -p tests --example long_instance`. It comes by C-STORE, by STOW-RS and from a
+//! folder, its header is changed, and it leaves as a file, by C-STORE and by STOW-RS to a second engine that writes it to a file.
 
 use std::{
     env, fs,
@@ -46,6 +46,22 @@ fn store(port: u16, project: &Project, long: &LongInstance) {
     fs::remove_file(file).expect("a file can be removed");
 }
 
+/// A channel that takes what lies in a folder.
+fn taking(project: &Project) {
+    fs::create_dir_all(project.path("in")).expect("a folder can be made");
+    let source =
+        "file: { dir: in, pattern: \"*.dcm\", max_size: 4GB, every: 100ms, delete: true }\nformat: dicom";
+    channel(project, "d", source, &format!("file: {{ dir: taken, {FILES} }}"));
+}
+
+/// Puts an instance into that folder, and waits for what becomes of it.
+fn take(project: &Project, blocks: u32) -> Duration {
+    let long = LongInstance::of("1.2.826.0.1.49", blocks);
+    long.write_file(&project.path("long.dcm"));
+    fs::rename(project.path("long.dcm"), project.path("in/long.dcm")).expect("a file can be renamed");
+    arrived(project, "taken", &long)
+}
+
 fn main() {
     let blocks = env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(USUAL);
     let (sender, archive) = (Project::new(), Project::new());
@@ -65,6 +81,7 @@ fn main() {
     channel(&sender, "a", &association(first, "RELAIS"), &to_associated);
     channel(&sender, "b", &web(second), &to_stowed);
     channel(&sender, "c", &association(third, "RELAIS"), &format!("file: {{ dir: files, {FILES} }}"));
+    taking(&sender);
     let relais = [&sender, &archive].map(|project| (project.start(), project));
     println!(
         "{blocks} MB of pixels; at rest {:?} MB",
@@ -88,4 +105,7 @@ fn main() {
         let peaks = relais.each_ref().map(|(relais, _)| relais.memory_peak());
         println!("{name}: answered after {answered:.1?}, there {there:.1?} later; at most {peaks:?} MB");
     }
+    let took = take(&sender, blocks);
+    let peaks = relais.each_ref().map(|(relais, _)| relais.memory_peak());
+    println!("from a folder to a file: there after {took:.1?}; at most {peaks:?} MB");
 }

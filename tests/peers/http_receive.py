@@ -13,7 +13,7 @@ seen = set()
 
 async def take(request):
     body = (await request.read()).decode()
-    headers = {name: request.headers.get(name) for name in ("Content-Type", "X-Id", "Idempotency-Key", "Authorization", "traceparent")}
+    headers = {name: request.headers.get(name) for name in ("Content-Type", "X-Id", "Idempotency-Key", "Authorization", "traceparent", "tracestate")}
     print(json.dumps({
         "method": request.method, "path": request.path, "query": dict(request.query), "headers": headers, "body": body,
     }), flush=True)

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     ae::Title,
-    command::{self, Command, ECHO, FIND, STORE, VERIFICATION},
+    asked::{Asked, Asking, NotAsked},
+    command::{self, ACT, Command, ECHO, FIND, STORE, VERIFICATION},
     pdu::{self, Broken, Came, Kind, Line, Value},
 };
 use crate::{
@@ -175,10 +176,9 @@ impl Calling {
     pub(super) async fn echo(&self, deadline: Instant) -> Result<(), String> {
         let sort = Sort { class: VERIFICATION.to_owned(), syntax: IMPLICIT.to_owned() };
         let mut association = self.open(&[sort], deadline).await?;
-        let Some((context, _)) = association.agreed.first() else {
+        let Some((context, _)) = association.first() else {
             return Err(format!("{} does not answer C-ECHO", self.theirs));
         };
-        let context = *context;
         let number = association.number();
         let command = Command::echo(number).written();
         let most = association.most;
@@ -199,7 +199,9 @@ impl Calling {
 impl Association {
     /// Whether it may be used again: the other side has said nothing since, and it was used lately.
     pub(super) fn is_usable(&self, idle: Duration) -> bool {
-        self.used.elapsed() <= idle && wire::look(self.line.wire().as_ref()) == Peer::Silent
+        self.used.elapsed() <= idle
+            && self.line.is_clear()
+            && wire::look(self.line.wire().as_ref()) == Peer::Silent
     }
 
     /// Whether instances of this sort were proposed when it was agreed on.
@@ -243,6 +245,44 @@ impl Association {
             Broken::Deaf(why) => Unanswered::Untouched(why),
             other => Unanswered::Touched(other.words()),
         })
+    }
+
+    /// Has an object of a class do its first action (N-ACTION), as a short data set says.
+    pub(super) async fn act(
+        &mut self,
+        context: u8,
+        (class, instance): (&str, &str),
+        data_set: &[u8],
+        deadline: Instant,
+    ) -> Result<Command, Unanswered> {
+        let number = self.number();
+        let command = Command::act(number, class, instance).written();
+        let asked = self.line.send_values((context, Kind::Command), &command, self.most, deadline).await;
+        asked.map_err(|broken| Unanswered::Untouched(broken.words()))?;
+        let touched = |broken: Broken| Unanswered::Touched(broken.words());
+        let sent = self.line.send_values((context, Kind::DataSet), data_set, self.most, deadline).await;
+        sent.map_err(touched)?;
+        let answered = self.answer((ACT, number), deadline).await;
+        self.used = Instant::now();
+        answered.map_err(touched)
+    }
+
+    /// What the other side asks of us.
+    pub(super) async fn asked(&mut self, asking: &mut Asking, deadline: Instant) -> Result<Asked, NotAsked> {
+        asking.next(&mut self.line, deadline).await
+    }
+
+    /// Answers what the other side asked.
+    pub(super) async fn answer_back(
+        &mut self,
+        context: u8,
+        command: &Command,
+        status: u16,
+        deadline: Instant,
+    ) -> Result<(), Broken> {
+        let answer = command.answer(status, None).written();
+        self.used = Instant::now();
+        self.line.send_values((context, Kind::Command), &answer, self.most, deadline).await
     }
 
     /// Asks which entries are like this one, a data set as agreed for the context. The words say why there is no whole answer.

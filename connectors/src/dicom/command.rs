@@ -10,6 +10,7 @@ const LONGEST_COMMENT: usize = 64;
 
 const LENGTH: u16 = 0x0000;
 const CLASS: u16 = 0x0002;
+const ASKED_CLASS: u16 = 0x0003;
 const FIELD: u16 = 0x0100;
 const NUMBER: u16 = 0x0110;
 const ANSWERED: u16 = 0x0120;
@@ -18,6 +19,9 @@ const DATA_SET: u16 = 0x0800;
 const STATUS: u16 = 0x0900;
 const COMMENT: u16 = 0x0902;
 const INSTANCE: u16 = 0x1000;
+const ASKED_INSTANCE: u16 = 0x1001;
+const EVENT: u16 = 0x1002;
+const ACTION: u16 = 0x1008;
 
 /// Said in place of a data set's kind where none follows.
 const NONE_FOLLOWS: u16 = 0x0101;
@@ -29,6 +33,8 @@ const IS_ANSWER: u16 = 0x8000;
 pub(super) const STORE: u16 = 0x0001;
 pub(super) const FIND: u16 = 0x0020;
 pub(super) const ECHO: u16 = 0x0030;
+pub(super) const REPORT: u16 = 0x0100;
+pub(super) const ACT: u16 = 0x0130;
 
 /// The class of whoever asks whether we are there.
 pub(super) const VERIFICATION: &str = "1.2.840.10008.1.1";
@@ -59,6 +65,17 @@ impl Command {
             .with_number(DATA_SET, ONE_FOLLOWS)
     }
 
+    /// Asks for the first action that a class has (N-ACTION), with a data set that follows.
+    pub(super) fn act(number: u16, class: &str, instance: &str) -> Self {
+        Self::default()
+            .with(ASKED_CLASS, padded(class))
+            .with_number(FIELD, ACT)
+            .with_number(NUMBER, number)
+            .with_number(DATA_SET, ONE_FOLLOWS)
+            .with(ASKED_INSTANCE, padded(instance))
+            .with_number(ACTION, 1)
+    }
+
     /// Asks whether the other side is there.
     pub(super) fn echo(number: u16) -> Self {
         Self::default()
@@ -82,7 +99,7 @@ impl Command {
         if let Some(comment) = comment {
             answer = answer.with(COMMENT, said(comment));
         }
-        echoed(answer, INSTANCE)
+        echoed(echoed(answer, INSTANCE), EVENT)
     }
 
     /// Reads a command set, which is written in implicit little endian whatever was agreed.

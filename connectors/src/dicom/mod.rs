@@ -1,8 +1,10 @@
 //! DICOM over associations: instances that modalities send, and an archive that takes them.
 
 mod ae;
+mod asked;
 mod association;
 mod command;
+mod commitment;
 mod destination;
 mod pdu;
 mod source;

@@ -92,6 +92,11 @@ impl Line {
         &self.wire
     }
 
+    /// Whether no part of a unit has come.
+    pub(super) fn is_clear(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// The next unit.
     pub(super) async fn next(&mut self, deadline: Instant) -> Result<Came, Broken> {
         self.fill(HEAD, deadline).await?;

@@ -28,27 +28,40 @@ pub(super) enum Told {
     Unnamed,
 }
 
-/// Looks the instance up in an answer; one that is no list says nothing.
+/// Looks up the one instance that was sent; what names none means it.
 pub(super) fn told(body: &[u8], instance: &str) -> Told {
+    looked_up(body, |items| {
+        let alone = || items.first().filter(|item| items.len() == 1 && name(item).is_none_or(str::is_empty));
+        named(items, instance).or_else(alone)
+    })
+}
+
+/// Looks up one of several instances that were sent.
+pub(super) fn told_of(body: &[u8], instance: &str) -> Told {
+    looked_up(body, |items| named(items, instance))
+}
+
+/// What an answer says; one that is no list says nothing.
+fn looked_up(body: &[u8], find: impl Fn(&[Value]) -> Option<&Value>) -> Told {
     let Ok(answer) = serde_json::from_slice::<Value>(body) else { return Told::Unnamed };
     // Some answer with a list of one.
     let answer = if answer.is_array() { &answer[0] } else { &answer };
-    if let Some(failure) = item(answer, FAILED, instance) {
+    let item = |list: &str| find(answer[list]["Value"].as_array()?);
+    if let Some(failure) = item(FAILED) {
         return match code(failure, FAILURE) {
             Some(dimse::DUPLICATE) => Told::There,
             code => Told::Failed(code.unwrap_or(dimse::PROCESSING_FAILURE)),
         };
     }
-    item(answer, STORED, instance).map_or(Told::Unnamed, |stored| Told::Stored(code(stored, WARNING)))
+    item(STORED).map_or(Told::Unnamed, |stored| Told::Stored(code(stored, WARNING)))
 }
 
-/// The item that names the instance; one that names none, where it is alone, means the one that was sent.
-fn item<'a>(answer: &'a Value, list: &str, instance: &str) -> Option<&'a Value> {
-    let items = answer[list]["Value"].as_array()?;
-    let name = |item: &'a Value| item[INSTANCE]["Value"][0].as_str();
-    let named =
-        items.iter().find(|item| name(item).is_some_and(|name| name.trim_end_matches('\0') == instance));
-    named.or_else(|| items.first().filter(|item| items.len() == 1 && name(item).is_none_or(str::is_empty)))
+fn named<'a>(items: &'a [Value], instance: &str) -> Option<&'a Value> {
+    items.iter().find(|item| name(item).is_some_and(|name| name.trim_end_matches('\0') == instance))
+}
+
+fn name(item: &Value) -> Option<&str> {
+    item[INSTANCE]["Value"][0].as_str()
 }
 
 fn code(item: &Value, attribute: &str) -> Option<u16> {

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode, header, http::uri::PathAndQuery};
 use tokio::time::Instant;
 
-use crate::web::{Answer, AnswerBody, Client, Draft, Payload, meaning, meaning::Statuses, place};
+use crate::web::{
+    Answer, AnswerBody, Client, Draft, Payload, Sink, Taking, meaning, meaning::Statuses, place,
+};
 
 /// What lists of studies and instances are written in.
 pub(super) const JSON: &str = "application/dicom+json";
@@ -47,6 +49,16 @@ impl Archive {
         most: usize,
         deadline: Instant,
     ) -> Result<Answer, String> {
+        self.get_into((path, query), accept, Taking::most(most), deadline).await
+    }
+
+    async fn get_into(
+        &self,
+        (path, query): (&str, &str),
+        accept: &'static str,
+        taking: Taking<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, String> {
         let target = self.target(path, query)?;
         let mut headers = Client::headers(accept);
         if accept != JSON {
@@ -54,7 +66,7 @@ impl Archive {
             headers.remove(header::ACCEPT_ENCODING);
         }
         let draft = Draft { method: Method::GET, target, headers, body: Payload::default() };
-        let asked = self.client.ask_for(draft, &[Statuses::SUCCESS], most, deadline).await;
+        let asked = self.client.ask_for(draft, &[Statuses::SUCCESS], taking, deadline).await;
         asked.map_err(|error| meaning::plain(&error))
     }
 
@@ -94,31 +106,27 @@ impl Archive {
         }
     }
 
-    /// The whole instance as a file, in the syntax in which it lies there.
+    /// Has the whole instance as a file, in the syntax in which it lies there, come to whoever takes it; false where there is
+    /// none.
     pub(super) async fn retrieve(
         &self,
         place: &Place,
-        most: usize,
+        sink: &mut dyn Sink,
         deadline: Instant,
-    ) -> Result<Option<Bytes>, String> {
+    ) -> Result<bool, String> {
         const FILE: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
-        let answer = self.get((&place.path(), ""), FILE, most, deadline).await?;
+        let taking = Taking::into(sink, LONGEST_LOOK);
+        let answer = self.get_into((&place.path(), ""), FILE, taking, deadline).await?;
         if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(&answer.status) {
-            return Ok(None);
+            return Ok(false);
         }
-        if !answer.status.is_success() {
+        if answer.status != StatusCode::OK {
             return Err(format!("it answered {} for an instance", answer.status.as_u16()));
         }
-        let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let boundary = kind.and_then(super::multipart::boundary);
         match answer.body {
-            AnswerBody::Whole(body) => match boundary {
-                Some(boundary) => super::multipart::only_part(&body, &boundary).map(Some),
-                // Some answer with the file itself.
-                None => Ok(Some(body)),
-            },
-            AnswerBody::Long(_) => Err(format!("an instance is longer than {most} bytes (`max_size`)")),
+            AnswerBody::Whole(body) if body.is_empty() => Ok(true),
             AnswerBody::Cut(why) => Err(why),
+            AnswerBody::Whole(_) | AnswerBody::Long(_) => Err("it packs its instances".to_owned()),
         }
     }
 }

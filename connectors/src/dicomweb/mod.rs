@@ -3,6 +3,7 @@
 mod answer;
 mod archive;
 mod destination;
+mod fetched;
 mod multipart;
 mod source;
 

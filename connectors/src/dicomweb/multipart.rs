@@ -53,26 +53,57 @@ impl Around {
         format!("multipart/related; type=\"application/dicom\"; boundary={}", self.boundary)
     }
 
-    pub(super) fn pieces(&self, instance: Content) -> [Content; 3] {
-        let head = format!("--{}\r\nContent-Type: application/dicom\r\n\r\n", self.boundary);
-        let foot = format!("\r\n--{}--\r\n", self.boundary);
-        [Bytes::from(head).into(), instance, Bytes::from(foot).into()]
+    /// A body of these instances.
+    pub(super) fn pieces(&self, instances: impl IntoIterator<Item = Content>) -> Vec<Content> {
+        let mut pieces = Vec::new();
+        for instance in instances {
+            let end = if pieces.is_empty() { "" } else { "\r\n" };
+            let head = format!("{end}--{}\r\nContent-Type: application/dicom\r\n\r\n", self.boundary);
+            pieces.extend([Bytes::from(head).into(), instance]);
+        }
+        pieces.push(Bytes::from(format!("\r\n--{}--\r\n", self.boundary)).into());
+        pieces
     }
 }
 
-/// The first part of a body.
-pub(super) fn only_part(body: &Bytes, boundary: &str) -> Result<Bytes, String> {
-    let mut splitter = Splitter::new(boundary);
-    splitter.feed(body);
-    let mut part = BytesMut::new();
-    loop {
-        match splitter.next().map_err(str::to_owned)? {
-            Some(Found::Head(_)) => {}
-            Some(Found::Piece(piece)) if part.is_empty() => part = BytesMut::from(piece),
-            Some(Found::Piece(piece)) => part.extend_from_slice(&piece),
-            Some(Found::End) => return Ok(part.freeze()),
-            Some(Found::Over) | None => return Err("its answer holds no whole part".to_owned()),
+/// The instance within an answer, as it comes: its first part, or all of it where it has none.
+#[derive(Default)]
+pub(super) struct Unwrapping {
+    splitter: Option<Splitter>,
+    is_whole: bool,
+}
+
+impl Unwrapping {
+    /// What the answer calls itself.
+    pub(super) fn begin(kind: Option<&str>) -> Self {
+        let splitter = kind.and_then(boundary).map(|boundary| Splitter::new(&boundary));
+        Self { is_whole: splitter.is_none(), splitter }
+    }
+
+    /// What a piece of the answer brings of the instance.
+    pub(super) fn feed(&mut self, piece: Bytes) -> Result<Vec<Bytes>, String> {
+        let Some(splitter) = &mut self.splitter else { return Ok(vec![piece]) };
+        let mut found = Vec::new();
+        if self.is_whole {
+            return Ok(found);
         }
+        splitter.feed(&piece);
+        loop {
+            match splitter.next().map_err(str::to_owned)? {
+                Some(Found::Head(_)) => {}
+                Some(Found::Piece(piece)) => found.push(piece),
+                Some(Found::End) => {
+                    self.is_whole = true;
+                    return Ok(found);
+                }
+                Some(Found::Over) | None => return Ok(found),
+            }
+        }
+    }
+
+    /// Whether the instance has come to its end.
+    pub(super) fn end(&self) -> Result<(), String> {
+        if self.is_whole { Ok(()) } else { Err("its answer holds no whole part".to_owned()) }
     }
 }
 
@@ -241,10 +272,19 @@ mod tests {
     #[test]
     fn what_is_written_around_an_instance_is_split_again() {
         let around = Around::new();
-        let boundary = boundary(&around.content_type()).unwrap();
-        let body = Content::of(around.pieces(Bytes::from_static(b"DICM--").into())).unwrap().whole().unwrap();
-        assert_eq!(only_part(&body, &boundary).unwrap(), "DICM--");
-        assert!(only_part(&body.slice(..body.len() - 10), &boundary).is_err());
+        let body =
+            Content::of(around.pieces([Bytes::from_static(b"DICM--").into()])).unwrap().whole().unwrap();
+        for by in [1, 7, body.len()] {
+            let mut unwrapping = Unwrapping::begin(Some(&around.content_type()));
+            let pieces =
+                body.chunks(by).flat_map(|piece| unwrapping.feed(Bytes::copy_from_slice(piece)).unwrap());
+            assert_eq!(pieces.collect::<Vec<_>>().concat(), b"DICM--");
+            assert!(unwrapping.end().is_ok());
+        }
+        let mut cut = Unwrapping::begin(Some(&around.content_type()));
+        cut.feed(body.slice(..body.len() - 40)).unwrap();
+        assert!(cut.end().is_err());
+        assert_eq!(Unwrapping::begin(Some("application/dicom")).feed(body.clone()).unwrap(), [body]);
     }
 
     #[test]

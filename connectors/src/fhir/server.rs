@@ -5,7 +5,7 @@ use hyper::{Method, http::uri::PathAndQuery};
 use tokio::time::Instant;
 
 use super::capability::Capabilities;
-use crate::web::{Answer, AnswerBody, Client, Draft, Payload, meaning, meaning::Statuses, place};
+use crate::web::{Answer, AnswerBody, Client, Draft, Payload, Taking, meaning, meaning::Statuses, place};
 
 /// The longest CapabilityStatement.
 const LONGEST_STATEMENT: usize = 64_000_000;
@@ -51,7 +51,8 @@ impl Server {
         let target = self.target("metadata", "")?;
         let draft =
             Draft { method: Method::GET, target, headers: Client::headers(FHIR), body: Payload::default() };
-        let asked = self.client.ask_for(draft, &[Statuses::SUCCESS], LONGEST_STATEMENT, deadline).await;
+        let asked =
+            self.client.ask_for(draft, &[Statuses::SUCCESS], Taking::most(LONGEST_STATEMENT), deadline).await;
         let Answer { status, body, .. } = asked.map_err(|error| meaning::plain(&error))?;
         match body {
             AnswerBody::Whole(body) if status.is_success() => Ok(body),

@@ -19,6 +19,7 @@ use super::{
     meaning::Statuses,
     place::{self, Origin, Scheme},
     server::{Patience, Server},
+    taking::Taking,
     token::Tokens,
 };
 use crate::{
@@ -159,7 +160,7 @@ impl Client {
         success: &[Statuses],
         deadline: Instant,
     ) -> Result<Answer, SendError> {
-        self.ask_for(draft, success, self.most, deadline).await
+        self.ask_for(draft, success, Taking::most(self.most), deadline).await
     }
 
     /// Asks; once more with a new token where the server does not take ours, and further on where it sends us on.
@@ -167,14 +168,14 @@ impl Client {
         &self,
         mut draft: Draft,
         success: &[Statuses],
-        most: usize,
+        mut taking: Taking<'_>,
         deadline: Instant,
     ) -> Result<Answer, SendError> {
         let mut is_renewed = false;
         let mut turns = 0;
         loop {
             self.credentials.sign(&mut draft, deadline).await?;
-            let answer = self.server.ask(&draft, most, deadline).await?;
+            let answer = self.server.ask(&draft, &mut taking, deadline).await?;
             if answer.status == StatusCode::UNAUTHORIZED && !is_renewed && self.credentials.renew(&draft) {
                 is_renewed = true;
                 continue;

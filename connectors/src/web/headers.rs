@@ -57,12 +57,24 @@ pub(crate) fn add(
     // One that a sender made up is no reason not to send.
     let trace = outbound.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok());
     headers.extend(trace.map(|trace| (HeaderName::from_static("traceparent"), trace)));
+    let state = state(outbound).and_then(|state| HeaderValue::from_str(state).ok());
+    headers.extend(state.map(|state| (HeaderName::from_static("tracestate"), state)));
     for (name, text) in written {
         let at = format!("headers.{name}");
         let text = outbound.text(&at, &text.0);
         headers.insert(named(name)?, value(&at, text)?);
     }
     Ok(())
+}
+
+/// What tracers before us wrote beside the sender's `traceparent`: it goes with that trace and no other.
+fn state(outbound: &Outbound) -> Option<&str> {
+    fn id(trace: &str) -> Option<&str> {
+        trace.split('-').nth(1)
+    }
+    let said = outbound.source.get("headers")?;
+    let is_theirs = id(said.get("traceparent")?.as_str()?) == id(outbound.trace.as_deref()?);
+    said.get("tracestate")?.as_str().filter(|_| is_theirs)
 }
 
 pub(crate) fn named(name: &str) -> Result<HeaderName, SendError> {

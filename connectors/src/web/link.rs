@@ -16,7 +16,10 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, Socket};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::tally::{Counted, Tally};
+use super::{
+    taking::Taking,
+    tally::{Counted, Tally},
+};
 use crate::{
     tls,
     web::{content, payload::Payload},
@@ -45,14 +48,14 @@ pub(crate) struct Link {
 type Driver = Pin<Box<http1::Connection<TokioIo<Counted>, Payload>>>;
 
 /// What a server said.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: AnswerBody,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum AnswerBody {
     Whole(Bytes),
     /// Longer than we take: its beginning.
@@ -91,11 +94,11 @@ impl Link {
             && wire::look_at(&SockRef::from(&self.socket)) == Peer::Silent
     }
 
-    /// Asks, and waits for the whole answer, of whose body `most` bytes are taken.
+    /// Asks, and waits for the whole answer.
     pub(crate) async fn ask(
         &mut self,
         request: Request<Payload>,
-        most: usize,
+        taking: &mut Taking<'_>,
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {
         let before = self.tally.written();
@@ -106,7 +109,7 @@ impl Link {
                 asking.send_request(request).await
             });
             let (head, body) = responding.await.map_err(|_| Lost::Late)??.into_parts();
-            let body = gather(body, most, deadline).await;
+            let body = taking.take(&head, body, deadline).await;
             // A server may answer before it has read all: the rest of the request is then still on its way.
             let is_over = matches!(body, AnswerBody::Whole(_))
                 && timeout(MOMENT, asking.ready()).await.is_ok_and(|ready| ready.is_ok())
@@ -123,10 +126,6 @@ impl Link {
         if !is_over {
             self.driver = None;
         }
-        let body = match body {
-            AnswerBody::Whole(body) => unpacked(&head.headers, body, most),
-            not_whole => not_whole,
-        };
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 

@@ -26,8 +26,9 @@ use tokio::{
 };
 
 use super::{
-    link::{Answer, AnswerBody, LONGEST_HEAD, MOMENT, Unanswered, cause, gather, unpacked},
+    link::{Answer, LONGEST_HEAD, MOMENT, Unanswered, cause},
     payload::Payload,
+    taking::Taking,
     tally::{Counted, Tally},
 };
 use crate::wire::{self, Peer, Wire};
@@ -102,11 +103,11 @@ impl Many {
         self.is_left.store(true, Ordering::SeqCst);
     }
 
-    /// Asks, and waits for the whole answer, of whose body `most` bytes are taken.
+    /// Asks, and waits for the whole answer.
     pub(crate) async fn ask(
         &self,
         request: Request<Payload>,
-        most: usize,
+        taking: &mut Taking<'_>,
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {
         let _under_way = UnderWay::begin(self);
@@ -122,10 +123,7 @@ impl Many {
             }
         };
         let (head, body) = came.into_parts();
-        let body = match gather(body, most, deadline).await {
-            AnswerBody::Whole(body) => unpacked(&head.headers, body, most),
-            not_whole => not_whole,
-        };
+        let body = taking.take(&head, body, deadline).await;
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 

@@ -13,6 +13,7 @@ mod payload;
 pub(crate) mod place;
 mod proxy;
 mod server;
+mod taking;
 mod tally;
 mod token;
 
@@ -24,6 +25,7 @@ pub(crate) use draft::Draft;
 pub(crate) use link::{Answer, AnswerBody};
 pub(crate) use payload::Payload;
 pub(crate) use proxy::Proxy;
+pub(crate) use taking::{Sink, Taking};
 
 /// How long a server that is only tried may take to pick up.
 pub(crate) const TRY: Duration = Duration::from_secs(5);

@@ -24,6 +24,7 @@ use super::{
     many::Many,
     payload::Payload,
     proxy::Proxy,
+    taking::Taking,
 };
 use crate::{
     secret::Secret,
@@ -98,11 +99,11 @@ impl Server {
     pub(crate) async fn ask(
         &self,
         draft: &Draft,
-        most: usize,
+        taking: &mut Taking<'_>,
         deadline: Instant,
     ) -> Result<Answer, SendError> {
         while let Some(mut link) = self.take() {
-            match link.ask(self.request(draft), most, deadline).await {
+            match link.ask(self.request(draft), taking, deadline).await {
                 Ok(answer) => return Ok(self.keep(link, answer)),
                 Err(Unanswered::Touched(why)) => return Err(SendError::unknown(why)),
                 Err(Unanswered::Untouched(_)) => {}
@@ -112,11 +113,11 @@ impl Server {
             let (opened, is_new) = self.connection(deadline).await.map_err(SendError::not_delivered)?;
             let asked = match opened {
                 Opened::One(mut link) => {
-                    let asked = link.ask(self.request(draft), most, deadline).await;
+                    let asked = link.ask(self.request(draft), taking, deadline).await;
                     asked.map(|answer| self.keep(link, answer))
                 }
                 Opened::Many(many) => {
-                    let asked = many.ask(draft.request_among_many(&self.origin), most, deadline).await;
+                    let asked = many.ask(draft.request_among_many(&self.origin), taking, deadline).await;
                     if !is_new && matches!(asked, Err(Unanswered::Untouched(_))) {
                         many.leave();
                         continue;

@@ -25,6 +25,7 @@ use super::{
     meaning,
     proxy::Proxy,
     server::{Patience, Server},
+    taking::Taking,
 };
 use crate::{
     secret::Secret,
@@ -243,7 +244,7 @@ impl Tokens {
 
     async fn fetch(&self, deadline: Instant) -> Result<Token, String> {
         let draft = self.settings.draft(&self.root)?;
-        let asked = self.server.ask(&draft, LONGEST, deadline).await;
+        let asked = self.server.ask(&draft, &mut Taking::most(LONGEST), deadline).await;
         // Whether the request for a token arrived is nothing to the message, which was not sent yet.
         let answer = asked.map_err(|error| meaning::plain(&error))?;
         let Answer { status, body: AnswerBody::Whole(body), .. } = answer else {

@@ -154,9 +154,9 @@ impl Line {
     }
 
     /// Places for the messages of one batch.
-    pub(crate) fn seats(&self, seats: usize) -> Vec<Seat> {
+    pub(crate) fn seats(&self, whole: Option<(Hash, u32)>, seats: usize) -> Vec<Seat> {
         let ids: Vec<MessageId> = (0..seats).map(|_| self.arrivals.enter(self.store.as_ref())).collect();
-        Seat::row(&ids)
+        Seat::row(whole, &ids)
     }
 
     pub(crate) fn within(&self) -> Duration {
@@ -186,6 +186,11 @@ impl Line {
     pub(crate) fn turned_away(&self) {
         self.observer.received(&self.channel);
         self.observer.ended(&self.channel, None, Outcome::Unavailable);
+    }
+
+    pub(crate) fn longest_queue(&self) -> Option<(String, u64)> {
+        let queues = self.outlets.iter().map(|outlet| (outlet.name().to_owned(), outlet.depth()));
+        queues.max_by_key(|(_, depth)| *depth)
     }
 
     pub(crate) fn skipped(&self, bytes: u64) {

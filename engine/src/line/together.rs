@@ -44,20 +44,20 @@ impl Drop for Seat {
 }
 
 impl Seat {
-    /// Takes the seats of a whole batch.
-    pub(crate) fn row(ids: &[MessageId]) -> Vec<Self> {
+    /// Takes the seats of a whole batch, or of the next row of a larger whole.
+    pub(crate) fn row(whole: Option<(Hash, u32)>, ids: &[MessageId]) -> Vec<Self> {
         let Some(first) = ids.first() else { return Vec::new() };
         let together = Arc::new(Together {
             gathered: Mutex::new(Gathered { missing: ids.len(), slots: Vec::with_capacity(ids.len()) }),
         });
-        let batch = Hash::of(&[b"batch", &first.0.to_be_bytes()]);
+        let (batch, before) = whole.unwrap_or_else(|| (Hash::of(&[b"batch", &first.0.to_be_bytes()]), 0));
         let seat = |(place, id): (u32, &MessageId)| Self {
             id: *id,
             batch: (batch, place),
             together: Arc::clone(&together),
             has_arrived: AtomicBool::new(false),
         };
-        (1..).zip(ids).map(seat).collect()
+        (before + 1..).zip(ids).map(seat).collect()
     }
 
     /// Joins the write of the whole batch.

@@ -1,17 +1,22 @@
 //! Sends each instance to an archive (C-STORE) over associations that are used again.
 
+mod commit;
+mod reports;
 mod send;
 
 use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use engine::{Checks, Destination, DestinationSettings, Doubt, OpenError, Opening};
+use engine::{Checks, Claim, Destination, DestinationSettings, Doubt, OpenError, Opening};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use self::send::Sender;
-use super::{ae::Title, association::Calling};
+use self::{
+    commit::{Commitment, Committing},
+    send::Sender,
+};
+use super::{ae::Title, association::Calling, commitment};
 use crate::{
     Examine,
     setting::{Address, Period},
@@ -41,6 +46,11 @@ pub(in crate::dicom) struct Settings {
     /// to whatever they cannot store.
     #[serde(default)]
     out_of_resources: OutOfResources,
+
+    /// Has the archive say that it keeps what it took (storage commitment): only then an instance counts as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Commitment", example = serde_json::json!({ "within": "5m", "listen": "0.0.0.0:11113" }))]
+    commitment: Option<Commitment>,
 
     /// How long one attempt may take, from connecting to the answer.
     #[serde(default = "timeout")]
@@ -96,6 +106,9 @@ impl Examine for Settings {
         if let Some(tls) = &self.tls {
             tls.examine(Side::Connects, root, "tls", checks);
         }
+        if let Some(tls) = self.commitment.as_ref().and_then(|commitment| commitment.tls.as_ref()) {
+            tls.examine(Side::Listens, root, "commitment.tls", checks);
+        }
     }
 }
 
@@ -110,6 +123,14 @@ impl DestinationSettings for Settings {
                 checks.error("period-too-short", name, "no attempt could succeed");
             }
         }
+        if let Some(commitment) = &self.commitment {
+            commitment.check(checks);
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let listen = self.commitment.as_ref().and_then(|commitment| commitment.listen);
+        listen.filter(|listen| listen.0.port() != 0).map(|listen| Claim::Port(listen.0)).into_iter().collect()
     }
 
     /// The same instance a second time is the same instance.
@@ -118,13 +139,30 @@ impl DestinationSettings for Settings {
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
-        Ok(Box::new(Sender::new(self.calling(opening)?, self)))
+        let calling = self.calling(opening)?;
+        let committing = match &self.commitment {
+            Some(commitment) => {
+                Some(Committing::open(commitment, &self.ae, self.keep_alive.0, opening).await?)
+            }
+            None => None,
+        };
+        Ok(Box::new(Sender::new(calling, self, committing)))
     }
 
-    /// Has the archive say that it is there (C-ECHO).
+    /// Has the archive say that it is there (C-ECHO), and whether it commits itself where it is to.
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
-        let echoed = self.calling(opening)?.echo(Instant::now() + TRY).await;
-        echoed.map_err(|why| OpenError::new(format!("cannot send to {}: {why}", self.connect)))
+        let (calling, deadline) = (self.calling(opening)?, Instant::now() + TRY);
+        let failed = |why| OpenError::new(format!("cannot send to {}: {why}", self.connect));
+        calling.echo(deadline).await.map_err(failed)?;
+        if self.commitment.is_some() {
+            let association = calling.open(&[commitment::sort()], deadline).await.map_err(failed)?;
+            let is_spoken = association.first().is_some();
+            association.release(deadline).await;
+            if !is_spoken {
+                return Err(failed(commit::unspoken()));
+            }
+        }
+        Ok(())
     }
 }
 

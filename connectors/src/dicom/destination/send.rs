@@ -11,11 +11,15 @@ use dicom_ul::pdu::PresentationContextResultReason;
 use engine::{Content, Destination, Facts, NotWhole, Outbound, Response, SendError};
 use tokio::time::Instant;
 
-use super::{OutOfResources, Settings};
+use super::{
+    OutOfResources, Settings,
+    commit::{Committing, unspoken},
+};
 use crate::{
     dicom::{
         association::{Association, Calling, Sort, Unanswered},
         command::Command,
+        commitment::{self, Stored},
     },
     dimse::{self, Verdict},
     part10::{self, Meta},
@@ -40,6 +44,8 @@ pub(super) struct Sender {
     kept: Mutex<Vec<Association>>,
     /// The sorts that were sent lately, the last one at the end: a new association is for all of them.
     sorts: Mutex<Vec<Sort>>,
+    /// Where the archive is to say that it keeps what it took.
+    committing: Option<Committing>,
 }
 
 #[async_trait]
@@ -62,15 +68,20 @@ impl Destination for Sender {
         let (association, answered) = self.store(&sort, &meta, &data_set, deadline).await?;
         let judged = judge(&answered, self.full, outbound.doubts);
         self.keep(association);
-        judged
+        let (Some(committing), Ok(mut response)) = (&self.committing, judged.clone()) else { return judged };
+        let stored = Stored { class: meta.sop_class, instance: meta.sop_instance };
+        let transaction = self.committed(committing, stored, outbound.doubts).await?;
+        response.facts.insert("committed".to_owned(), transaction.into());
+        Ok(response)
     }
 }
 
 impl Sender {
-    pub(super) fn new(calling: Calling, settings: &Settings) -> Self {
+    pub(super) fn new(calling: Calling, settings: &Settings, committing: Option<Committing>) -> Self {
         let Settings { timeout, idle, out_of_resources: full, .. } = *settings;
         let (timeout, idle) = (timeout.0, idle.0);
-        Self { calling, full, timeout, idle, kept: Mutex::default(), sorts: Mutex::default() }
+        let (kept, sorts) = (Mutex::default(), Mutex::default());
+        Self { calling, full, timeout, idle, kept, sorts, committing }
     }
 
     /// Asks over a kept association, else over a new one. A kept one that took nothing is replaced.
@@ -82,8 +93,7 @@ impl Sender {
         deadline: Instant,
     ) -> Result<(Association, Command), SendError> {
         while let Some(mut association) = self.take(sort).await {
-            let context = association.context(sort).map_err(|reason| not_agreed(sort, &reason));
-            let context = match context {
+            let context = match self.agreed(&association, sort) {
                 Ok(context) => context,
                 Err(error) => {
                     self.keep(association);
@@ -98,17 +108,33 @@ impl Sender {
         }
         let opened = self.calling.open(&self.proposed(sort), deadline).await;
         let mut association = opened.map_err(SendError::not_delivered)?;
-        let context = match association.context(sort) {
+        let context = match self.agreed(&association, sort) {
             Ok(context) => context,
-            Err(reason) => {
+            Err(error) => {
                 self.keep(association);
-                return Err(not_agreed(sort, &reason));
+                return Err(error);
             }
         };
         match association.store(context, meta, data_set, deadline).await {
             Ok(answer) => Ok((association, answer)),
             Err(Unanswered::Touched(why)) => Err(SendError::unknown(why)),
             Err(Unanswered::Untouched(why)) => Err(SendError::not_delivered(why)),
+        }
+    }
+
+    /// Under which number instances of this sort go. An archive that is to commit itself and does not speak of it gets none.
+    fn agreed(&self, association: &Association, sort: &Sort) -> Result<u8, SendError> {
+        if self.committing.is_some() && association.context(&commitment::sort()).is_err() {
+            return Err(SendError::not_delivered(unspoken()));
+        }
+        association.context(sort).map_err(|reason| not_agreed(sort, &reason))
+    }
+
+    /// An association on which this may be asked: a kept one, else a new one.
+    pub(super) async fn any_for(&self, sort: &Sort, deadline: Instant) -> Result<Association, String> {
+        match self.take(sort).await {
+            Some(association) => Ok(association),
+            None => self.calling.open(&self.proposed(sort), deadline).await,
         }
     }
 
@@ -129,7 +155,7 @@ impl Sender {
         found
     }
 
-    fn keep(&self, association: Association) {
+    pub(super) fn keep(&self, association: Association) {
         let mut kept = self.lock();
         if kept.len() >= MOST_KEPT {
             kept.remove(0);
@@ -145,7 +171,12 @@ impl Sender {
             sorts.remove(0);
         }
         sorts.push(sort.clone());
-        sorts.clone()
+        let mut proposed = sorts.clone();
+        if self.committing.is_some() && *sort != commitment::sort() {
+            proposed.retain(|known| *known != commitment::sort());
+            proposed.push(commitment::sort());
+        }
+        proposed
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Association>> {

@@ -19,9 +19,6 @@ use crate::{
     room::Share,
 };
 
-/// An operation that is not known here (PS3.7).
-const UNRECOGNIZED: u16 = 0x0211;
-
 /// An association that was agreed on.
 pub(super) struct Session<'h> {
     pub(super) host: &'h Host,
@@ -80,8 +77,13 @@ impl Session<'_> {
                 if command.has_data_set() {
                     let _ = self.data_set(number, Err(String::new())).await?;
                 }
-                self.answer(number, &command, UNRECOGNIZED, Some("only C-STORE and C-ECHO are known here"))
-                    .await
+                self.answer(
+                    number,
+                    &command,
+                    dimse::UNRECOGNIZED,
+                    Some("only C-STORE and C-ECHO are known here"),
+                )
+                .await
             }
         }
     }

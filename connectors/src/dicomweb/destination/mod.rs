@@ -1,5 +1,6 @@
 //! Stores each instance on a DICOMweb server (STOW-RS), and believes only what the answer says of that instance.
 
+mod group;
 mod send;
 
 use std::{collections::BTreeMap, path::Path};
@@ -10,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use self::send::Sender;
+use self::{group::Grouping, send::Sender};
 use super::archive::Archive;
 use crate::{
     Examine,
@@ -40,6 +41,16 @@ pub(in crate::dicomweb) struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     auth: Option<Auth>,
+
+    /// How many instances that are ready at the same time one request may hold. As many can be ready as `workers` send: with
+    /// `order: none` or a key. Each is sent, refused or in doubt by what the answer says of it.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 200))]
+    together: usize,
+
+    /// How long instances of one request may be together. A longer one goes by itself.
+    #[serde(default = "together_size")]
+    together_size: Size,
 
     /// How long one attempt may take, from connecting to the end of the answer.
     #[serde(default = "timeout")]
@@ -72,6 +83,14 @@ pub(in crate::dicomweb) struct Settings {
     /// How long a connection is quiet before TCP asks whether the server is still there.
     #[serde(default = "keep_alive")]
     keep_alive: Period,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn together_size() -> Size {
+    Size(64_000_000)
 }
 
 fn timeout() -> Period {
@@ -117,7 +136,8 @@ impl DestinationSettings for Settings {
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
-        Ok(Box::new(Sender::new(self.archive(opening)?, self.headers.clone())))
+        let grouping = (self.together > 1).then(|| Grouping::new(self.together, self.together_size.0));
+        Ok(Box::new(Sender::new(self.archive(opening)?, self.headers.clone(), grouping)))
     }
 
     /// Connects, and has the server search for one study.

@@ -12,10 +12,12 @@ use hyper::{
 };
 use tokio::time::Instant;
 
+use super::group::{Grouping, Ready};
 use crate::{
     dicomweb::{
         answer::{self, Told},
         archive::{Archive, JSON, Place},
+        fetched::Compared,
         multipart::Around,
     },
     dimse,
@@ -30,9 +32,6 @@ use crate::{
 /// Statuses by which either the study is wrong or there is no server at that place.
 const NO_PATH: [u16; 2] = [404, 405];
 
-/// What the server has already is fetched and compared up to this length.
-const LONGEST_COMPARED: usize = 64 << 20;
-
 /// What an answer with a list for each instance may come with: all stored, some, none.
 const LISTED: [Statuses; 1] = [Statuses::SUCCESS];
 
@@ -40,6 +39,8 @@ const LISTED: [Statuses; 1] = [Statuses::SUCCESS];
 pub(super) struct Sender {
     archive: Archive,
     headers: BTreeMap<String, Text>,
+    /// Where several may go in one request.
+    grouping: Option<Grouping>,
 }
 
 #[async_trait]
@@ -47,9 +48,16 @@ impl Destination for Sender {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let file = &outbound.body;
         let meta = Meta::named_within(file).await?;
-        let deadline = self.archive.client.deadline();
-        let draft = self.draft(outbound, file)?;
-        let answer = self.archive.client.ask(draft, &LISTED, deadline).await?;
+        let ready = self.ready(outbound, &meta)?;
+        let deadline = self.deadline();
+        let answer = match &self.grouping {
+            Some(grouping) => match self.with_others(grouping, ready).await? {
+                Some(answer) => answer,
+                None => self.ask(&[self.ready(outbound, &meta)?], deadline).await?,
+            },
+            None => self.ask(&[ready], deadline).await?,
+        };
+        let deadline = self.deadline();
         let status = answer.status;
         if NO_PATH.contains(&status.as_u16())
             && let Err(why) = self.archive.look(deadline).await
@@ -63,7 +71,6 @@ impl Destination for Sender {
         };
         let told = answer::told(&body, &meta.sop_instance);
         match told {
-            Told::There if file.len() > LONGEST_COMPARED => too_long_to_compare(outbound, answer),
             Told::There => self.compared(file, &meta, answer, deadline).await,
             _ => judged(answer, &told, body),
         }
@@ -71,18 +78,30 @@ impl Destination for Sender {
 }
 
 impl Sender {
-    pub(super) fn new(archive: Archive, headers: BTreeMap<String, Text>) -> Self {
-        Self { archive, headers }
+    pub(super) fn new(archive: Archive, headers: BTreeMap<String, Text>, grouping: Option<Grouping>) -> Self {
+        Self { archive, headers, grouping }
     }
 
-    fn draft(&self, outbound: &Outbound, file: &Content) -> Result<Draft, SendError> {
-        let around = Around::new();
+    pub(super) fn deadline(&self) -> Instant {
+        self.archive.client.deadline()
+    }
+
+    fn ready(&self, outbound: &Outbound, meta: &Meta) -> Result<Ready, SendError> {
         let mut headers = Client::headers(JSON);
+        headers::add(&mut headers, &self.headers, outbound)?;
+        Ok(Ready { instance: meta.sop_instance.clone(), file: outbound.body.clone(), headers })
+    }
+
+    /// Sends these in one request, whose headers are those of the first.
+    pub(super) async fn ask(&self, all: &[Ready], deadline: Instant) -> Result<Answer, SendError> {
+        let around = Around::new();
+        let mut headers = all.first().map(|first| first.headers.clone()).unwrap_or_default();
         let kind = HeaderValue::from_str(&around.content_type()).expect("a boundary is hexadecimal");
         headers.insert(CONTENT_TYPE, kind);
-        headers::add(&mut headers, &self.headers, outbound)?;
         let target = self.archive.target("studies", "").map_err(SendError::refused)?;
-        Ok(Draft { method: Method::POST, target, headers, body: Payload::of(around.pieces(file.clone())) })
+        let body = Payload::of(around.pieces(all.iter().map(|ready| ready.file.clone())));
+        let draft = Draft { method: Method::POST, target, headers, body };
+        self.archive.client.ask(draft, &LISTED, deadline).await
     }
 
     /// The server has an instance of that name: with the bytes we sent it is ours, with others it is refused.
@@ -96,21 +115,20 @@ impl Sender {
         let Some(place) = part10::looked_into(file, place_of).await else {
             return Err(differs("and the file does not say in which study to look for it"));
         };
-        // What a few words of another meta information may add.
-        let most = file.len() + 64 * 1024;
-        let found = self.archive.retrieve(&place, most, deadline).await;
-        let found = found.map_err(|why| {
-            SendError::unknown(format!(
-                "the server has an instance of that name; fetched to compare it, {why}"
-            ))
-        })?;
-        let Some(found) = found else { return Err(differs("and not in the study that it is of")) };
-        let theirs = Meta::read(&found).map_err(|why| differs(&format!("which cannot be read: {why}")))?;
-        if theirs.transfer_syntax != meta.transfer_syntax {
-            return Err(differs("in another transfer syntax"));
+        let mut comparing = Compared::with(file, meta);
+        let found = self.archive.retrieve(&place, &mut comparing, deadline).await;
+        if let Some(how) = comparing.differs() {
+            return Err(differs(how));
         }
-        if found[theirs.data_set..] != file.whole()?[meta.data_set..] {
-            return Err(differs("with other bytes"));
+        let unfetched = |why| {
+            let says = "the server has an instance of that name; fetched to compare it";
+            SendError::unknown(format!("{says}, {why}"))
+        };
+        if !found.map_err(unfetched)? {
+            return Err(differs("and not in the study that it is of"));
+        }
+        if let Some(how) = comparing.end().await.map_err(unfetched)? {
+            return Err(differs(&how));
         }
         is_there(answer)
     }
@@ -121,14 +139,6 @@ fn is_there(answer: Answer) -> Result<Response, SendError> {
     let Answer { headers, .. } = answer;
     let answer = Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(Bytes::new()) };
     meaning::judge(answer, &LISTED, Asked::OfThisMessage)
-}
-
-/// What is in doubt was sent before: that the server has it is what we wanted to know.
-fn too_long_to_compare(outbound: &Outbound, answer: Answer) -> Result<Response, SendError> {
-    if outbound.doubts > 0 {
-        return is_there(answer);
-    }
-    Err(differs(&format!("and one of more than {LONGEST_COMPARED} bytes is not fetched to be compared")))
 }
 
 fn differs(why: &str) -> SendError {

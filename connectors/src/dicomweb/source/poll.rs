@@ -12,7 +12,10 @@ use super::{
     settings::{Settings, Take},
 };
 use crate::{
-    dicomweb::archive::{Archive, JSON, Place},
+    dicomweb::{
+        archive::{Archive, JSON, Place},
+        fetched::Fetched,
+    },
     web::AnswerBody,
 };
 
@@ -152,7 +155,7 @@ impl<'s> Poll<'s> {
         // The attributes of one instance may change without its being another.
         let name = Some(place.instance.clone()).filter(|_| self.take() == Take::Instances);
         let facts = self.facts(place);
-        let inbound = Inbound { facts, name, effect: Some(effect), ..Inbound::new(Content::from(body)) };
+        let inbound = Inbound { facts, name, effect: Some(effect), ..Inbound::new(body) };
         let answer = self.inlet.receive(inbound).await;
         if answer.reply.outcome == Outcome::Unavailable {
             let why = answer.reply.why.clone().unwrap_or_default();
@@ -167,12 +170,16 @@ impl<'s> Poll<'s> {
         self.settings.take.unwrap_or_default()
     }
 
-    async fn retrieve(&self, place: &Place) -> Result<Option<Bytes>, String> {
+    async fn retrieve(&self, place: &Place) -> Result<Option<Content>, String> {
         let deadline = self.archive.client.deadline();
         let most = self.settings.most();
         match self.take() {
-            Take::Instances => self.archive.retrieve(place, most, deadline).await,
-            Take::Metadata => self.archive.metadata(place, most, deadline).await,
+            Take::Instances => {
+                let mut fetched = Fetched::new(self.inlet.spool(), most);
+                let is_there = self.archive.retrieve(place, &mut fetched, deadline).await?;
+                if is_there { fetched.end().await.map(Some) } else { Ok(None) }
+            }
+            Take::Metadata => Ok(self.archive.metadata(place, most, deadline).await?.map(Content::from)),
         }
     }
 

@@ -86,8 +86,8 @@ pub(in crate::dicomweb) struct Settings {
     replace: bool,
 
     /// The longest instance taken. A longer one is answered A700 among those that failed; on a server it is passed over, and
-    /// shown as what is wrong. 4 GB when listening, where an instance goes to the disk from a megabyte on as it comes; when
-    /// searching 512 MB, since what is fetched is in memory meanwhile.
+    /// shown as what is wrong. 4 GB, since an instance goes to the disk from a megabyte on as it comes; of
+    /// metadata 512 MB, which are in memory meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Size")]
     max_size: Option<Size>,
@@ -142,8 +142,8 @@ pub(super) enum Take {
 }
 
 /// The longest instance by default, posted and fetched.
-const LONGEST_POSTED: usize = 4_000_000_000;
-const LONGEST_FETCHED: usize = 512_000_000;
+const LONGEST_INSTANCE: usize = 4_000_000_000;
+const LONGEST_METADATA: usize = 512_000_000;
 
 fn memory() -> Size {
     Size(512_000_000)
@@ -290,7 +290,7 @@ impl Settings {
 
     /// The longest instance that is taken.
     pub(super) fn most(&self) -> usize {
-        let usual = if self.listen.is_some() { LONGEST_POSTED } else { LONGEST_FETCHED };
+        let usual = if self.take == Some(Take::Metadata) { LONGEST_METADATA } else { LONGEST_INSTANCE };
         self.max_size.map_or(usual, |most| most.0)
     }
 
