@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
-use tests::{LongInstance, Project, free_port, wait_until};
+use serde_json::{Value, json};
+use tests::{LongInstance, Orthanc, Project, Sshd, free_port, wait_until};
 
 /// Long enough that it cannot hide in what the process takes anyway.
 const BLOCKS: u32 = 200;
@@ -126,4 +127,68 @@ fn a_long_instance_survives_the_plug_while_it_comes_and_while_it_goes() {
     arrived(&archive, "stowed", &long);
     wait_until("nothing is left of what was cut", || spooled(&archive) == 0);
     assert_eq!((count(&archive.path("stowed")), count(&archive.path("data/large"))), (1, 1));
+}
+
+/// A channel whose messages come from here, into a folder of its name.
+fn fetching(project: &Project, name: &str, source: &str) {
+    let to = format!("to:\n      file: {{ dir: {name}, name: '${{msg[\"SOPInstanceUID\"]}}.dcm' }}");
+    let text = format!(
+        "name: {name}\nsource:\n  {source}\nformat: dicom\n{STEPS}destinations:\n  - name: files\n    {to}\n"
+    );
+    project.channel(name, &text);
+}
+
+#[test]
+fn an_instance_that_is_long_is_fetched_and_read_from_folders_and_compared_and_is_never_in_memory() {
+    let (orthanc, sshd, project) = (Orthanc::start(), Sshd::start(), Project::new());
+    let [fetched, here, there] =
+        [34, 35, 36].map(|number| LongInstance::of(&format!("1.2.826.0.1.{number}"), BLOCKS));
+    let long = project.path("long.dcm");
+    fetched.write_file(&long);
+    let file = fs::read(&long).expect("a file can be read");
+    assert_eq!(orthanc.ask("POST", "/instances", &file).expect("Orthanc answers").0, 200);
+    drop(file);
+    for folder in ["in", "same"] {
+        fs::create_dir_all(project.path(folder)).expect("a folder can be made");
+    }
+    here.write_file(&project.path("in/here.dcm"));
+    fs::create_dir_all(sshd.path("in")).expect("a folder can be made");
+    there.write_file(&sshd.path("in/there.dcm"));
+    fs::rename(&long, project.path("same/fetched.dcm")).expect("a file can be renamed");
+    fetching(&project, "fetched", &format!("dicomweb: {{ url: \"{}\", every: 1s }}", orthanc.web()));
+    fetching(&project, "here", "file: { dir: in, pattern: \"*\", max_size: 1GB, delete: true }");
+    let server = sshd.settings(
+        json!({ "dir": "in", "max_size": "1GB", "every": "200ms", "delete": true, "timeout": "60s" }),
+    );
+    fetching(&project, "there", &format!("sftp: {server}"));
+    // What the archive has already, it gives to be compared.
+    project.channel(
+        "same",
+        &format!(
+            "name: same\nsource:\n  file: {{ dir: same, pattern: \"*\", max_size: 1GB, delete: true }}\nformat: dicom\ndestinations:\n\
+             \x20 - name: archive\n    to:\n      dicomweb: {{ url: \"http://127.0.0.1:{}/dicom-web\" }}\n",
+            fetched.held()
+        ),
+    );
+    let relais = project.start();
+    for (folder, long) in [("fetched", &fetched), ("here", &here), ("there", &there)] {
+        arrived(&project, folder, long);
+    }
+    wait_until("it is known to be there", || {
+        let (_, found) = relais.get("/api/v1/messages?channel=same").expect("the server answers");
+        let found: Value = serde_json::from_str(&found).unwrap_or_default();
+        assert_ne!(found[0]["deliveries"][0]["state"], "given_up", "{found}");
+        found[0]["deliveries"][0]["state"] == "sent"
+    });
+    assert_eq!((count(&project.path("data/large")), spooled(&project)), (4, 0));
+    let peak = relais.memory_peak();
+    assert!(peak < MOST, "{peak} MB");
+    // Its single steps can be looked at, as far as it is shown.
+    let (_, found) = relais.get("/api/v1/messages?channel=here").expect("the server answers");
+    let found: Value = serde_json::from_str(&found).unwrap_or_default();
+    let (status, steps) =
+        relais.get(&format!("/api/v1/messages/{}/steps", found[0]["id"])).expect("it answers");
+    assert!(status == 200 && steps.len() < 1_000_000, "{status}: {} bytes", steps.len());
+    let peak = relais.memory_peak();
+    assert!(peak < MOST, "{peak} MB after its steps were shown");
 }

@@ -175,6 +175,12 @@ async fn folders_below_are_read_where_asked_links_and_devices_never() {
     assert_eq!(stage.messages().len(), 2);
     assert!(root.path().join("in/done").join(OsStr::from_bytes(b"z\xff\n\x1b.hl7")).exists());
     assert!(root.path().join("in/link.hl7").exists());
+    // Whoever looks for it finds why.
+    stage.leaves_out(Some("`in/link.hl7` is a link, a pipe or a device, and never taken")).await;
+    fs::remove_file(root.path().join("in/link.hl7")).unwrap();
+    stage.leaves_out(Some("`in/out` is a link")).await;
+    fs::remove_file(root.path().join("in/out")).unwrap();
+    stage.leaves_out(None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

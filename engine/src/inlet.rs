@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    AnswerState, Content, Cut, Inbound, MessageId, Outcome, Reply, Spool, Told,
+    AnswerState, Content, Cut, Hash, Inbound, MessageId, Outcome, Reply, Spool, Told,
     caller::{Caller, Waiting, Wants},
     line::{Line, Seat},
 };
@@ -64,7 +64,12 @@ impl Inlet {
 
     /// Takes the messages of one batch: kept in one write, each answered for itself, in order.
     pub async fn receive_batch(&self, inbounds: Vec<Inbound>) -> Vec<Answer> {
-        let seats = self.line().seats(inbounds.len());
+        self.receive_part_of(None, inbounds).await
+    }
+
+    /// The same for a row of a larger whole that comes in several writes: what it is known by, and how many came before.
+    pub async fn receive_part_of(&self, whole: Option<(Hash, u32)>, inbounds: Vec<Inbound>) -> Vec<Answer> {
+        let seats = self.line().seats(whole, inbounds.len());
         let pending: Vec<Pending> = inbounds
             .into_iter()
             .zip(seats)
@@ -85,6 +90,11 @@ impl Inlet {
             Ok(waiting) => Ok(Pending { waiting, line, since }),
             Err((reply, (id, first))) => Err(Answer::new(reply, Receipt { line, id, first, since })),
         }
+    }
+
+    /// The destination that most deliveries of the channel wait for, and how many: for a source that can wait itself.
+    pub fn longest_queue(&self) -> Option<(String, u64)> {
+        self.line().longest_queue()
     }
 
     /// Counts bytes of a sender that belonged to no message.

@@ -16,10 +16,10 @@ use crate::{
         columns::{self, Columns, TOGETHER},
         group_of, run_of,
     },
-    large::Large,
+    large::{self, Large},
     ledger::Filing,
     load,
-    packing::{self, Packer},
+    packing::{self, Packer, Unpacker},
     put::{self, Share},
     spans::Spans,
     tables::{Tables, Unusable, first},
@@ -212,24 +212,34 @@ impl Filer {
         Ok(found)
     }
 
-    /// Takes away the large bodies of messages that were never kept: whoever wrote them got no further.
+    /// Takes away the large bodies that nothing speaks of: whoever wrote them, or was taking them away, got no further.
     pub(crate) fn drop_orphans(&mut self) -> Result<(), Unusable> {
-        let mut orphans = BTreeSet::new();
-        for message in self.large.messages().map_err(Unusable::File)? {
-            let is_kept = match self.spans.of(message) {
-                Some(span) => {
-                    load::message(&self.span_file(span.first)?.tables.connection, message)?.is_some()
-                }
-                None => false,
-            };
-            if !is_kept {
-                orphans.insert(message);
+        let mut files: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+        for path in self.large.files().map_err(Unusable::File)? {
+            if let Some(message) = large::message_of(&path) {
+                files.entry(message).or_default().push(path);
             }
         }
-        if orphans.is_empty() {
-            return Ok(());
+        let mut unpacker = Unpacker::default();
+        for (message, paths) in files {
+            let named = match self.spans.of(message) {
+                Some(span) => {
+                    let connection = &self.span_file(span.first)?.tables.connection;
+                    // Of nearly every message there is one, which is its own.
+                    if paths.len() == 1 && load::has_content(connection, message)? {
+                        continue;
+                    }
+                    load::files_of(connection, &mut unpacker, message)?
+                }
+                None => BTreeSet::new(),
+            };
+            let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let is_orphan = |path: &&PathBuf| name(path).is_none_or(|name| !named.contains(&name));
+            for path in paths.iter().filter(is_orphan) {
+                std::fs::remove_file(path).map_err(Unusable::File)?;
+            }
         }
-        self.large.forget(|message| orphans.contains(&message)).map_err(Unusable::File)
+        Ok(())
     }
 
     /// The filters of all runs: of the newest in memory, of the others in files. What is missing is made anew.

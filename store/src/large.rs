@@ -4,7 +4,7 @@
 //! over as it lies; what steps made of it is kept as its new bytes and where in that file the others stand.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -201,15 +201,6 @@ impl Large {
 
     pub(crate) fn files(&self) -> io::Result<Vec<PathBuf>> {
         fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.path())).collect()
-    }
-
-    /// The messages that have bytes here.
-    pub(crate) fn messages(&self) -> io::Result<BTreeSet<u64>> {
-        let mut found = BTreeSet::new();
-        for entry in fs::read_dir(&self.folder)? {
-            found.extend(message_of(&entry?.path()));
-        }
-        Ok(found)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows read back from a span's file.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use engine::{AnswerState, DeliveryState, Halt, Held, MessageState, Standstill, Tally};
 use rusqlite::{Connection, Params, Row};
@@ -210,6 +210,26 @@ pub(crate) fn delivery(connection: &Connection, id: u64) -> rusqlite::Result<Opt
 }
 
 /// The deliveries of a message, in the order they were made.
+pub(crate) fn has_content(connection: &Connection, message: u64) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM contents WHERE message = ?1";
+    Ok(first(connection, sql, [message as i64], |_| Ok(()))?.is_some())
+}
+
+/// The files in which bytes of a message lie.
+pub(crate) fn files_of(
+    connection: &Connection,
+    unpacker: &mut Unpacker,
+    message: u64,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let mut bodies: Vec<Body> =
+        content(connection, unpacker, message)?.map(|content| content.body).into_iter().collect();
+    bodies.extend(parts(connection, unpacker, message)?.into_iter().filter_map(|part| part.body));
+    for delivery in deliveries_of(connection, message)? {
+        bodies.extend(payload(connection, unpacker, delivery.id)?.body);
+    }
+    Ok(bodies.iter().flat_map(Body::files).map(str::to_owned).collect())
+}
+
 pub(crate) fn deliveries_of(connection: &Connection, message: u64) -> rusqlite::Result<Vec<DeliveryRow>> {
     let sql = format!("SELECT {TALLY}, {DELIVERY} WHERE d.message = ?1 ORDER BY d.id");
     let mut statement = connection.prepare_cached(&sql)?;

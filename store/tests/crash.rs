@@ -7,11 +7,12 @@
 mod stage;
 mod crash {
     pub(crate) mod child;
+    pub(crate) mod long;
     pub(crate) mod parent;
 }
 
 use crash::{
-    child,
+    child, long,
     parent::{Child, Spoken, check, under_strace},
 };
 
@@ -85,4 +86,10 @@ fn a_full_disk_is_said_in_words_and_writing_goes_on_when_there_is_room() {
 fn trouble_ends_by_itself_though_nobody_writes() {
     let spoken = under_strace("idle", "fsync,fdatasync:error=EIO:when=25", "one");
     assert_eq!(spoken.words.last().map(String::as_str), Some("cleared"));
+}
+
+#[test]
+fn cut_at_each_of_its_calls_to_the_disk_a_long_body_is_whole_or_gone_and_leaves_no_file_behind() {
+    let cuts = long::cut_at_each();
+    assert!(cuts > 30, "{cuts} cuts");
 }

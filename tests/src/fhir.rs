@@ -194,6 +194,7 @@ impl Drop for FhirServer {
 pub struct Cutting {
     pub port: u16,
     cuts: Arc<AtomicUsize>,
+    answers: Arc<AtomicUsize>,
 }
 
 impl Cutting {
@@ -203,6 +204,7 @@ impl Cutting {
         let port = listener.local_addr().expect("a listener has an address").port();
         let (cuts, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(1)));
         let counted = Arc::clone(&cuts);
+        let all = Arc::clone(&answers);
         // It ends with the process: whoever is let in last may be anybody.
         std::thread::spawn(move || {
             while let Ok((client, _)) = listener.accept() {
@@ -218,7 +220,12 @@ impl Cutting {
                 });
             }
         });
-        Self { port, cuts }
+        Self { port, cuts, answers: all }
+    }
+
+    /// How many answers the server has given.
+    pub fn answers(&self) -> usize {
+        self.answers.load(Ordering::SeqCst) - 1
     }
 
     pub fn cuts(&self) -> usize {

@@ -2,8 +2,8 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
-    net::TcpStream,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
 };
 
@@ -77,6 +77,52 @@ impl LongInstance {
             .get(9..12)
             .and_then(|status| status.parse().ok())
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Stands in for an archive that has it already: says so to whoever posts it, and gives it to whoever asks. Ends with the process.
+    pub fn held(&self) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let held = self.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Who asked may have had enough.
+                let _ = held.answer(stream);
+            }
+        });
+        port
+    }
+
+    fn answer(&self, stream: TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(&stream);
+        let (mut first, mut length) = (String::new(), 0);
+        reader.read_line(&mut first)?;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        io::copy(&mut reader.take(length), &mut io::sink())?;
+        let mut stream = stream;
+        if first.starts_with("POST") {
+            let said = serde_json::json!({ "00081198": { "vr": "SQ", "Value": [{
+                "00081155": { "vr": "UI", "Value": [self.instance.uid] }, "00081197": { "vr": "US", "Value": [0x0111] },
+            }] } });
+            let said = said.to_string();
+            let head =
+                "HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Type: application/dicom+json\r\n";
+            return stream
+                .write_all(format!("{head}Content-Length: {}\r\n\r\n{said}", said.len()).as_bytes());
+        }
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: multipart/related; type=\"application/dicom\"; boundary=b\r\n\r\n";
+        stream.write_all(format!("{head}--b\r\nContent-Type: application/dicom\r\n\r\n").as_bytes())?;
+        self.write_to(&mut stream)?;
+        stream.write_all(b"\r\n--b--\r\n")
     }
 
     /// Posts the first half of it, and keeps the connection.

@@ -6,13 +6,15 @@ use std::{
     io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::ffi::OsStrExt,
+        unix::{ffi::OsStrExt, fs::FileExt},
     },
     path::PathBuf,
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::{Content, Spool};
 use rustix::{
     fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, openat, stat, statat, unlinkat},
     io::Errno,
@@ -24,6 +26,15 @@ use crate::flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat};
 
 /// So many entries of a folder are told at once.
 const PAGE: usize = 512;
+
+/// From this length on a file is read a piece at a time.
+const LONG: u64 = 1 << 20;
+
+/// A file that was looked into: a short one is read.
+enum Opened {
+    Short(Bytes, Stat),
+    Long(File, Stat),
+}
 
 /// The folders of this machine, from the project's folder on.
 #[derive(Clone)]
@@ -77,7 +88,7 @@ impl Here {
         Ok((kind(&stat), read(&stat)))
     }
 
-    fn read_now(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)> {
+    fn read_now(&self, at: &Location, longest: u64) -> Done<Opened> {
         let folder = self.open(&at.folder())?;
         let failed = |error| fault("read a file in", &at.folder(), error);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -94,6 +105,9 @@ impl Here {
             return Err(Fault::Unfit(format!("it is longer than `max_size`, {longest} bytes")));
         }
         let mut file = File::from(file);
+        if before.size > LONG {
+            return Ok(Opened::Long(file, before));
+        }
         let mut bytes = Vec::with_capacity(before.size as usize);
         Read::by_ref(&mut file)
             .take(longest + 1)
@@ -103,7 +117,37 @@ impl Here {
         if after != before || bytes.len() as u64 != before.size {
             return Err(Fault::Changed);
         }
-        Ok((bytes.into(), after))
+        Ok(Opened::Short(bytes.into(), after))
+    }
+
+    /// Reads a long file a piece at a time.
+    async fn read_into(
+        &self,
+        at: &Location,
+        (file, before): (File, Stat),
+        mut spool: Spool,
+    ) -> Done<(Content, Stat)> {
+        let file = Arc::new(file);
+        while spool.len() < before.size {
+            let (from, reading) = (spool.len(), Arc::clone(&file));
+            let length = (before.size - from).min(LONG) as usize;
+            let piece = tokio::task::spawn_blocking(move || {
+                let mut piece = vec![0; length];
+                reading.read_exact_at(&mut piece, from).map(|()| piece)
+            });
+            match ended(piece.await.map(Ok))? {
+                Ok(piece) => spool.write(&piece).await?,
+                // It has become shorter.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Fault::Changed),
+                Err(error) => return Err(from_io("read a file in", at, &error)),
+            }
+        }
+        let failed = |error| fault("read a file in", &at.folder(), error);
+        let after = read(&fstat(&*file).map_err(failed)?);
+        if after != before {
+            return Err(Fault::Changed);
+        }
+        Ok((spool.end().await?, after))
     }
 
     fn rename_now(&self, from: &Location, to: &Location) -> Done {
@@ -161,8 +205,11 @@ impl Place for Here {
         self.blocking(at, Self::look_now).await
     }
 
-    async fn read(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)> {
-        self.blocking(at, move |here, at| here.read_now(at, longest)).await
+    async fn read(&self, at: &Location, longest: u64, spool: Spool) -> Done<(Content, Stat)> {
+        match self.blocking(at, move |here, at| here.read_now(at, longest)).await? {
+            Opened::Short(bytes, stat) => Ok((bytes.into(), stat)),
+            Opened::Long(file, before) => self.read_into(at, (file, before), spool).await,
+        }
     }
 
     async fn write(&self, at: &Location, bytes: &Bytes) -> Done {

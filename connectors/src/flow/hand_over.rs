@@ -71,13 +71,13 @@ pub(super) struct HandOver<'a> {
 
 impl HandOver<'_> {
     /// Makes the messages of a file durable. Files handed over one after the other are kept in that order.
-    pub(super) async fn begin(&self, claimed: &Claimed, bytes: Bytes, stat: Stat) -> Waiting {
-        let mark = mark(claimed, &bytes, stat);
+    pub(super) async fn begin(&self, claimed: &Claimed, content: Content, stat: Stat) -> Waiting {
+        let mark = mark(claimed, &content, stat);
         let facts = self.facts_of(claimed, stat);
-        let messages = match self.parts(&bytes) {
+        let messages = match self.parts(&content) {
             Ok(messages) => messages,
             Err(why) => {
-                let inbound = Inbound { unreadable: Some(why), ..inbound(bytes, facts, mark, 0) };
+                let inbound = Inbound { unreadable: Some(why), ..inbound(content, facts, mark, 0) };
                 return self.begin_one(inbound).await;
             }
         };
@@ -93,14 +93,15 @@ impl HandOver<'_> {
                 facts.insert("batch".to_owned(), serde_json::json!({ "place": place + 1, "of": of }));
                 inbound(message.clone(), facts, mark, place)
             });
-            answers.extend(self.inlet.receive_batch(inbounds.collect()).await);
+            let whole = Some((mark, (group * TOGETHER) as u32));
+            answers.extend(self.inlet.receive_part_of(whole, inbounds.collect()).await);
         }
         Waiting::Here(self.judge(answers))
     }
 
     /// Makes it durable that a file came which cannot be had. It is counted and found, and holds nothing of the file.
     pub(super) async fn refuse_unread(&self, claimed: &Claimed, why: String) -> Handed {
-        let nothing = Bytes::new();
+        let nothing = Content::default();
         let mark = mark(claimed, &nothing, claimed.stat);
         let facts = self.facts_of(claimed, claimed.stat);
         let inbound = Inbound { unreadable: Some(why), ..inbound(nothing, facts, mark, 0) };
@@ -150,15 +151,17 @@ impl HandOver<'_> {
     }
 
     /// The messages of a file, as its `split` says.
-    fn parts(&self, bytes: &Bytes) -> Result<Vec<Content>, String> {
+    fn parts(&self, content: &Content) -> Result<Vec<Content>, String> {
         let by = match self.split {
-            Split::Word(SplitWord::None) => return Ok(vec![bytes.clone().into()]),
-            Split::Word(SplitWord::Hl7) => return batch_parts(bytes),
+            Split::Word(SplitWord::None) => return Ok(vec![content.clone()]),
+            Split::Word(SplitWord::Hl7) => {
+                return batch_parts(&content.whole().map_err(|error| error.to_string())?);
+            }
             Split::Word(SplitWord::Records) => Cut::Records,
             Split::Word(SplitWord::Hprim) => Cut::Messages,
             Split::Group(group) => Cut::Group(group.group.clone()),
         };
-        let parts = self.inlet.cut(&bytes.clone().into(), &by)?;
+        let parts = self.inlet.cut(content, &by)?;
         if parts.is_empty() { Err("the file holds no record".to_owned()) } else { Ok(parts) }
     }
 
@@ -202,9 +205,9 @@ fn row(bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// Names the file: the same when it is found again after a crash.
-fn mark(claimed: &Claimed, bytes: &Bytes, stat: Stat) -> Hash {
+fn mark(claimed: &Claimed, content: &Content, stat: Stat) -> Hash {
     claimed.mark.unwrap_or_else(|| {
-        let content = Hash::of(&[bytes]);
+        let content = content.hash();
         let (size, modified) = (stat.size.to_be_bytes(), stat.modified.to_be_bytes());
         Hash::of(&[b"stays", claimed.from.base.as_bytes(), &claimed.from.trail, &size, &modified, &content.0])
     })

@@ -52,8 +52,21 @@ pub(super) struct Sight {
     pub(super) has_more: bool,
     /// Folders in which claimed files lie.
     pub(super) claims: Vec<Location>,
-    /// A folder below could not be looked into.
+    /// A folder below could not be looked into, or something that is wanted is no file.
     pub(super) trouble: Option<String>,
+    /// Links, pipes and devices of names that are wanted: how many, and the first.
+    odd: Option<(usize, Location)>,
+}
+
+impl Sight {
+    /// What lies there and is never taken, for whoever looks for it.
+    fn passed_over(&self) -> Option<String> {
+        let (number, first) = self.odd.as_ref()?;
+        let others = if *number > 1 { format!(", and {} more", number - 1) } else { String::new() };
+        Some(format!(
+            "`{first}` is a link, a pipe or a device, and never taken: put the file itself there{others}"
+        ))
+    }
 }
 
 /// Remembers from look to look what is needed to tell whether a file is whole.
@@ -124,6 +137,7 @@ impl Lookout {
         let Walk { window, mut sight, ledger, .. } = walk;
         if sight.trouble.is_none() {
             ledger.end_look().map_err(not_noted)?;
+            sight.trouble = sight.passed_over();
         }
         sight.ready = window.into_sorted_vec();
         if taking.complete == Complete::Stable {
@@ -196,10 +210,15 @@ impl Walk<'_> {
 
     fn consider(&mut self, folder: &Location, entry: &Entry) {
         let Entry { name, kind, stat } = entry;
-        if *kind != Kind::File || !self.taking.wants_name(name) {
+        if *kind == Kind::Folder || !self.taking.wants_name(name) {
             return;
         }
         let at = folder.join(name);
+        if *kind == Kind::Other {
+            let (number, first) = self.sight.odd.take().unwrap_or((0, at.clone()));
+            self.sight.odd = Some((number + 1, first.min(at)));
+            return;
+        }
         if self.ledger.knows(&at, *stat)
             || !self.taking.wants(stat.size, self.now.saturating_sub(stat.modified))
             || self.stuck.contains_key(&at)

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::{Content, Spool, StoreError};
 
 /// The longest name that file systems take, in bytes.
 pub(super) const LONGEST: usize = 255;
@@ -119,6 +120,13 @@ pub(crate) enum Fault {
     Away(String),
 }
 
+/// What comes cannot be kept now.
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
 pub(crate) type Done<T = ()> = Result<T, Fault>;
 
 /// Where files lie. Everything it does is whole or not done, as far as the place can.
@@ -130,8 +138,9 @@ pub(crate) trait Place: Send + Sync {
     /// Looks at what stands under a name, without following it.
     async fn look(&self, at: &Location) -> Done<(Kind, Stat)>;
 
-    /// Reads a whole file that is no longer than `longest`, with how it stood before and after.
-    async fn read(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)>;
+    /// Reads a whole file that is no longer than `longest`, with how it stood before and after: one that is long, into the
+    /// spool as it comes.
+    async fn read(&self, at: &Location, longest: u64, spool: Spool) -> Done<(Content, Stat)>;
 
     /// Writes a file under a name of ours and makes it durable, whatever stood there.
     async fn write(&self, at: &Location, bytes: &Bytes) -> Done;

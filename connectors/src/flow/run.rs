@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Backlog as _, Facts, Inlet, MessageId, OpenError, Stop, Trouble, WhenFiltered};
+use engine::{Backlog as _, Content, Facts, Inlet, MessageId, OpenError, Stop, Trouble, WhenFiltered};
 use futures_util::{StreamExt, future::join_all, stream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
@@ -298,11 +298,11 @@ impl Flow {
         }
     }
 
-    async fn read(&self, claimed: Vec<Claimed>) -> Vec<(Claimed, Done<(bytes::Bytes, Stat)>)> {
+    async fn read(&self, claimed: Vec<Claimed>) -> Vec<(Claimed, Done<(Content, Stat)>)> {
         let longest = self.parts.taking.max_size.0 as u64;
         let place = self.parts.place.as_ref();
         let reads = claimed.into_iter().map(|claimed| async move {
-            let read = place.read(&claimed.at, longest).await;
+            let read = place.read(&claimed.at, longest, self.inlet.spool()).await;
             (claimed, read)
         });
         stream::iter(reads).buffered(READING).collect().await
@@ -311,7 +311,7 @@ impl Flow {
     /// Hands files over in order, and waits for all of them.
     async fn hand_over(
         &mut self,
-        read: Vec<(Claimed, Done<(bytes::Bytes, Stat)>)>,
+        read: Vec<(Claimed, Done<(Content, Stat)>)>,
         trouble: &mut Option<Fault>,
     ) -> Vec<(Claimed, Handed, Option<Stat>)> {
         let mut under_way = Vec::with_capacity(read.len());
@@ -319,8 +319,8 @@ impl Flow {
         for (mut claimed, read) in read {
             match read {
                 _ if self.stop.is_requested() => self.open.push(Open { claimed, ended: None }),
-                Ok((bytes, stat)) => {
-                    let waiting = self.handing().begin(&claimed, bytes, stat).await;
+                Ok((content, stat)) => {
+                    let waiting = self.handing().begin(&claimed, content, stat).await;
                     claimed.note_known();
                     under_way.push((claimed, waiting, stat));
                 }

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::{Content, Spool};
 
 use super::{
     link::Link,
@@ -89,6 +90,7 @@ impl Remote {
             }
             Broken::Changed => Fault::Changed,
             Broken::Unfit(why) => Fault::Unfit(why),
+            Broken::Unkept(why) => Fault::Away(why),
         }
     }
 
@@ -224,14 +226,14 @@ impl Place for Remote {
         self.look_now(at).await.map_err(|broken| self.fault("look into", &at.folder(), broken))
     }
 
-    async fn read(&self, at: &Location, longest: u64) -> Done<(Bytes, Stat)> {
+    async fn read(&self, at: &Location, longest: u64, spool: Spool) -> Done<(Content, Stat)> {
         // A link would be followed by the server: it is looked at first.
         let (kind, _) = self.look(at).await?;
         if kind != Kind::File {
             return Err(Fault::Unfit("it is no file".to_owned()));
         }
         let session = self.session().await?;
-        let read = transfer::read(&session, &path(at), longest).await;
+        let read = transfer::read_into(&session, &path(at), longest, spool).await;
         read.map_err(|broken| match broken {
             Broken::Refused(Refusal::Denied) => Fault::Closed("permission denied".to_owned()),
             broken => self.fault("read a file in", &at.folder(), broken),

@@ -1,6 +1,7 @@
 //! Reads and writes whole files: several pieces on their way at once.
 
 use bytes::{Bytes, BytesMut};
+use engine::{Content, Spool, StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -27,6 +28,8 @@ pub(super) enum Broken {
     Changed,
     /// It cannot be taken, in words.
     Unfit(String),
+    /// What came cannot be kept, in words.
+    Unkept(String),
 }
 
 impl From<Lost> for Broken {
@@ -95,6 +98,51 @@ impl<'a> Opened<'a> {
     }
 }
 
+/// Reads a whole file that is no longer than `longest`: one that is long goes to the disk as it comes.
+pub(super) async fn read_into(
+    session: &Session,
+    path: &[u8],
+    longest: u64,
+    spool: Spool,
+) -> Result<(Content, Stat), Broken> {
+    let file = Opened::new(session, path, FOR_READING).await?;
+    let read = spool_opened(&file, longest, spool).await;
+    let closed = file.close().await;
+    let read = read?;
+    closed?;
+    Ok(read)
+}
+
+async fn spool_opened(file: &Opened<'_>, longest: u64, mut spool: Spool) -> Result<(Content, Stat), Broken> {
+    let before = stat_of(file, longest).await?;
+    let unkept = |error: StoreError| Broken::Unkept(error.to_string());
+    let mut pieces = stream::iter(pieces(file, before.size as usize)).buffered(AT_ONCE);
+    while let Some(piece) = pieces.next().await {
+        spool.write(&piece?).await.map_err(unkept)?;
+    }
+    let (_, after) = file.stat().await?;
+    if after != before {
+        return Err(Broken::Changed);
+    }
+    Ok((spool.end().await.map_err(unkept)?, after))
+}
+
+async fn stat_of(file: &Opened<'_>, longest: u64) -> Result<Stat, Broken> {
+    match file.stat().await? {
+        (Kind::File, stat) if stat.size <= longest => Ok(stat),
+        (Kind::File, _) => Err(Broken::Unfit(format!("it is longer than `max_size`, {longest} bytes"))),
+        _ => Err(Broken::Unfit("it is no file".to_owned())),
+    }
+}
+
+/// Reads of all pieces of a file, in order.
+fn pieces(
+    file: &Opened<'_>,
+    size: usize,
+) -> impl Iterator<Item = impl Future<Output = Result<Bytes, Broken>>> {
+    (0..size).step_by(PIECE).map(move |from| file.read(from, PIECE.min(size - from)))
+}
+
 /// Reads a whole file that is no longer than `longest`.
 pub(super) async fn read(session: &Session, path: &[u8], longest: u64) -> Result<(Bytes, Stat), Broken> {
     let file = Opened::new(session, path, FOR_READING).await?;
@@ -106,16 +154,9 @@ pub(super) async fn read(session: &Session, path: &[u8], longest: u64) -> Result
 }
 
 async fn read_opened(file: &Opened<'_>, longest: u64) -> Result<(Bytes, Stat), Broken> {
-    let (kind, before) = file.stat().await?;
-    if kind != Kind::File {
-        return Err(Broken::Unfit("it is no file".to_owned()));
-    }
-    if before.size > longest {
-        return Err(Broken::Unfit(format!("it is longer than `max_size`, {longest} bytes")));
-    }
-    let size = before.size as usize;
-    let pieces = (0..size).step_by(PIECE).map(|from| file.read(from, PIECE.min(size - from)));
-    let pieces: Vec<Bytes> = stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
+    let before = stat_of(file, longest).await?;
+    let pieces = stream::iter(pieces(file, before.size as usize));
+    let pieces: Vec<Bytes> = pieces.buffered(AT_ONCE).try_collect().await?;
     let (_, after) = file.stat().await?;
     if after != before {
         return Err(Broken::Changed);

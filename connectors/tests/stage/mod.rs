@@ -206,18 +206,27 @@ impl Stage {
 
     /// Waits until the source is in this trouble, or in none.
     pub async fn trouble(&self, words: Option<&str>) {
+        self.is_said(words, || self.channel.view().trouble).await;
+    }
+
+    /// Waits until the source says this of what it leaves out, or nothing.
+    pub async fn leaves_out(&self, words: Option<&str>) {
+        self.is_said(words, || self.channel.view().left_out).await;
+    }
+
+    async fn is_said(&self, words: Option<&str>, what: impl Fn() -> Option<String>) {
         let fits = |said: Option<String>| match (words, said) {
             (Some(words), Some(said)) => said.contains(words),
             (None, None) => true,
             _ => false,
         };
         let watch = async {
-            while !fits(self.channel.view().trouble) {
+            while !fits(what()) {
                 tokio::task::yield_now().await;
             }
         };
         let fitted = timeout(PATIENCE, watch).await;
-        assert!(fitted.is_ok(), "the trouble is {:?}", self.channel.view().trouble);
+        assert!(fitted.is_ok(), "it says {:?}", what());
     }
 
     pub fn messages(&self) -> Vec<StoredMessage> {

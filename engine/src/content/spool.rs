@@ -48,7 +48,8 @@ struct Writing {
 struct Unfinished(Option<PathBuf>);
 
 impl Spool {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    /// Begins with nothing; what becomes long goes into this store's folder for it.
+    pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store, gathered: BytesMut::new(), length: 0, writing: None }
     }
 

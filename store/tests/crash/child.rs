@@ -23,6 +23,7 @@ pub(crate) fn run() {
     match std::env::var(MODE).unwrap().as_str() {
         "load" => runtime.block_on(load(store)),
         "sync" => runtime.block_on(one_by_one(&store)),
+        "long" => runtime.block_on(super::long::lives(store)),
         "idle" => runtime.block_on(idle(&store)),
         other => unreachable!("no such mode: {other}"),
     }

@@ -32,7 +32,7 @@ impl Child {
         Self::spawn(Command::new(std::env::current_exe().unwrap()), folder, mode)
     }
 
-    fn spawn(mut command: Command, folder: &Path, mode: &str) -> Self {
+    pub(crate) fn spawn(mut command: Command, folder: &Path, mode: &str) -> Self {
         let mut process = command
             .args(["--exact", "child_of_the_tests_here", "--nocapture"])
             .env(FOLDER, folder)
