@@ -133,6 +133,10 @@ fn the_batches_come_from_the_server_that_the_example_starts() {
     let refused = project.path("server/files/refused/batch.hl7");
     wait_until("one of the batch has no number", || refused.exists());
     wait_until("the others are recorded", || receiver.count() == 2);
+    let report = project.relais(&["--project", "server", "report", "partner", "--format", "json"]);
+    let total = &serde_json::from_slice::<Value>(&report.stdout).unwrap()["total"];
+    let counted = ["received", "messages", "refused", "processed"].map(|name| total[name].as_u64().unwrap());
+    assert_eq!(counted, [1, 3, 1, 0], "a file of three messages is one file: {total}");
     drop((relais, started));
 }
 

@@ -46,8 +46,8 @@ pub trait History: Send + Sync {
     /// How many questions of each channel are overdue.
     async fn count_overdue(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
-    /// What became of a channel's messages, counted by the days between these bounds.
-    async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError>;
+    /// What became of a channel's messages, or of the files they came in, counted by the days between these bounds.
+    async fn tallied(&self, channel: &str, unit: Unit, bounds: &[SystemTime]) -> Result<Tallied, StoreError>;
 
     /// The text of a channel's version.
     async fn version(&self, hash: &str) -> Result<Option<String>, StoreError>;
@@ -127,7 +127,15 @@ pub struct Unmapped {
     pub oldest: String,
 }
 
-/// What became of a channel's messages.
+/// What is counted as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Message,
+    /// The messages of one file together: it stands as the worst of them.
+    File,
+}
+
+/// What became of a channel's messages, or files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Tallied {
     /// One for each day, in order.
@@ -136,11 +144,13 @@ pub struct Tallied {
     pub reasons: Vec<(Reason, u64)>,
 }
 
-/// What became of the messages that came on one day. Each is counted once, as it stands now.
+/// What became of the messages, or files, that came on one day. Each is counted once, as it stands now.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TalliedDay {
     /// All that came, but for those that another message stands for.
     pub received: u64,
+    /// As many messages were in them.
+    pub messages: u64,
     pub bytes: u64,
     /// Every delivery was sent, or none was wanted.
     pub processed: u64,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use engine::{
     AttemptEnd, Closed, Halt, History, Intervention, MessageId, MessageState, Outcome, Reason, Settlement,
-    Store, Tallied, TalliedDay, Tally,
+    Store, Tallied, TalliedDay, Tally, Unit,
 };
 use stage::{CHANNEL, arrival, at, delivery, given_up, processed, sent};
 use store::Sqlite;
@@ -84,12 +84,13 @@ async fn live(store: &Sqlite, n: u64, fate: Fate) {
 
 async fn counted(store: &Sqlite) -> Tallied {
     let bounds: Vec<SystemTime> = (0..=3).map(|day| at(day * DAY)).collect();
-    store.tallied(CHANNEL, &bounds).await.unwrap()
+    store.tallied(CHANNEL, Unit::Message, &bounds).await.unwrap()
 }
 
 fn expected(rounds: u64) -> TalliedDay {
     TalliedDay {
         received: rounds * 8,
+        messages: rounds * 8,
         bytes: rounds * 8 * 5,
         processed: rounds,
         unwanted: rounds,
@@ -128,7 +129,10 @@ async fn each_message_is_counted_once_on_its_day_and_no_reason_holds_its_words()
     drop(store);
     let again = Sqlite::open(folder.path()).unwrap();
     assert_eq!(counted(&again).await, tallied, "a restart changes nothing");
-    assert_eq!(again.tallied("nobody", &[at(0), at(DAY)]).await.unwrap().days, [TalliedDay::default()]);
+    assert_eq!(
+        again.tallied("nobody", Unit::File, &[at(0), at(DAY)]).await.unwrap().days,
+        [TalliedDay::default()]
+    );
 }
 
 #[tokio::test]
@@ -147,4 +151,62 @@ async fn what_was_sent_again_counts_by_its_latest_delivery() {
     store.settle(again, sent("MSA|AA")).await.unwrap();
     let after = counted(&store).await;
     assert_eq!((after.days[0].received, after.days[0].processed, after.reasons), (1, 1, Vec::new()));
+}
+
+/// One message of a file, and what becomes of it.
+async fn one_of(store: &Sqlite, file: u8, place: u32, fate: Fate) -> MessageId {
+    let id = store.next_message();
+    let name = format!("F{file}-{place}");
+    let mut arrival = arrival(id, &name, "MSH|x");
+    arrival.message.received = at(u64::from(place));
+    arrival.batch = Some((engine::Hash([file; 32]), place));
+    store.keep(vec![arrival]).await.unwrap();
+    if let Some(closed) = closed(u64::from(place), fate) {
+        store.close(id, closed).await.unwrap();
+        return id;
+    }
+    let record = store.next_delivery();
+    store.queue(processed(id, &name, vec![delivery(record, "record")])).await.unwrap();
+    if let Fate::Sent = fate {
+        store.settle(record, sent("MSA|AA")).await.unwrap();
+    }
+    id
+}
+
+#[tokio::test]
+async fn a_file_of_several_messages_counts_once_as_the_worst_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(folder.path()).unwrap();
+    for (file, fates) in [
+        (1, [Fate::Sent, Fate::Filtered, Fate::Sent]),
+        (2, [Fate::Sent, Fate::Refused, Fate::Sent]),
+        (3, [Fate::Filtered, Fate::Filtered, Fate::Filtered]),
+        (4, [Fate::Sent, Fate::Waiting, Fate::Filtered]),
+        (5, [Fate::Waiting, Fate::Failed, Fate::Refused]),
+    ] {
+        for (place, fate) in (1..).zip(fates) {
+            one_of(&store, file, place, fate).await;
+        }
+    }
+    let refused = one_of(&store, 6, 1, Fate::Refused).await;
+    one_of(&store, 6, 2, Fate::Sent).await;
+    let bounds = [at(0), at(DAY)];
+    let counted = async || store.tallied(CHANNEL, Unit::File, &bounds).await.unwrap();
+    let numbers = |day: &TalliedDay| {
+        let TalliedDay { received, messages, processed, unwanted, refused, failed, waiting, .. } = day;
+        [*received, *messages, *processed, *unwanted, *refused, *failed, *waiting]
+    };
+    assert_eq!(numbers(&counted().await.days[0]), [6, 17, 1, 1, 2, 1, 1]);
+    // Run again, and it gets through: the message that stands for it is of the same file.
+    let again = store.next_message();
+    let mut stands = arrival(again, "F6-1", "MSH|x");
+    stands.message.received = at(500);
+    stands.again = Some(engine::Again { message: refused, by: "someone".to_owned() });
+    store.keep(vec![stands]).await.unwrap();
+    let record = store.next_delivery();
+    store.queue(processed(again, "F6-1", vec![delivery(record, "record")])).await.unwrap();
+    store.settle(record, sent("MSA|AA")).await.unwrap();
+    assert_eq!(numbers(&counted().await.days[0]), [6, 17, 2, 1, 1, 1, 1]);
+    let by_message = store.tallied(CHANNEL, Unit::Message, &bounds).await.unwrap();
+    assert_eq!(numbers(&by_message.days[0]), [17, 17, 7, 5, 2, 1, 2], "messages, one by one");
 }

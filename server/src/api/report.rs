@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use axum::{Json, extract::State};
-use engine::{History as _, Reason, Tallied, TalliedDay, Times};
+use engine::{History as _, Reason, Tallied, TalliedDay, Times, Unit};
 use jiff::{ToSpan, Zoned, civil::Date, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::{
     asked::{Path, Query},
     problem::Problem,
 };
+use crate::why::Why;
 
 /// As many days as one report may have: ten years.
 const MOST_DAYS: usize = 3660;
@@ -37,6 +38,8 @@ pub(crate) struct Report {
     pub(crate) to: String,
     /// When it was made.
     pub(crate) made: String,
+    /// What is counted as one: `message`, or `file` where the source takes files, which may hold several messages.
+    pub(crate) unit: String,
     pub(crate) total: Figures,
     pub(crate) days: Vec<Day>,
     /// Why messages did not get through, the most frequent first.
@@ -49,10 +52,12 @@ pub(crate) struct Day {
     pub(crate) figures: Figures,
 }
 
-/// Messages, each counted once, as it stands now.
+/// Messages, or files, each counted once, as it stands now; a file as the worst of its messages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Figures {
     pub(crate) received: u64,
+    /// As many messages were in them.
+    pub(crate) messages: u64,
     pub(crate) bytes: u64,
     pub(crate) processed: u64,
     pub(crate) unwanted: u64,
@@ -62,7 +67,7 @@ pub(crate) struct Figures {
     pub(crate) in_doubt: u64,
     pub(crate) waiting: u64,
     pub(crate) dropped: u64,
-    /// From when a message came to when the last of its deliveries was sent, in milliseconds.
+    /// From when it came to when the last of its deliveries was sent, in milliseconds.
     pub(crate) median_ms: Option<f64>,
     pub(crate) p95_ms: Option<f64>,
 }
@@ -73,7 +78,7 @@ pub(crate) struct Counted {
     /// `unreadable`, `refused_at`, `refused`, `failed` or `given_up`.
     pub(crate) kind: String,
     /// What was wrong, the place, the step or the destination. Nothing of a message.
-    pub(crate) what: String,
+    pub(crate) what: Why,
     pub(crate) number: u64,
 }
 
@@ -87,7 +92,11 @@ pub(super) async fn show(
     let zone = context.fleet.zone();
     let days = days(&wanted, &zone)?;
     let bounds: Vec<SystemTime> = days.iter().map(|day| SystemTime::from(day.timestamp())).collect();
-    let tallied = context.fleet.store.tallied(&name, &bounds).await?;
+    let (unit, unit_name) = match member.outline.source.as_str() {
+        "file" | "sftp" => (Unit::File, "file"),
+        _ => (Unit::Message, "message"),
+    };
+    let tallied = context.fleet.store.tallied(&name, unit, &bounds).await?;
     let (first, last) = (&days[0], &days[days.len() - 2]);
     Ok(Json(Report {
         channel: name,
@@ -96,6 +105,7 @@ pub(super) async fn show(
         from: first.date().to_string(),
         to: last.date().to_string(),
         made: Zoned::now().with_time_zone(zone).strftime("%Y-%m-%d %H:%M").to_string(),
+        unit: unit_name.to_owned(),
         total: Figures::total(&tallied.days),
         days: days.iter().zip(&tallied.days).map(|(day, counted)| Day::of(day, counted)).collect(),
         reasons: reasons(tallied),
@@ -141,6 +151,7 @@ impl Figures {
         let milliseconds = |share| day.times.at(share).map(|time| time.as_secs_f64() * 1000.0);
         Self {
             received: day.received,
+            messages: day.messages,
             bytes: day.bytes,
             processed: day.processed,
             unwanted: day.unwanted,
@@ -163,6 +174,7 @@ impl Figures {
         let sum = |of: fn(&TalliedDay) -> u64| days.iter().map(of).sum();
         Self::of(&TalliedDay {
             received: sum(|day| day.received),
+            messages: sum(|day| day.messages),
             bytes: sum(|day| day.bytes),
             processed: sum(|day| day.processed),
             unwanted: sum(|day| day.unwanted),
@@ -185,11 +197,11 @@ impl Figures {
 fn reasons(tallied: Tallied) -> Vec<Counted> {
     let counted = |(reason, number): (Reason, u64)| {
         let (kind, what) = match reason {
-            Reason::Unreadable { why } => ("unreadable", why),
-            Reason::RefusedAt { place } => ("refused_at", place),
-            Reason::Refused => ("refused", String::new()),
-            Reason::Failed { step } => ("failed", step),
-            Reason::GivenUp { destination } => ("given_up", destination),
+            Reason::Unreadable { why } => ("unreadable", Why::hidden(why, "")),
+            Reason::RefusedAt { place } => ("refused_at", Why::at(place)),
+            Reason::Refused => ("refused", Why::ours("")),
+            Reason::Failed { step } => ("failed", Why::ours(step)),
+            Reason::GivenUp { destination } => ("given_up", Why::ours(destination)),
         };
         Counted { kind: kind.to_owned(), what, number }
     };

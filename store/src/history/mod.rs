@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use engine::{
-    Ages, DeliveryRow, History, MessageId, MessageRow, Overdue, Query, Shown, StoreError, Tallied, Unmapped,
-    Unsettled,
+    Ages, DeliveryRow, History, MessageId, MessageRow, Overdue, Query, Shown, StoreError, Tallied, Unit,
+    Unmapped, Unsettled,
 };
 
 use crate::{
@@ -141,9 +141,9 @@ impl History for Sqlite {
         self.count_due().await
     }
 
-    async fn tallied(&self, channel: &str, bounds: &[SystemTime]) -> Result<Tallied, StoreError> {
+    async fn tallied(&self, channel: &str, unit: Unit, bounds: &[SystemTime]) -> Result<Tallied, StoreError> {
         self.writer.filed().await;
-        let mut counting = report::Counting::new(channel, bounds);
+        let mut counting = report::Counting::new(channel, unit, bounds);
         look(&self.spans, move |spans| {
             for span in spans.all() {
                 spans.read(&span, |reader| Ok(counting.span(&reader.connection)?))?;

@@ -1,6 +1,7 @@
 //! `relais report`: what became of a channel's messages, as a page for people who run no server.
 
 mod chart;
+mod french;
 mod page;
 mod words;
 
@@ -9,10 +10,10 @@ use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 use clap::ValueEnum;
 
 use self::words::Language;
-use super::{Complaint, Ending, Exit, Place, say_json};
+use super::{Complaint, Ending, Exit, Place, json, say_json};
 use crate::{api::Report, client::Client};
 
-/// Report what became of a channel's messages, by day: how many came, were processed, refused and why, and how long it took.
+/// Report what became of a channel's files or messages, by day: how many came, were processed, refused and why, and how long it took.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     channel: String,
@@ -54,7 +55,7 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
             say_json(&report);
             return Ok(Exit::Done);
         }
-        Form::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+        Form::Json => json(&report) + "\n",
     };
     match &arguments.output {
         Some(file) => fs::write(file, text)
@@ -67,7 +68,7 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
 
 /// A line for each day, numbers as programs read them.
 fn csv(report: &Report) -> String {
-    let mut text = "day,received,bytes,processed,unwanted,refused,failed,given_up,in_doubt,waiting,dropped,median_ms,p95_ms\n"
+    let mut text = "day,received,bytes,processed,unwanted,refused,failed,given_up,in_doubt,waiting,dropped,median_ms,p95_ms,messages\n"
         .to_owned();
     for day in &report.days {
         let of = &day.figures;
@@ -86,7 +87,7 @@ fn csv(report: &Report) -> String {
         let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
         let times =
             [of.median_ms, of.p95_ms].map(|time| time.map(|time| format!("{time:.3}")).unwrap_or_default());
-        let _ = writeln!(text, "{},{},{}", day.day, counts.join(","), times.join(","));
+        let _ = writeln!(text, "{},{},{},{}", day.day, counts.join(","), times.join(","), of.messages);
     }
     text
 }
@@ -94,11 +95,15 @@ fn csv(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Counted, Day, Figures};
+    use crate::{
+        api::{Counted, Day, Figures},
+        why::Why,
+    };
 
     pub(super) fn example() -> Report {
         let figures = |received, refused, waiting| Figures {
             received,
+            messages: received * 3,
             bytes: received * 900,
             processed: received - refused - waiting,
             refused,
@@ -115,6 +120,7 @@ mod tests {
             from: "2026-03-01".to_owned(),
             to: "2026-03-03".to_owned(),
             made: "2026-03-04 08:00".to_owned(),
+            unit: "file".to_owned(),
             total: figures(12_345, 3, 2),
             days: vec![
                 day("2026-03-01", figures(12_000, 3, 0)),
@@ -122,10 +128,10 @@ mod tests {
                 day("2026-03-03", figures(345, 0, 2)),
             ],
             reasons: vec![
-                Counted { kind: "refused_at".to_owned(), what: "IPP".to_owned(), number: 2 },
+                Counted { kind: "refused_at".to_owned(), what: Why::ours("IPP"), number: 2 },
                 Counted {
                     kind: "unreadable".to_owned(),
-                    what: "line …, column …: a <quote>".to_owned(),
+                    what: Why::ours("line …, column …: a <quote>"),
                     number: 1,
                 },
             ],
@@ -135,8 +141,18 @@ mod tests {
     #[test]
     fn a_page_needs_nothing_else_and_no_name_becomes_markup() {
         for (language, words) in [
-            (Language::En, ["Received", "12,345", "2026-03-01", "1.5 s", "no “IPP”"]),
-            (Language::Fr, ["Reçus", "12\u{202f}345", "01/03/2026", "1,5\u{a0}s", "sans « IPP »"]),
+            (Language::En, ["Received", "12,345", "2026-03-01", "1.5 s", "no “IPP”", "37,035 messages"]),
+            (
+                Language::Fr,
+                [
+                    "Reçus",
+                    "12\u{202f}345",
+                    "01/03/2026",
+                    "1,5\u{a0}s",
+                    "sans « IPP »",
+                    "37\u{202f}035 messages",
+                ],
+            ),
         ] {
             let page = page::page(&example(), language);
             for word in words {
@@ -152,7 +168,7 @@ mod tests {
         let text = csv(&example());
         assert_eq!(
             text.lines().nth(1),
-            Some("2026-03-01,12000,10800000,11997,0,3,0,0,0,0,0,41.000,1530.000")
+            Some("2026-03-01,12000,10800000,11997,0,3,0,0,0,0,0,41.000,1530.000,36000")
         );
         assert_eq!(text.lines().count(), 4);
     }

@@ -22,18 +22,17 @@ pub(super) fn page(report: &Report, language: Language) -> String {
         let _ = write!(page, "<p class=\"what\">{}</p>", escaped(description));
     }
     let _ = writeln!(page, "<p class=\"period\">{period}</p></header>");
+    let unit = Unit::of(report);
     page.push_str(&figures(&report.total, language));
+    page.push_str(&held(&report.total, language));
     page.push_str(&by_day(report, language));
-    page.push_str(&reasons(report, language));
-    page.push_str(&times(&report.total, language));
+    page.push_str(&reasons(report, unit, language));
+    page.push_str(&times(&report.total, unit, language));
     page.push_str(&table(report, language));
     let _ = write!(
         page,
         "<footer><p>{}</p><p>{} {} ({}).</p></footer>\n</main>\n</body>\n</html>\n",
-        language.of(
-            "A message counts on the day on which it came, once, as it stood when this page was made. One that was run again counts as the one that stands for it. Times are from when a message came to when the last of its destinations had it.",
-            "Un message compte au jour de son arrivée, une seule fois, dans l’état où il était quand cette page a été faite. S’il a été relancé, c’est celui qui le remplace qui compte. Les durées vont de l’arrivée d’un message jusqu’à ce que sa dernière destination l’ait reçu."
-        ),
+        unit.counting(language),
         language.of("Made", "Établi le"),
         escaped(&made(&report.made, language)),
         escaped(&report.zone),
@@ -46,6 +45,50 @@ fn made(when: &str, language: Language) -> String {
         Some((day, time)) => format!("{} {} {time}", language.day(day), language.of("at", "à")),
         None => when.to_owned(),
     }
+}
+
+/// What the report counts as one.
+#[derive(Clone, Copy)]
+enum Unit {
+    Message,
+    File,
+}
+
+impl Unit {
+    fn of(report: &Report) -> Self {
+        if report.unit == "file" { Self::File } else { Self::Message }
+    }
+
+    fn several(self, language: Language) -> &'static str {
+        match self {
+            Self::Message => "messages",
+            Self::File => language.of("files", "fichiers"),
+        }
+    }
+
+    /// How they are counted.
+    fn counting(self, language: Language) -> &'static str {
+        match self {
+            Self::Message => language.of(
+                "A message counts on the day on which it came, once, as it stood when this page was made. One that was run again counts as the one that stands for it. Times are from when a message came to when the last of its destinations had it.",
+                "Un message compte au jour de son arrivée, une seule fois, dans l’état où il était quand cette page a été faite. S’il a été relancé, c’est celui qui le remplace qui compte. Les durées vont de l’arrivée d’un message jusqu’à ce que sa dernière destination l’ait reçu.",
+            ),
+            Self::File => language.of(
+                "A file counts on the day on which it was taken, once, as the worst of its messages stood when this page was made. A message that was run again counts as the one that stands for it. Times are from when a file was taken to when the last destination had the last of its messages.",
+                "Un fichier compte au jour où il a été pris, une seule fois, comme le plus mauvais de ses messages quand cette page a été faite. Pour un message relancé, c’est celui qui le remplace qui compte. Les durées vont de la prise d’un fichier jusqu’à ce que la dernière destination ait reçu le dernier de ses messages.",
+            ),
+        }
+    }
+}
+
+/// How many messages the files held, where that is another number.
+fn held(total: &Figures, language: Language) -> String {
+    if total.messages == total.received {
+        return String::new();
+    }
+    let number = language.number(total.messages);
+    let held = language.of("The files held", "Les fichiers contenaient");
+    format!("<p class=\"held\">{held} {number} messages.</p>\n")
 }
 
 /// The five numbers that tell the most.
@@ -86,13 +129,20 @@ fn by_day(report: &Report, language: Language) -> String {
     )
 }
 
-fn reasons(report: &Report, language: Language) -> String {
+fn reasons(report: &Report, unit: Unit, language: Language) -> String {
     let heading = language.of("Why messages were refused", "Motifs de refus");
     if report.reasons.is_empty() {
         let none = language.of("None was.", "Aucun message n’a été refusé.");
         return format!("<section><h2>{heading}</h2><p>{none}</p></section>\n");
     }
-    let mut text = format!("<section><h2>{heading}</h2><table class=\"reasons\">");
+    let what = match unit {
+        Unit::Message => "",
+        Unit::File => language.of(
+            "<p>In messages: a file may hold several.</p>",
+            "<p>En messages : un fichier peut en contenir plusieurs.</p>",
+        ),
+    };
+    let mut text = format!("<section><h2>{heading}</h2>{what}<table class=\"reasons\">");
     for reason in &report.reasons {
         let _ = write!(
             text,
@@ -104,18 +154,22 @@ fn reasons(report: &Report, language: Language) -> String {
     text + "</table></section>\n"
 }
 
-fn times(total: &Figures, language: Language) -> String {
+fn times(total: &Figures, unit: Unit, language: Language) -> String {
     let heading = language.of("How long it took", "Délais");
     let (half, most) = (language.time(total.median_ms), language.time(total.p95_ms));
+    let units = unit.several(language);
     let words = match language {
         Language::En => format!(
-            "Half of the messages reached their last destination within <b>{half}</b>, 95 % of them within <b>{most}</b>."
+            "Half of the {units} reached their last destination within <b>{half}</b>, 95 % of them within <b>{most}</b>."
         ),
         Language::Fr => format!(
-            "La moitié des messages ont atteint leur dernière destination en <b>{half}</b> au plus, et 95 % en <b>{most}</b> au plus."
+            "La moitié des {units} ont atteint leur dernière destination en <b>{half}</b> au plus, et 95 % en <b>{most}</b> au plus."
         ),
     };
-    let none = language.of("No message was sent.", "Aucun message n’a été envoyé.");
+    let none = match unit {
+        Unit::Message => language.of("No message was sent.", "Aucun message n’a été envoyé."),
+        Unit::File => language.of("No file was sent.", "Aucun fichier n’a été envoyé."),
+    };
     let words = if total.median_ms.is_some() { words } else { none.to_owned() };
     format!("<section><h2>{heading}</h2><p>{words}</p></section>\n")
 }

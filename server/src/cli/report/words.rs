@@ -81,14 +81,14 @@ impl Language {
 
     /// A reason in a sentence of a few words.
     pub(super) fn reason(self, reason: &Counted) -> String {
-        let what = reason.what.as_str();
+        let what = reason.what.words();
         match (self, reason.kind.as_str()) {
             (Self::En, "unreadable") => format!("unreadable: {what}"),
             (Self::En, "refused_at") => format!("refused by a rule: wrong, or no “{what}”"),
             (Self::En, "failed") => format!("our own processing failed in {what}"),
             (Self::En, "given_up") => format!("refused by the destination “{what}”"),
             (Self::En, _) => "refused by a rule".to_owned(),
-            (Self::Fr, "unreadable") => format!("illisible : {what}"),
+            (Self::Fr, "unreadable") => format!("illisible : {}", super::french::said(what)),
             (Self::Fr, "refused_at") => format!("refusé par une règle : erroné, ou sans « {what} »"),
             (Self::Fr, "failed") => format!("notre propre traitement a échoué : {what}"),
             (Self::Fr, "given_up") => format!("refusé par la destination « {what} »"),
