@@ -9,9 +9,14 @@ import { lasting, number, say } from "./words.js";
 
 const TONES = { bad: 0, warning: 1, wait: 2, good: 3, off: 4 };
 
+/** So many rows are made in one frame. */
+const AT_ONCE = 100;
+const collator = new Intl.Collator();
+
 export function show(content, { asked }) {
   const chosen = { tag: asked.get("tag") ?? "", words: "" };
   const rows = new Map();
+  let [meant, later] = [new Set(), 0];
   const body = make("tbody");
   const tags = make("div", { class: "tags" });
   const counted = make("p", { class: "faint", role: "status" });
@@ -26,29 +31,50 @@ export function show(content, { asked }) {
   const sift = () => {
     let shown = 0;
     for (const [name, row] of rows) {
-      const is = fits(known.channels.get(name));
+      const channel = known.channels.get(name);
+      const is = Boolean(channel) && fits(channel);
       row.element.hidden = !is;
       shown += is;
     }
-    text(counted, say("channels.shown", { count: shown, all: rows.size }));
+    text(counted, say("channels.shown", { count: shown, all: meant.size }));
   };
   const all = () => {
-    const sorted = [...known.channels.values()].sort((one, other) => TONES[channelStands(one)[0]] - TONES[channelStands(other)[0]] || one.name.localeCompare(other.name));
+    const sorted = [...known.channels.values()].sort((one, other) => TONES[channelStands(one)[0]] - TONES[channelStands(other)[0]] || collator.compare(one.name, other.name));
+    // The first time what is in sight comes first, and the rest frame by frame; after that all at once, and nothing jumps.
+    const most = rows.size ? sorted.length : AT_ONCE;
     rows.clear();
-    for (const channel of sorted) rows.set(channel.name, row(channel));
-    put(body, [...rows.values()].map(({ element }) => element));
+    cancelAnimationFrame(later);
+    meant = new Set(sorted.map(({ name }) => name));
+    put(body);
     put(tags, tagsOf(chosen, () => { all(); }));
+    further(sorted, most);
+  };
+  const further = (left, most) => {
+    const made = left.slice(0, most).map(({ name }) => known.channels.get(name)).filter(Boolean).map((channel) => [channel.name, row(channel)]);
+    for (const [name, one] of made) rows.set(name, one);
+    body.append(...made.map(([, { element }]) => element));
     sift();
+    if (left.length > most) later = requestAnimationFrame(() => further(left.slice(most), AT_ONCE));
+    reached(left.length > most ? "some rows" : "all rows");
   };
   all();
   const ends = [listen("all", all),
     listen("counts", () => rows.forEach((one, name) => numbers(one, known.channels.get(name)))),
     listen("channels", (names) => {
-      const isOther = [...names].some((name) => rows.has(name) !== known.channels.has(name));
+      const isOther = [...names].some((name) => meant.has(name) !== known.channels.has(name));
       if (isOther) all();
       else names.forEach((name) => { const one = rows.get(name); if (one) { state(one, known.channels.get(name)); numbers(one, known.channels.get(name)); } });
     })];
-  return () => ends.forEach((end) => end());
+  return () => {
+    cancelAnimationFrame(later);
+    ends.forEach((end) => end());
+  };
+}
+
+/** When the page had come so far, by the browser's own clock, for whoever measures it. */
+function reached(what) {
+  performance.clearMarks(what);
+  performance.mark(what);
 }
 
 function tagsOf(chosen, changed) {

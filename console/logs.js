@@ -13,7 +13,18 @@ export function logs(panel) {
   const wanted = { channel: "", level: "", limit: LIMIT };
   const list = make("tbody");
   const foot = make("p", { class: "faint", role: "status" });
+  let source = null;
+  const follow = () => {
+    source?.close();
+    source = new EventSource(path("logs", "events") + query({ channel: wanted.channel, level: wanted.level }));
+    source.addEventListener("lines", (event) => {
+      list.prepend(...JSON.parse(event.data).reverse().map(row));
+      while (list.rows.length > LIMIT) list.lastElementChild.remove();
+      put(foot, say("logs.count", { count: list.rows.length }));
+    });
+  };
   const load = async () => {
+    follow();
     try {
       const lines = await get(path("logs") + query(wanted));
       put(list, lines.map(row));
@@ -30,6 +41,7 @@ export function logs(panel) {
     make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": say("system.logs") }, make("table", { class: "list logs" }, make("caption", { class: "unseen" }, say("system.logs")),
       make("thead", {}, make("tr", {}, ["at", "level", "channel", "words"].map((one) => make("th", { scope: "col" }, say(`logs.${one}`))))), list)), foot);
   load();
+  return () => source?.close();
 }
 
 function row(one) {

@@ -48,7 +48,7 @@ function server(panel) {
       make("h2", {}, say("system.server")),
       facts([[say("system.version"), now.version], [say("system.up"), lasting(now.up_seconds)], [say("system.project"), make("span", { class: "mono" }, now.project)],
         [say("system.channels"), number(known.channels.size)], [say("system.metrics"), make("a", { href: "/metrics" }, "/metrics")]]),
-      settings && [make("h2", {}, say("system.settings")), facts(Object.entries(settings).filter(([, value]) => value !== null).map(([name, value]) => [make("code", {}, name), String(value)]))],
+      settings && [make("h2", {}, say("system.settings")), facts(Object.entries(settings).filter(([, value]) => value !== null).map(([name, value]) => [make("code", {}, name), name.endsWith("_bytes") ? sized(value) : String(value)]))],
       make("h2", {}, say("system.files")),
       now.edit_faults.length ? [make("p", { class: "problem" }, say("system.edit_faults", { count: now.edit_faults.length })),
         make("ul", { class: "rows" }, now.edit_faults.map((fault) => make("li", {}, mark("bad", `${fault.file}:${fault.line}:${fault.column}`), " ", make("span", {}, `${fault.code}: ${fault.message}`))))]
@@ -194,6 +194,12 @@ function addToken(load) {
   });
 }
 
+/** How it ended; 102 is the line that is written before something is changed. */
+function answered(status) {
+  if (status === 102) return say("audit.begins");
+  return status >= 400 ? mark("warning", String(status)) : String(status);
+}
+
 /** Everybody's lines for administrators, else one's own. */
 function audit(panel) {
   const [list, foot] = [make("tbody"), make("div", { class: "foot" })];
@@ -201,7 +207,7 @@ function audit(panel) {
   const more = async () => {
     try {
       const lines = await get(path("audit") + query({ before: last, limit: PAGE }));
-      list.append(...lines.map((one) => make("tr", { "data-row": String(one.number) }, [String(one.number), clock(one.at), one.who, one.from ?? "–", named("deed", one.what.replaceAll(" ", "_")), make("code", {}, one.subject), one.status >= 400 ? mark("warning", String(one.status)) : String(one.status)].map((cell) => make("td", {}, cell)))));
+      list.append(...lines.map((one) => make("tr", { "data-row": String(one.number) }, [String(one.number), clock(one.at), one.who, one.from ?? "–", named("deed", one.what.replaceAll(" ", "_")), make("code", {}, one.subject), answered(one.status)].map((cell) => make("td", {}, cell)))));
       last = lines.at(-1)?.number ?? last;
       put(foot, lines.length === PAGE && button(say("find.more"), more, { class: "more" }));
     } catch (problem) {

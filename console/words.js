@@ -36,12 +36,21 @@ export function speak(tag) {
 
 document.documentElement.lang = language;
 
+/** Made once for each way to write: a thousand rows ask for thousands of numbers. */
+const writers = new Map();
+
+function writer(kind, asked) {
+  const key = `${language} ${kind.name} ${JSON.stringify(asked)}`;
+  if (!writers.has(key)) writers.set(key, new kind(language, asked));
+  return writers.get(key);
+}
+
 /** The words of a key. `{name}` is put in; with `count`, `key.one` and `key.other` are told apart. */
 export function say(key, given = {}) {
   const words = ALL[language];
   let found = words[key];
   if (given.count !== undefined) {
-    const rule = new Intl.PluralRules(language).select(given.count);
+    const rule = writer(Intl.PluralRules).select(given.count);
     found = words[`${key}.${rule}`] ?? words[`${key}.other`] ?? found;
   }
   if (found === undefined) return key;
@@ -60,7 +69,7 @@ export function named(kind, code) {
 }
 
 export function number(value, digits = 0) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  return writer(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
 }
 
 /** A length of time in two units at most. */
@@ -91,7 +100,7 @@ export function clock(when, seconds = true) {
   const day = isToday ? {} : { day: "numeric", month: "short" };
   const year = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
   const time = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}), hourCycle: "h23" };
-  return new Intl.DateTimeFormat(language, { ...day, ...year, ...time }).format(date);
+  return writer(Intl.DateTimeFormat, { ...day, ...year, ...time }).format(date);
 }
 
 /** For how many seconds something lasts; a second at least. */

@@ -530,6 +530,7 @@ export default {
   "audit.what": "What",
   "audit.subject": "On what",
   "audit.status": "Answer",
+  "audit.begins": "begins",
   "deed.see_content": "saw content",
   "deed.sign_in": "signed in",
   "deed.sign_in_through_the_provider": "signed in through the provider",

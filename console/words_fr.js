@@ -530,6 +530,7 @@ export default {
   "audit.what": "Quoi",
   "audit.subject": "Sur quoi",
   "audit.status": "Réponse",
+  "audit.begins": "début",
   "deed.see_content": "a vu le contenu",
   "deed.sign_in": "s’est connecté",
   "deed.sign_in_through_the_provider": "s’est connecté par le fournisseur",

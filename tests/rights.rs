@@ -1,9 +1,11 @@
 //! Every path of the API, as its own document lists them: who is let at it and who is not.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use tests::{Asker, Project, Relais, Sender, free_port, message, wait_until};
+use tests::{
+    Asker, Behaviour, Project, Receiver, Relais, Sender, comes_true, free_port, message, wait_until,
+};
 
 /// Two channels of different tags with a message each, and one destination.
 fn two_channels(project: &Project) -> (Relais, [u16; 2]) {
@@ -244,4 +246,127 @@ fn content_is_shown_through_no_door_to_who_may_not_see_it_and_each_look_is_writt
     let all = relais.owner().get("/api/v1/audit?limit=1000").body;
     assert!(!all.contains("EXAMPLE") && !all.contains("four words"), "{all}");
     assert!(all.contains("\"vera\"") && all.contains("account olga: operator"), "{all}");
+}
+
+/// The number of a patient, which each reason names.
+const MARKER: &str = "ZYGOMATIC";
+
+/// A channel in which a step, a step of a destination and a look at an answer each name the patient, and a rule that tells of it.
+fn outspoken(project: &Project, record: u16) -> u16 {
+    let port = free_port();
+    project.channel(
+        "blood",
+        &format!(
+            "name: blood\nsource:\n  mllp: {{ listen: \"127.0.0.1:{port}\" }}\nsteps:\n  - script: |\n\
+             \x20     if msg[\"MSH-10\"] == \"S1\" {{ refuse(msg[\"PID-3\"] + \" has no visit\") }}\n\
+             \x20     if msg[\"MSH-10\"] == \"S2\" {{ throw msg[\"PID-3\"] + \" is no number\" }}\n\
+             \x20     if msg[\"MSH-10\"] == \"S3\" {{ filter(msg[\"PID-3\"] + \" is of no concern\") }}\n\
+             \x20     if msg[\"MSH-10\"] == \"S4\" {{ let at = msg[\"PID-3\"]; refuse(\"no number\", at) }}\n\
+             destinations:\n  - name: record\n    to: {{ mllp: {{ connect: \"127.0.0.1:{record}\" }} }}\n\
+             \x20   queue: always\n    on_response:\n      - script: refuse(msg[\"PID-3\"] + \" is not known\")\n\
+             \x20 - name: archive\n    to: {{ mllp: {{ connect: \"127.0.0.1:{record}\" }} }}\n    queue: always\n\
+             \x20   on_response:\n      - script: retry(msg[\"PID-3\"] + \" is busy\")\n"
+        ),
+    );
+    project.channel(
+        "alarms",
+        "name: alarms\nsource: { channel: {} }\nformat: json\ndestinations:\n  - name: kept\n    to:\n      file: { dir: alarms }\n",
+    );
+    project.write(
+        "alerts/night.yaml",
+        "when: { queue_old: { for: 1s } }\nchannels: [blood]\ntell:\n  - channel: { name: alarms }\n",
+    );
+    port
+}
+
+/// Everything that is told of an episode and before, as it happens.
+fn heard(asker: &Asker) -> impl FnOnce() -> String + use<> {
+    let request = asker.request("GET", "/api/v1/events", None);
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", asker.port)).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time limit can be set");
+    std::io::Write::write_all(&mut stream, &request).expect("it can be asked");
+    move || {
+        let mut told = String::new();
+        let began = std::time::Instant::now();
+        for line in std::io::BufRead::lines(std::io::BufReader::new(stream)).map_while(Result::ok) {
+            told.push_str(&line);
+            if line.contains("\"queue_old\"") || began.elapsed() > Duration::from_secs(30) {
+                break;
+            }
+        }
+        told
+    }
+}
+
+#[test]
+fn the_words_of_steps_and_receivers_are_read_on_no_path_by_who_may_not_see_content() {
+    let project = Project::new();
+    let record = Receiver::start(Behaviour::Code("AA"));
+    let port = outspoken(&project, record.port);
+    let relais = project.start();
+    let owner = relais.owner();
+    let viewer = relais.account("vera", "viewer", &[]);
+    let without = relais.token("w", &["look", "operate", "deploy", "administer"], &[]);
+    let (of_owner, of_viewer) = (heard(&owner), heard(&viewer));
+    let mut sender = Sender::connect(port).expect("the channel listens");
+    for id in ["S1", "S2", "S3", "S4", "M5"] {
+        sender.send(&message(id, MARKER)).expect("each is answered");
+    }
+    assert!(of_owner().contains(MARKER), "the events have the words, for who may read them");
+    let told = of_viewer();
+    assert!(told.contains("queue_old") && !told.contains(MARKER), "{told}");
+    let places = paths(&owner);
+    let ids: Vec<u64> = (1..=8).collect();
+    let mut holds = BTreeSet::new();
+    for place in places.iter().filter(|place| place.method == "GET" && !place.path.ends_with("/events")) {
+        for id in ids.iter().take(if place.path.contains("{id}") { ids.len() } else { 1 }) {
+            let path = filled(&place.path, *id);
+            if ask(&owner, place, &path).body.contains(MARKER) {
+                holds.insert(place.path.clone());
+            }
+            for who in [&viewer, &without] {
+                let said = ask(who, place, &path);
+                assert!(!said.body.contains(MARKER), "{path}: {said:?}");
+            }
+        }
+    }
+    for path in [
+        "messages",
+        "messages/{id}",
+        "messages/{id}/attempts",
+        "deliveries",
+        "pending",
+        "episodes",
+        "channels",
+        "channels/{name}",
+        "channels/{name}/report",
+    ] {
+        assert!(holds.contains(&format!("/api/v1/{path}")), "{path} holds a reason with words: {holds:?}");
+    }
+    let listed = viewer.get("/api/v1/messages").body;
+    assert!(listed.contains("\"refused\"") && listed.contains("a step failed"), "{listed}");
+    wait_until("somebody is told of it", || !project.files("alarms").is_empty());
+    for file in project.files("alarms") {
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        assert!(text.contains("queue_old") && !text.contains(MARKER), "{text}");
+    }
+    assert!(!relais.log().contains(MARKER), "the log holds words of a step");
+    changes_nothing_to_words(&without, &places, &ids);
+}
+
+/// What is changed without the right to content is answered without it too.
+fn changes_nothing_to_words(without: &Asker, places: &[Place], ids: &[u64]) {
+    for place in places.iter().filter(|place| place.method == "POST" && !place.path.ends_with("/backup")) {
+        for id in ids {
+            let path = filled(&place.path, *id);
+            let said = ask(without, place, &path);
+            assert!(!said.body.contains(MARKER), "{path}: {said:?}");
+            if !path.contains(&id.to_string()) {
+                break;
+            }
+        }
+    }
+    let ended = || !without.get("/api/v1/resends").body.contains("running");
+    assert!(comes_true(Duration::from_secs(30), ended), "the sending again of many ends");
+    assert!(!without.get("/api/v1/resends").body.contains(MARKER));
 }

@@ -33,7 +33,9 @@ fn channel(listen: u16, record: u16) -> String {
 }
 
 fn send(port: u16, sampled: &str, who: &str) {
-    let sender = Asker::nobody(port).with("traceparent", &format!("00-{SENDER}-{SPAN}-{sampled}"));
+    let sender = Asker::nobody(port)
+        .with("traceparent", &format!("00-{SENDER}-{SPAN}-{sampled}"))
+        .with("tracestate", "other=1");
     let said = sender.post("/", &json!({ "who": who }));
     assert_eq!(said.status, 200, "{said:?}");
 }
@@ -62,6 +64,7 @@ fn attribute(span: &Value, name: &str) -> Value {
 fn parent(request: &Value) -> (String, String) {
     let said =
         request["headers"]["traceparent"].as_str().unwrap_or_else(|| panic!("no traceparent: {request}"));
+    assert_eq!(request["headers"]["tracestate"], "other=1", "{request}");
     let parts: Vec<_> = said.split('-').collect();
     (parts[1].to_owned(), parts[2].to_owned())
 }

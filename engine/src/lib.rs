@@ -67,7 +67,7 @@ pub use group::{
 pub use held::{Held, Looked, Missing, Standstill};
 pub use history::{
     Ages, DeliveryRow, History, MessageRow, Overdue, Query, Reason, Shown, ShownLate, ShownPart,
-    ShownPayload, Tallied, TalliedDay, Times, Unmapped, Unsettled,
+    ShownPayload, Tallied, TalliedDay, Times, Unit, Unmapped, Unsettled,
 };
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;

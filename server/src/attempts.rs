@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::why::Why;
+
 /// As many as are remembered, of all channels: the oldest are forgotten.
 const MOST: usize = 20_000;
 
@@ -27,7 +29,7 @@ pub(crate) struct AttemptStatus {
     pub(crate) took: f64,
     /// `sent`, `retried`, `unsure` or `given_up`.
     pub(crate) outcome: &'static str,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     /// After how many seconds the next one was to come.
     pub(crate) next: Option<f64>,
 }
@@ -48,7 +50,7 @@ impl Attempts {
             at: Timestamp::try_from(attempt.began).unwrap_or_default().to_string(),
             took: attempt.took.as_secs_f64(),
             outcome: attempt.outcome.name(),
-            why: attempt.why.map(str::to_owned),
+            why: attempt.why.map(Why::of),
             next: attempt.next.map(|next| next.as_secs_f64()),
         };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{Attempt, DeliveryOutcome, Facts, Hash, Message, MessageId, Observer, Outcome, Stepped};
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
 const BEHIND: usize = 4096;
 
 /// Something that happened. No content of messages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// A channel or one of its destinations changed its state.
@@ -36,9 +35,9 @@ pub(crate) enum Event {
     /// Something became of a file that a source takes.
     File { channel: String, file: String, words: String, message: Option<MessageId> },
     /// A state that needs a person began, moved or ended, or somebody took note of it.
-    Episode { change: Change, channel: Option<String>, episode: Value },
+    Episode { change: Change, channel: Option<String>, episode: Box<Episode> },
     /// Many messages are sent again: how far that is. For whoever began it, and who sees everything.
-    Go { by: String, go: Value },
+    Go { by: String, go: Box<Go> },
 }
 
 impl Event {
@@ -122,8 +121,8 @@ impl Events {
     /// What became of an episode.
     pub(crate) fn episode(&self, change: Change, episode: &Episode) {
         if self.states.receiver_count() + self.sender.receiver_count() > 0 {
-            let told = serde_json::to_value(episode).expect("an episode has text keys");
-            self.tell_state(Event::Episode { change, channel: episode.channel.clone(), episode: told });
+            let (channel, episode) = (episode.channel.clone(), Box::new(episode.clone()));
+            self.tell_state(Event::Episode { change, channel, episode });
         }
     }
 

@@ -29,6 +29,7 @@ mod terminal;
 mod threads;
 mod traces;
 mod versions;
+mod why;
 
 use std::process::ExitCode;
 

@@ -21,7 +21,13 @@ const MOST: usize = 2000;
 /// As long as a line may be.
 const LONGEST: usize = 1000;
 
-static LINES: Mutex<VecDeque<Line>> = Mutex::new(VecDeque::new());
+static LINES: Mutex<Lines> = Mutex::new(Lines { all: 0, last: VecDeque::new() });
+
+struct Lines {
+    /// How many there were since the start.
+    all: u64,
+    last: VecDeque<Line>,
+}
 
 /// A line of the log. No content of messages, as in the log itself.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -38,7 +44,20 @@ pub(crate) struct Line {
 /// The lines that are wanted, the newest first.
 pub(crate) fn newest(limit: usize, wanted: impl Fn(&Line) -> bool) -> Vec<Line> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().rev().filter(|line| wanted(line)).take(limit).cloned().collect()
+    lines.last.iter().rev().filter(|line| wanted(line)).take(limit).cloned().collect()
+}
+
+/// How many lines there were since the start.
+pub(crate) fn all() -> u64 {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).all
+}
+
+/// The lines that came after so many, the oldest first, and how many there are now.
+pub(crate) fn since(known: u64, wanted: impl Fn(&Line) -> bool) -> (Vec<Line>, u64) {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = usize::try_from(lines.all.saturating_sub(known)).unwrap_or(MOST).min(lines.last.len());
+    let new = lines.last.iter().skip(lines.last.len() - new);
+    (new.filter(|line| wanted(line)).cloned().collect(), lines.all)
 }
 
 /// Keeps what is logged.
@@ -62,10 +81,11 @@ impl<S: Subscriber> Layer<S> for Keeping {
         }
         let line = Line { at: Timestamp::now().to_string(), level, channel: read.channel, words };
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == MOST {
-            lines.pop_front();
+        if lines.last.len() == MOST {
+            lines.last.pop_front();
         }
-        lines.push_back(line);
+        lines.last.push_back(line);
+        lines.all += 1;
     }
 }
 
@@ -116,6 +136,14 @@ mod tests {
         assert!(lines.len() <= MOST, "{}", lines.len());
         assert_eq!((lines[0].level, lines[0].words.chars().count()), ("warn", LONGEST + 1));
         assert_eq!(lines[1].words, "it goes on");
+        let ours = |line: &Line| line.channel.as_deref() == Some("of-this-test");
+        let before = all();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(Keeping), || {
+            tracing::info!(channel = "of-this-test", "it has begun anew");
+        });
+        let (new, now) = since(before, ours);
+        assert!(now > before && new.len() == 1 && new[0].words == "it has begun anew", "{new:?}");
+        assert!(since(now, ours).0.is_empty());
         let mut read = Read::default();
         read.take("message", "cannot connect".to_owned());
         read.take("tries", "3".to_owned());

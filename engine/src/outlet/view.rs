@@ -35,6 +35,11 @@ pub struct HeadView {
 }
 
 impl Outlet {
+    /// How many deliveries wait or are under way.
+    pub(crate) fn depth(&self) -> u64 {
+        self.lanes().depth()
+    }
+
     pub(crate) fn view(&self) -> OutletView {
         let conduct = self.conduct();
         let trouble = self.blindness();

@@ -67,7 +67,8 @@ pub(crate) struct Kept {
 
 impl Book {
     pub(crate) fn of(kept: Kept) -> Self {
-        let (open, closed): (Vec<_>, Vec<_>) = kept.episodes.into_iter().partition(Episode::is_open);
+        let read = kept.episodes.into_iter().map(Episode::read);
+        let (open, closed): (Vec<_>, Vec<_>) = read.partition(Episode::is_open);
         let last = open.iter().chain(&closed).map(|episode| episode.id).max().unwrap_or(0);
         Self {
             next: kept.next.max(last),

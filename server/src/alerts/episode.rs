@@ -7,6 +7,7 @@ use super::{
     cause::{Cause, Severity},
     words,
 };
+use crate::why::Why;
 
 /// What tells one episode from another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +42,7 @@ pub(crate) struct Seen {
     pub(crate) count: u64,
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) reason: Option<String>,
-    pub(crate) detail: Option<String>,
+    pub(crate) detail: Option<Why>,
 }
 
 impl Seen {
@@ -124,8 +125,8 @@ pub(crate) struct Episode {
     pub(crate) count: u64,
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) reason: Option<String>,
-    pub(crate) detail: Option<String>,
-    pub(crate) words: String,
+    pub(crate) detail: Option<Why>,
+    pub(crate) words: Why,
     pub(crate) advice: String,
     pub(crate) advice_words: String,
     pub(crate) command: Option<String>,
@@ -153,7 +154,7 @@ impl Episode {
             evidence: Vec::new(),
             reason: None,
             detail: None,
-            words: String::new(),
+            words: Why::ours(""),
             advice: advice.to_owned(),
             advice_words: advice_words.to_owned(),
             command: Some(words::command(&seen.key)),
@@ -182,6 +183,21 @@ impl Episode {
         self.last = now;
         self.words = words::of(self);
         before != (self.severity, self.count, self.reason.clone(), self.evidence.clone())
+    }
+
+    /// As it was kept: whose words it holds is told by its cause.
+    pub(crate) fn read(mut self) -> Self {
+        self.detail = self.detail.map(|detail| match self.cause {
+            Cause::DestinationDown => {
+                let kind = Why::of(format!("not delivered: {}", detail.words())).kind().to_owned();
+                Why::hidden(detail.words(), kind)
+            }
+            Cause::DestinationStopped | Cause::QueueOld => detail,
+            Cause::SourceDown => Why::of_source(detail.words()),
+            _ => Why::ours(detail.words()),
+        });
+        self.words = words::of(&self);
+        self
     }
 
     pub(crate) fn key(&self) -> Key {

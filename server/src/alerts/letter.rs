@@ -57,7 +57,7 @@ fn section(text: &mut String, head: &str, episodes: &[Episode]) {
     for of in Cause::ALL {
         let these: Vec<_> = episodes.iter().filter(|one| one.cause == of).collect();
         for one in these.iter().take(LINES) {
-            let _ = writeln!(text, "  {} (episode {}, since {})", one.words, one.id, one.since);
+            let _ = writeln!(text, "  {} (episode {}, since {})", one.words.kind(), one.id, one.since);
         }
         match these.len().saturating_sub(LINES) {
             0 => {}

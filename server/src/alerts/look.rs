@@ -23,6 +23,7 @@ use crate::{
     fleet::{Fleet, Life, Member},
     metrics::Metrics,
     terminal::lasting,
+    why::{self, Why},
 };
 
 /// How often the store is asked what it counts, at most.
@@ -118,7 +119,7 @@ impl Eye {
             count: 1,
             evidence: left.clone(),
             reason: None,
-            detail,
+            detail: detail.map(Why::ours),
         };
         match (store.trouble(), store.refuses(), room.full_days) {
             (Some(why), _, _) => vec![Seen { evidence: Vec::new(), ..seen(Cause::StoreTrouble, Some(why)) }],
@@ -134,7 +135,7 @@ impl Eye {
 
     fn of_channel(&mut self, view: &ChannelView, now: Timestamp, seen: &mut Vec<Seen>) {
         let channel = view.name.as_str();
-        let detail = view.trouble.clone().or_else(|| view.left_out.clone());
+        let detail = view.trouble.clone().or_else(|| view.left_out.clone()).map(Why::of_source);
         if let Some(down) = self.lasts(Key::channel(Cause::SourceDown, channel), detail.is_some(), now) {
             let evidence = vec![Evidence::seconds("down", down)];
             let key = Key::channel(Cause::SourceDown, channel);
@@ -177,7 +178,14 @@ impl Eye {
                 Evidence::count("missed", standing.missed as u64),
             ];
             let (measure, count) = (standing.silent_seconds, standing.missed as u64);
-            return Some(Seen { key, measure, count, evidence, reason: None, detail: Some(standing.words) });
+            return Some(Seen {
+                key,
+                measure,
+                count,
+                evidence,
+                reason: None,
+                detail: Some(Why::ours(standing.words)),
+            });
         }
         let last = rhythms.last(channel)?;
         drop(rhythms);
@@ -190,7 +198,7 @@ impl Eye {
         let evidence = vec![silent(seconds), Evidence::seconds("limit", limit)];
         let lasted = |seconds: f64| lasting(Duration::from_secs_f64(seconds.max(0.0).round()));
         let words = format!("silent {}; {} are allowed", lasted(seconds), lasted(limit));
-        Some(Seen { key, measure: seconds, count: 1, evidence, reason: None, detail: Some(words) })
+        Some(Seen { key, measure: seconds, count: 1, evidence, reason: None, detail: Some(Why::ours(words)) })
     }
 
     /// A destination that is down, stopped, or whose queue grows old: the worst of them alone.
@@ -214,21 +222,31 @@ impl Eye {
                 count: outlet.depth,
                 evidence,
                 reason: None,
-                detail: why,
+                detail: of_head(why, outlet),
             });
         }
         if let Some(down) = down {
             let attempts = Evidence::count("attempts", head.map_or(0, |head| u64::from(head.attempts)));
             let evidence = vec![waiting, Evidence::seconds("down", down), attempts];
-            let reason = why.as_deref().map(|why| words::reason(why).to_owned());
-            let detail = why.map(|why| why.strip_prefix("not delivered: ").unwrap_or(&why).to_owned());
+            let reason = why.as_deref().map(|why| why::code(why).unwrap_or("other").to_owned());
+            let detail = why.map(|why| {
+                let words = why.strip_prefix("not delivered: ").unwrap_or(&why);
+                Why::hidden(words, Why::of(&why).kind())
+            });
             let key = key(Cause::DestinationDown);
             return Some(Seen { key, measure: down, count: outlet.depth, evidence, reason, detail });
         }
         let oldest = outlet.oldest_seconds.filter(|_| !["held", "closed"].contains(&outlet.state))?;
         let evidence = vec![waiting, Evidence::seconds("oldest", oldest)];
         let key = key(Cause::QueueOld);
-        Some(Seen { key, measure: oldest, count: outlet.depth, evidence, reason: None, detail: why })
+        Some(Seen {
+            key,
+            measure: oldest,
+            count: outlet.depth,
+            evidence,
+            reason: None,
+            detail: of_head(why, outlet),
+        })
     }
 
     /// Whether anything was sent there since the last look: then it is not down, whatever its first in line says.
@@ -284,6 +302,7 @@ impl Eye {
             let key = Key { channel: owner.cloned(), ..Key::server(Cause::EditNotInForce) };
             let detail =
                 faults.first().map(|fault| format!("{}: {}", fault.place(), fault.diagnostic.message));
+            let detail = detail.map(Why::ours);
             seen.push(Seen { detail, ..Seen::counted(key, "faults", faults.len() as u64) });
         }
     }
@@ -334,6 +353,11 @@ impl Certificates {
     }
 }
 
+/// What is wrong with a queue, or why its first does not go.
+fn of_head(why: Option<String>, outlet: &OutletView) -> Option<Why> {
+    why.map(if outlet.trouble.is_some() { Why::ours } else { Why::of })
+}
+
 /// Whether the endpoint, not the message, is why a delivery waits.
 fn is_of_endpoint(why: &str) -> bool {
     why.starts_with("not delivered: ") || why.starts_with("no telling whether it was delivered: ")
@@ -342,6 +366,7 @@ fn is_of_endpoint(why: &str) -> bool {
 fn broken(channel: &str, faults: &[Fault]) -> Seen {
     let key = Key::channel(Cause::ChannelBroken, channel);
     let detail = faults.first().map(|fault| format!("{}: {}", fault.place(), fault.diagnostic.message));
+    let detail = detail.map(Why::ours);
     // A channel may be broken by a port in use, without a fault in a file.
     Seen { detail, ..Seen::counted(key, "faults", faults.len().max(1) as u64) }
 }

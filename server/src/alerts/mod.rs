@@ -32,7 +32,7 @@ use episode::Seen;
 use look::Eye;
 use rhythm::Keeper;
 
-use crate::{events::Events, fleet::Fleet, key::write_for_owner, metrics::Metrics};
+use crate::{events::Events, fleet::Fleet, key::write_for_owner, metrics::Metrics, why::Reader};
 
 /// How often it is looked, where looking is quick; and for no more than this part of the time.
 const EVERY: Duration = Duration::from_secs(1);
@@ -165,7 +165,9 @@ impl Alerts {
     }
 
     fn write(&self) {
-        let text = serde_json::to_string(&self.book().kept()).expect("an episode has text keys");
+        let kept = self.book().kept();
+        let text = Reader::OfWords.written(|| serde_json::to_string(&kept));
+        let text = text.expect("an episode has text keys");
         if let Err(error) = write_for_owner(&self.file, &text) {
             tracing::warn!(file = %self.file.display(), %error, "cannot write down the episodes");
         }
@@ -182,10 +184,17 @@ fn log(change: Change, episode: &Episode) {
     let (channel, destination) = (episode.channel.as_deref(), episode.destination.as_deref());
     match change {
         Change::Opened => {
-            tracing::warn!(episode = id, cause, channel, destination, "needs a person: {}", episode.words);
+            tracing::warn!(
+                episode = id,
+                cause,
+                channel,
+                destination,
+                "needs a person: {}",
+                episode.words.kind()
+            );
         }
         Change::Closed => {
-            tracing::info!(episode = id, cause, channel, destination, "is over: {}", episode.words);
+            tracing::info!(episode = id, cause, channel, destination, "is over: {}", episode.words.kind());
         }
         _ => {}
     }

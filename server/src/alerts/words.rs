@@ -6,11 +6,14 @@ use super::{
     cause::Cause,
     episode::{Episode, Key},
 };
-use crate::terminal::{counted, lasting, sized};
+use crate::{
+    terminal::{counted, lasting, sized},
+    why::Why,
+};
 
 /// The whole of it in one sentence.
-pub(crate) fn of(episode: &Episode) -> String {
-    format!("{}: {}", place(episode), what(episode))
+pub(crate) fn of(episode: &Episode) -> Why {
+    what(episode).within(&format!("{}: ", place(episode)), "")
 }
 
 /// `lab → record`, `lab`, or the server.
@@ -22,35 +25,46 @@ pub(crate) fn place(episode: &Episode) -> String {
     }
 }
 
-fn what(episode: &Episode) -> String {
+fn what(episode: &Episode) -> Why {
     let count = episode.count;
     let time = |name: &str| lasting(seconds(episode.value(name).unwrap_or(0.0)));
-    let messages = counted(count, "message");
     match episode.cause {
-        Cause::StoreTrouble => with("the store cannot write", episode.detail.as_deref()),
-        Cause::StoreRefuses => with("new messages are refused", episode.detail.as_deref()),
-        Cause::ChannelBroken => with("its file has faults, and it does not run", episode.detail.as_deref()),
+        Cause::StoreTrouble => with("the store cannot write", episode.detail.as_ref()),
+        Cause::StoreRefuses => with("new messages are refused", episode.detail.as_ref()),
+        Cause::ChannelBroken => with("its file has faults, and it does not run", episode.detail.as_ref()),
         Cause::SourceDown if episode.reason.as_deref() == Some(IN_PART) => {
-            with(&format!("does not take everything since {}", time("down")), episode.detail.as_deref())
+            with(&format!("does not take everything since {}", time("down")), episode.detail.as_ref())
         }
-        Cause::SourceDown => {
-            with(&format!("takes nothing since {}", time("down")), episode.detail.as_deref())
-        }
+        Cause::SourceDown => with(&format!("takes nothing since {}", time("down")), episode.detail.as_ref()),
         Cause::DestinationDown => {
             let attempts = counted(episode.value("attempts").unwrap_or(0.0) as u64, "attempt");
             let what = format!("nothing gets there since {}, {attempts}, {count} waiting", time("down"));
-            with(&what, episode.detail.as_deref())
+            with(&what, episode.detail.as_ref())
         }
         Cause::DestinationStopped => {
             let what = format!("stopped since {} until a person decides, {count} waiting", time("stopped"));
-            with(&what, episode.detail.as_deref())
+            with(&what, episode.detail.as_ref())
         }
+        Cause::Silent => episode.detail.clone().unwrap_or_else(|| Why::ours("")),
+        Cause::EditNotInForce => {
+            let what = "its edited file has faults and is not in force; the version before goes on";
+            with(what, episode.detail.as_ref())
+        }
+        _ => Why::ours(counts(episode)),
+    }
+}
+
+/// Of what is counted alone.
+fn counts(episode: &Episode) -> String {
+    let count = episode.count;
+    let messages = counted(count, "message");
+    let time = |name: &str| lasting(seconds(episode.value(name).unwrap_or(0.0)));
+    match episode.cause {
         Cause::Disk => {
             let free = sized(episode.value("free").unwrap_or(0.0) as u64);
             format!("full in {} at this pace, {free} free", days(episode.measure))
         }
         Cause::Certificate => certificate(episode),
-        Cause::Silent => episode.detail.clone().unwrap_or_default(),
         Cause::QueueOld => format!("the oldest of {count} waiting came {} ago", time("oldest")),
         Cause::ErrorShare => {
             let (share, all) = (episode.measure, episode.value("all").unwrap_or(0.0));
@@ -64,10 +78,7 @@ fn what(episode: &Episode) -> String {
         Cause::Failed => format!("{messages} failed in a step within 24 h"),
         Cause::Overdue if count == 1 => "1 expected answer is overdue".to_owned(),
         Cause::Overdue => format!("{count} expected answers are overdue"),
-        Cause::EditNotInForce => {
-            let what = "its edited file has faults and is not in force; the version before goes on";
-            with(what, episode.detail.as_deref())
-        }
+        cause => cause.name().replace('_', " "),
     }
 }
 
@@ -87,8 +98,8 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.max(0.0).round()).unwrap_or_default()
 }
 
-fn with(what: &str, why: Option<&str>) -> String {
-    why.map_or_else(|| what.to_owned(), |why| format!("{what}: {why}"))
+fn with(what: &str, why: Option<&Why>) -> Why {
+    why.map_or_else(|| Why::ours(what), |why| why.within(&format!("{what}: "), ""))
 }
 
 /// What shows more of it.
@@ -114,40 +125,3 @@ pub(crate) fn command(key: &Key) -> String {
 
 /// The reason of a source that takes some of what is there and cannot take the rest.
 pub(super) const IN_PART: &str = "in_part";
-
-/// Why a destination takes nothing, as a code, from what the engine says of its last attempt.
-pub(crate) fn reason(why: &str) -> &'static str {
-    const SIGNS: [(&str, &[&str]); 6] = [
-        ("no_answer", &["no telling", "timed out", "no answer"]),
-        ("tls", &["TLS", "certificate"]),
-        ("name_unknown", &["lookup", "name or service", "not known", "no address"]),
-        ("signed_out", &["401", "403", "407", "login", "sign in", "password", "permission", "token"]),
-        ("no_room", &["no space", "No space", "quota", "552", "452"]),
-        ("busy", &["429", "503", "425", "408", "busy", "later"]),
-    ];
-    let sign = SIGNS.iter().find(|(_, words)| words.iter().any(|word| why.contains(word)));
-    match sign {
-        Some((code, _)) => code,
-        None if why.contains("cannot connect") || why.contains("cannot start") => "cannot_connect",
-        None => "other",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_engine_says_of_an_attempt_has_a_code() {
-        let known = [
-            ("not delivered: cannot connect to 127.0.0.1:2701: Connection refused", "cannot_connect"),
-            ("not delivered: cannot connect to record: TLS failed: expired", "tls"),
-            ("no telling whether it was delivered: no answer within 30 s", "no_answer"),
-            ("not delivered: the server answered 503", "busy"),
-            ("not delivered: something new", "other"),
-        ];
-        for (why, code) in known {
-            assert_eq!(reason(why), code, "{why}");
-        }
-    }
-}

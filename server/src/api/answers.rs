@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     fleet::{Life, Member},
     terminal,
+    why::Why,
 };
 
 /// How the server stands.
@@ -46,10 +47,10 @@ pub(crate) struct ChannelStatus {
     /// Where its source listens, or takes files, with what its last look found.
     pub(crate) listens: Vec<String>,
     /// Why its source does not run, though it should.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Why>,
     /// Why its source cannot take some of what is there, while the rest goes its way.
     #[serde(default)]
-    pub(crate) left_out: Option<String>,
+    pub(crate) left_out: Option<Why>,
     pub(crate) connections: i64,
     /// Since the server started.
     pub(crate) received: u64,
@@ -86,7 +87,7 @@ pub(crate) struct DestinationStatus {
     pub(crate) head: Option<Head>,
     /// Why nothing can be said of what waits: its queue cannot be read.
     #[serde(default)]
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Why>,
 }
 
 /// The delivery that goes next, or that holds the others up.
@@ -95,7 +96,7 @@ pub(crate) struct Head {
     pub(crate) delivery: u64,
     pub(crate) message: u64,
     pub(crate) attempts: u32,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     pub(crate) next_try_seconds: Option<f64>,
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct MessageStatus {
     pub(crate) control_id: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) flags: Vec<String>,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     pub(crate) size: u64,
     pub(crate) version: String,
     pub(crate) deliveries: Vec<DeliveryStatus>,
@@ -128,7 +129,7 @@ pub(crate) struct DeliveryStatus {
     pub(crate) state: String,
     pub(crate) effect: String,
     pub(crate) attempts: u32,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     pub(crate) next_try: Option<String>,
     /// When it ended; nothing of one that waits.
     #[serde(default)]
@@ -197,8 +198,8 @@ impl ChannelStatus {
             file: member.file.display().to_string(),
             version: member.version.to_string(),
             listens: plan.iter().flat_map(listens).chain(takes_from).collect(),
-            trouble: view.as_ref().and_then(|view| view.trouble.clone()),
-            left_out: view.as_ref().and_then(|view| view.left_out.clone()),
+            trouble: view.as_ref().and_then(|view| view.trouble.clone()).map(Why::of_source),
+            left_out: view.as_ref().and_then(|view| view.left_out.clone()).map(Why::of_source),
             connections: view.as_ref().map_or(0, |view| view.connections),
             received,
             failed: of_messages(&ours_unsettled, "failed"),
@@ -240,10 +241,13 @@ impl ChannelStatus {
 
     fn standing(&self) -> String {
         if let Some(trouble) = &self.trouble {
-            return format!("not taking: {trouble}");
+            return format!("not taking: {}", trouble.words());
         }
         let listens = match &self.left_out {
-            Some(why) => format!("{}; {why}, see `relais pending {}`", self.listens.join(", "), self.name),
+            Some(why) => {
+                let why = why.words();
+                format!("{}; {why}, see `relais pending {}`", self.listens.join(", "), self.name)
+            }
             None => self.listens.join(", "),
         };
         match (self.faults.first(), self.state.as_str()) {
@@ -276,7 +280,7 @@ impl DestinationStatus {
             oldest_seconds: view.oldest_seconds,
             unsettled: ours.map(|one| (one.state.to_owned(), one.number)).collect(),
             head: view.head.as_ref().map(Head::of),
-            trouble: view.trouble.clone(),
+            trouble: view.trouble.clone().map(Why::ours),
         }
     }
 
@@ -286,21 +290,20 @@ impl DestinationStatus {
             let number = self.unsettled.get(state)?;
             Some(format!("{number} {}", state.replace('_', " ")))
         });
-        let head = Some(self.head_words()).filter(|words| !words.is_empty());
+        let head = self.head_words().map(|why| why.words().to_owned());
         head.into_iter().chain(unsettled).collect::<Vec<_>>().join("; ")
     }
 
-    pub(crate) fn head_words(&self) -> String {
-        if let Some(trouble) = &self.trouble {
-            return trouble.clone();
+    /// Why the first does not go, and when it is tried again.
+    pub(crate) fn head_words(&self) -> Option<Why> {
+        if self.trouble.is_some() {
+            return self.trouble.clone();
         }
-        let Some(head) = &self.head else { return String::new() };
-        let mut words = head.why.clone().unwrap_or_default();
-        if let Some(seconds) = head.next_try_seconds {
-            let pause = terminal::lasting(std::time::Duration::from_secs_f64(seconds.max(0.0)));
-            words = format!("{words} (attempt {} failed, next in {pause})", head.attempts);
-        }
-        words.trim().to_owned()
+        let head = self.head.as_ref()?;
+        let Some(seconds) = head.next_try_seconds else { return head.why.clone() };
+        let pause = terminal::lasting(std::time::Duration::from_secs_f64(seconds.max(0.0)));
+        let tried = format!("(attempt {} failed, next in {pause})", head.attempts);
+        Some(head.why.as_ref().map_or_else(|| Why::ours(&tried), |why| why.within("", &format!(" {tried}"))))
     }
 }
 
@@ -310,7 +313,7 @@ impl Head {
             delivery: view.delivery.0,
             message: view.message.0,
             attempts: view.attempts,
-            why: view.why.clone(),
+            why: view.why.clone().map(Why::of),
             next_try_seconds: view.next_try_seconds,
         }
     }
@@ -328,7 +331,7 @@ impl MessageStatus {
             control_id: row.control_id,
             kind: row.kind,
             flags: row.flags,
-            why: row.why,
+            why: row.why.map(Why::of),
             size: row.size,
             version: row.version,
             deliveries: row.deliveries.into_iter().map(DeliveryStatus::of).collect(),
@@ -372,7 +375,7 @@ impl DeliveryStatus {
             state: word(&row.state),
             effect: row.effect,
             attempts: row.tally.attempts,
-            why: row.tally.why,
+            why: row.tally.why.map(Why::of),
             next_try: next_try.map(|when| when.to_string()),
             ended: row.ended,
             stopped: row.tally.stopped,

@@ -10,7 +10,7 @@ use engine::{Channel, History as _, Unsettled};
 use serde_json::{Value, json};
 
 use super::{ChannelStatus, Context, DestinationStatus, asked::Path, problem::Problem};
-use crate::accounts::Caller;
+use crate::{accounts::Caller, why::Why};
 
 type Shared = State<Arc<Context>>;
 type Answer = Result<Json<ChannelStatus>, Problem>;
@@ -57,7 +57,7 @@ pub(super) async fn pause(State(context): Shared, Path(name): Path<String>, call
 pub(super) async fn rerun(State(context): Shared, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let (made, left) = running(&context, &name)?.rerun_waiting().await?;
     let left = left.into_iter().map(|one| {
-        json!({ "delivery": one.delivery, "message": one.message, "destination": one.destination, "why": one.why })
+        json!({ "delivery": one.delivery, "message": one.message, "destination": one.destination, "why": Why::of(one.why) })
     });
     Ok(Json(json!({ "made": made, "left": left.collect::<Vec<_>>() })))
 }

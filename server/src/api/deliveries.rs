@@ -18,7 +18,7 @@ use super::{
     problem::Problem,
     rights::Nothing,
 };
-use crate::accounts::Caller;
+use crate::{accounts::Caller, why::Why};
 use engine::History as _;
 
 /// What is asked of a message or a delivery.
@@ -204,9 +204,11 @@ async fn look_again(context: &Context, shown: &Shown) -> Result<String, Problem>
     let (channel, id) = (running(context, &shown.row.channel)?, shown.row.id);
     match channel.look_again(id).await? {
         Looked::Went => Ok("it went on".to_owned()),
-        Looked::Held(held) => Err(Problem::conflict(format!(
-            "message {id} still waits: {held}; `relais unmapped` lists the codes"
-        ))),
+        Looked::Held(held) => {
+            let why = Why::hidden(held.to_string(), "a table lacks a code");
+            let still = format!("message {id} still waits: ");
+            Err(Problem::because(why.within(&still, "; `relais unmapped` lists the codes")))
+        }
     }
 }
 
@@ -234,8 +236,11 @@ pub(super) async fn run_again(
     if reply.outcome.is_positive() {
         return Ok(format!("run again whole{number}"));
     }
-    let why = reply.why.map(|why| format!(": {why}")).unwrap_or_default();
-    Err(Problem::conflict(format!("run again{number}, it was {}{why}", reply.outcome.name())))
+    let was = format!("run again{number}, it was {}", reply.outcome.name());
+    Err(Problem::because(match reply.why {
+        Some(why) => Why::hidden(format!("{was}: {why}"), was),
+        None => Why::ours(was),
+    }))
 }
 
 /// What `resend` means for one message.

@@ -2,14 +2,17 @@
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use engine::{History as _, MessageId, MessageRow};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,7 @@ use crate::{
     accounts::Caller,
     audit::Deed,
     events::{Event, Events},
+    why::Why,
 };
 
 type Shared = State<Arc<Context>>;
@@ -38,6 +42,8 @@ const PAGE: usize = 1000;
 const REMEMBERED: usize = 20;
 /// So many reasons are told.
 const REASONS: usize = 5;
+/// How often it is told how far a go is, at most.
+const TOLD: Duration = Duration::from_millis(500);
 
 /// Which messages, and where to.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -67,7 +73,7 @@ pub(super) struct Planned {
     /// Messages of which nothing can be sent again.
     left: usize,
     /// Why, for some of them.
-    reasons: Vec<String>,
+    reasons: Vec<Why>,
     /// Whether these are all that fit the filter; else one go takes the newest 10,000.
     is_whole: bool,
 }
@@ -96,7 +102,7 @@ pub(crate) struct Go {
     done: usize,
     failed: usize,
     /// Why, for some of those that failed.
-    reasons: Vec<String>,
+    reasons: Vec<Why>,
     #[serde(skip)]
     asked: Arc<AtomicBool>,
 }
@@ -234,7 +240,7 @@ impl Found {
             Err(problem) => {
                 self.planned.left += 1;
                 if self.planned.reasons.len() < REASONS {
-                    self.planned.reasons.push(problem.words().to_owned());
+                    self.planned.reasons.push(problem.why().clone());
                 }
             }
         }
@@ -249,19 +255,16 @@ async fn run(
     caller: Caller,
 ) {
     let is_stopped = || go.asked.load(Ordering::SeqCst) || context.stop.is_requested();
-    let mut last = std::time::Instant::now();
-    for id in messages {
-        if is_stopped() {
-            break;
-        }
-        let sent = one(&context, id, to.as_deref(), &caller.name).await;
-        context.many.count(go.id, sent.err());
-        if last.elapsed() > std::time::Duration::from_millis(500) {
-            last = std::time::Instant::now();
+    let mut last = Instant::now();
+    let going = Going { many: &context.many, id: go.id };
+    for id in messages.into_iter().take_while(|_| !is_stopped()) {
+        going.carry(id, one(&context, id, to.as_deref(), &caller.name)).await;
+        if last.elapsed() > TOLD {
+            last = Instant::now();
             context.many.tell(go.id, &context.events);
         }
     }
-    let ended = context.many.end(go.id);
+    let ended = going.end();
     context.many.tell(go.id, &context.events);
     let Some(Go { state, done, failed, messages, .. }) = ended else { return };
     let subject = format!("go {}: {state}, {done} of {messages} sent again, {failed} not", go.id);
@@ -275,6 +278,33 @@ async fn one(context: &Context, id: MessageId, to: Option<&str>, by: &str) -> Re
     let shown = context.fleet.store.show(id).await?;
     let shown = shown.ok_or_else(|| Problem::missing(format!("message {id} is no longer kept")))?;
     send_again(context, &shown, &deliveries::Wish::sending(to), by).await.map(drop)
+}
+
+/// A go on its way: however it is left, it is over then, and the next may begin.
+struct Going<'a> {
+    many: &'a Many,
+    id: u64,
+}
+
+impl Going<'_> {
+    /// Sends one: a bug that cuts it is a failure of that message, and of no other.
+    async fn carry(&self, id: MessageId, sending: impl Future<Output = Result<(), Problem>>) {
+        let sent = AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(message_id = id.0, "a bug cut the sending again of a message; the others go on");
+            Err(Problem::conflict(format!("a bug cut message {id}")))
+        });
+        self.many.count(self.id, sent.err());
+    }
+
+    fn end(self) -> Option<Go> {
+        self.many.end(self.id)
+    }
+}
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        self.many.end(self.id);
+    }
 }
 
 impl Many {
@@ -319,7 +349,7 @@ impl Many {
             Some(problem) => {
                 go.failed += 1;
                 if go.reasons.len() < REASONS {
-                    go.reasons.push(problem.words().to_owned());
+                    go.reasons.push(problem.why().clone());
                 }
             }
         }
@@ -328,6 +358,9 @@ impl Many {
     fn end(&self, id: u64) -> Option<Go> {
         let mut all = self.lock();
         let go = all.get_mut(&id)?;
+        if go.ended.is_some() {
+            return Some(go.clone());
+        }
         go.ended = Some(Timestamp::now().to_string());
         go.state = if go.done + go.failed < go.messages { "stopped" } else { "done" };
         Some(go.clone())
@@ -343,8 +376,7 @@ impl Many {
 
 impl Go {
     pub(crate) fn event(&self) -> Event {
-        let told = serde_json::to_value(self).expect("a go has text keys");
-        Event::Go { by: self.by.clone(), go: told }
+        Event::Go { by: self.by.clone(), go: Box::new(self.clone()) }
     }
 }
 
@@ -363,6 +395,25 @@ mod tests {
         assert_eq!((ended.state, ended.done, ended.failed, ended.reasons.len()), ("done", 1, 1, 1));
         let next = many.begin("paul", 2).unwrap();
         assert_eq!((next.id, many.end(next.id).unwrap().state), (2, "stopped"));
+    }
+
+    #[tokio::test]
+    async fn a_bug_that_cuts_one_message_stops_neither_the_others_nor_the_next_go() {
+        let many = Many::default();
+        let go = many.begin("marie", 3).unwrap();
+        let going = Going { many: &many, id: go.id };
+        let send = async |id: MessageId| {
+            assert_ne!(id.0, 2, "a bug");
+            Ok(())
+        };
+        for id in 1..=3 {
+            going.carry(MessageId(id), send(MessageId(id))).await;
+        }
+        let ended = going.end().unwrap();
+        assert_eq!((ended.state, ended.done, ended.failed), ("done", 2, 1));
+        let cut = many.begin("paul", 1).unwrap();
+        drop(Going { many: &many, id: cut.id });
+        assert!(many.begin("paul", 1).is_ok(), "a go that was left on its way is over");
     }
 
     #[test]

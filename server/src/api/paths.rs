@@ -188,6 +188,9 @@ fn of_server() -> Vec<Place> {
         Place::of("get", "/logs", READS_LOG, "the last lines of the log", get(logs::list))
             .asked(&["channel", "level", "limit"])
             .giving::<Vec<Line>>(),
+        Place::of("get", "/logs/events", READS_LOG, "the lines of the log as they come", get(logs::listen))
+            .asked(&["channel", "level"])
+            .answering(Gives::Events),
         Place::of("get", "/openapi.json", ANYBODY, "this document", get(openapi::show)),
     ]
 }

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Context, DestinationStatus, asked::Query, channels::running, problem::Problem, rights::require_seen,
 };
-use crate::accounts::{Caller, Right};
+use crate::{
+    accounts::{Caller, Right},
+    why::Why,
+};
 
 /// So many files of a group are named, unless asked for fewer or more.
 const USUAL: usize = 20;
@@ -37,7 +40,7 @@ pub(crate) struct Pending {
     pub(crate) state: String,
     pub(crate) number: u64,
     pub(crate) oldest_seconds: Option<f64>,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     /// The oldest of the files, for who may see content: a file's name may be a patient's.
     #[schemars(with = "Vec<serde_json::Value>")]
     pub(crate) files: Vec<WaitingFile>,
@@ -88,10 +91,10 @@ fn of_groups(channel: &str, open: &OpenGroups) -> Pending {
         state: "gathering".to_owned(),
         number: open.groups,
         oldest_seconds: oldest.map(|oldest| oldest.as_secs_f64()),
-        why: Some(format!(
+        why: Some(Why::ours(format!(
             "{} until no more of a group come",
             crate::terminal::counted(open.members, "message")
-        )),
+        ))),
         files: Vec::new(),
     }
 }
@@ -108,7 +111,7 @@ async fn of_channel(channel: &Channel, most: usize) -> Vec<Pending> {
             state: status.state.clone(),
             number: outlet.depth,
             oldest_seconds: outlet.oldest_seconds,
-            why: Some(status.head_words()).filter(|words| !words.is_empty()),
+            why: status.head_words(),
             files: Vec::new(),
         });
     }
@@ -135,7 +138,7 @@ async fn of_files(channel: &Channel, most: usize) -> Vec<Pending> {
                 Pending {
                     number: group.number,
                     oldest_seconds: group.oldest_seconds,
-                    why: group.why,
+                    why: group.why.map(Why::of_source),
                     files: group.files,
                     ..pending(side, group.place, group.state)
                 }
@@ -143,7 +146,7 @@ async fn of_files(channel: &Channel, most: usize) -> Vec<Pending> {
             .collect(),
         Err(error) => {
             let unknown = pending("there", backlog.place(), "unknown".to_owned());
-            vec![Pending { why: Some(error.to_string()), ..unknown }]
+            vec![Pending { why: Some(Why::of_source(error.to_string())), ..unknown }]
         }
     }
 }

@@ -8,7 +8,10 @@ use axum::{
 use engine::{Refusal, StoreError};
 use serde_json::json;
 
-use crate::accounts::{Refused, Right};
+use crate::{
+    accounts::{Refused, Right},
+    why::Why,
+};
 
 /// Says why a request was not done. The words are for a person.
 #[derive(Debug)]
@@ -16,14 +19,14 @@ pub(crate) struct Problem {
     status: StatusCode,
     /// Names its page in `docs/errors`.
     code: &'static str,
-    detail: String,
+    detail: Why,
     /// After how many seconds it may be tried again.
     again: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, code: usual_code(status), detail: detail.into(), again: None }
+        Self { status, code: usual_code(status), detail: Why::ours(detail), again: None }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -43,8 +46,13 @@ impl Problem {
     }
 
     /// What is wrong, for a person.
-    pub(crate) fn words(&self) -> &str {
+    pub(crate) fn why(&self) -> &Why {
         &self.detail
+    }
+
+    /// It cannot be done, for a reason that may be in the words of a step or of a receiver.
+    pub(crate) fn because(detail: Why) -> Self {
+        Self { detail, ..Self::conflict("") }
     }
 
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {

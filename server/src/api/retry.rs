@@ -18,7 +18,7 @@ use super::{
     problem::Problem,
     rights::Nothing,
 };
-use crate::accounts::Caller;
+use crate::{accounts::Caller, why::Why};
 
 /// So many given-up deliveries are looked at in one go.
 const MOST: usize = 100_000;
@@ -44,11 +44,11 @@ pub(crate) struct Retried {
     /// `refused`, `failed`, `left`, `given_up`, `set_aside` or `unsure`; `nothing` of a name that nothing has.
     pub(crate) state: String,
     /// Why it was not processed.
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     /// In words.
     pub(crate) what: String,
     /// Why it could not be done, where it could not.
-    pub(crate) problem: Option<String>,
+    pub(crate) problem: Option<Why>,
 }
 
 /// What becomes of a file.
@@ -129,7 +129,7 @@ impl Wish {
 impl Retried {
     /// A file of which nothing is to be taken up.
     fn missing(name: &str) -> Self {
-        let problem = "nothing of it was refused, failed, left or given up".to_owned();
+        let problem = Why::ours("nothing of it was refused, failed, left or given up");
         Self {
             file: Some(name.to_owned()),
             message: None,
@@ -164,7 +164,7 @@ impl Retry<'_> {
             file: Some(file.name.clone()),
             message: file.messages.first().map(|id| id.0),
             state: file.state.to_owned(),
-            why: file.why.clone(),
+            why: file.why.clone().map(Why::of),
             what: course.words(),
             problem: None,
         };
@@ -226,7 +226,7 @@ impl Retry<'_> {
         backlog: &dyn Backlog,
         file: &UnprocessedFile,
         course: Course,
-    ) -> Result<(), String> {
+    ) -> Result<(), Why> {
         let manner = match course {
             Course::Anew => {
                 self.leave_off(file).await?;
@@ -245,11 +245,11 @@ impl Retry<'_> {
                 TakeUp::Again
             }
         };
-        backlog.take_up(file, manner).await.map(drop).map_err(|error| error.to_string())
+        backlog.take_up(file, manner).await.map(drop).map_err(|error| Why::of_source(error.to_string()))
     }
 
     /// Where none of them gets through, the file stays where it is.
-    async fn send_again(&self, deeds: Vec<Deed>) -> Result<(), String> {
+    async fn send_again(&self, deeds: Vec<Deed>) -> Result<(), Why> {
         let (mut done, mut problems) = (deeds.is_empty(), Vec::new());
         for deed in deeds {
             let did = match deed {
@@ -260,20 +260,20 @@ impl Retry<'_> {
             };
             match did {
                 Ok(()) => done = true,
-                Err(problem) => problems.push(problem.words().to_owned()),
+                Err(problem) => problems.push(problem.why().clone()),
             }
         }
         if done { Ok(()) } else { Err(problems.swap_remove(0)) }
     }
 
     /// What was given up of a file that was mended since: the mended one goes instead.
-    async fn leave_off(&self, file: &UnprocessedFile) -> Result<(), String> {
+    async fn leave_off(&self, file: &UnprocessedFile) -> Result<(), Why> {
         for id in &file.messages {
             let Ok(Some(shown)) = self.standing(*id).await else { continue };
             for delivery in latest(&shown.row.deliveries, None) {
                 if delivery.state == DeliveryState::GivenUp {
                     let dropped = self.channel.drop_delivery(delivery.id, &self.by).await;
-                    dropped.map_err(|refusal| refusal.to_string())?;
+                    dropped.map_err(|refusal| Why::ours(refusal.to_string()))?;
                 }
             }
         }
@@ -320,13 +320,13 @@ impl Retry<'_> {
         let problem = if self.wish.plan {
             None
         } else {
-            self.resend(delivery.id).await.err().map(|problem| problem.words().to_owned())
+            self.resend(delivery.id).await.err().map(|problem| problem.why().clone())
         };
         Ok(Some(Retried {
             file,
             message: Some(delivery.message.0),
             state: word(delivery.state),
-            why: delivery.tally.why.clone(),
+            why: delivery.tally.why.clone().map(Why::of),
             what: format!("send to {} again", delivery.destination),
             problem,
         }))

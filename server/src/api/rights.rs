@@ -16,6 +16,7 @@ use super::{Context, problem::Problem};
 use crate::{
     accounts::{Caller, Right},
     audit::Deed,
+    why::Reader,
 };
 
 /// What a path is about: who sees some channels only is let at those alone.
@@ -102,7 +103,7 @@ pub(super) async fn allowed(
             return Problem::no_audit(&error).into_response();
         }
     }
-    let response = next.run(request).await;
+    let response = Reader::of(&caller).answered(next.run(request)).await;
     if asks.changes && response.extensions().get::<Nothing>().is_none() {
         let subject = response.extensions().get().map_or(path, |Subject(subject)| subject.clone());
         let status = response.status().as_u16();

@@ -20,7 +20,13 @@ pub(super) struct InForce {
     reload: &'static str,
     log_format: &'static str,
     log_level: &'static str,
+    /// The certificate with which it listens; none: without TLS.
+    tls_certificate: Option<String>,
     store: String,
+    /// New messages are refused with more bytes than this in the folder.
+    store_budget_bytes: Option<usize>,
+    /// New messages are refused with fewer bytes free on its disk.
+    store_floor_bytes: u64,
     /// Whose variables were put in.
     environment: Option<String>,
 }
@@ -40,6 +46,9 @@ pub(super) async fn show(State(context): State<Arc<Context>>) -> Json<InForce> {
             LogFormat::Json => "json",
         },
         log_level: settings.log.level.name(),
+        tls_certificate: settings.tls.as_ref().map(|tls| tls.certificate.display().to_string()),
+        store_budget_bytes: settings.store.budget.map(|budget| budget.0),
+        store_floor_bytes: context.fleet.store.room().floor,
         store: settings.store.path.display().to_string(),
         environment: environment.map(str::to_owned),
     })

@@ -18,6 +18,7 @@ use super::{Context, asked::Query};
 use crate::{
     accounts::{Caller, Right},
     events::Event,
+    why::Reader,
 };
 
 /// How often counts are told, if they changed.
@@ -101,7 +102,7 @@ impl Listener {
             }
             match heard {
                 Some(Ok(event)) if !self.may_hear(&event) => {}
-                Some(event) => return told(event),
+                Some(event) => return Reader::of(&self.caller).written(|| told(event)),
                 None => {
                     if let Some(counts) = self.counts() {
                         return Some(sse::Event::default().event("counts").data(counts));

@@ -82,7 +82,7 @@ fn told(one: &Episode, now: Timestamp) -> String {
         (Some(said), _) => (said, Tone::Faint),
     };
     let since = std::time::Duration::try_from(now.duration_since(one.since)).unwrap_or_default();
-    let mut text = format!("{:>4}  {}  {}\n", one.id, tinted(word, tone), one.words);
+    let mut text = format!("{:>4}  {}  {}\n", one.id, tinted(word, tone), one.words.words());
     let _ = write!(text, "      since {} ({} ago)", shown(one.since), lasting(since));
     if one.times > 1 {
         let _ = write!(text, ", for the {}th time", one.times);

@@ -71,7 +71,7 @@ fn table(found: &[MessageStatus], limit: usize) -> String {
 /// `record sent, archive waiting`, or why there are none.
 fn deliveries(message: &MessageStatus) -> String {
     if message.deliveries.is_empty() {
-        return message.why.clone().unwrap_or_default();
+        return message.why.as_ref().map(|why| why.words().to_owned()).unwrap_or_default();
     }
     let told: Vec<_> = message
         .deliveries

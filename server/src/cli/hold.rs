@@ -5,6 +5,7 @@ use crate::{
     api::{DestinationStatus, Head},
     client::Client,
     terminal::counted,
+    why::Why,
 };
 
 /// Hold destinations: their messages wait until they are released.
@@ -40,7 +41,7 @@ pub(super) async fn tell_destination(place: &Place, name: &OutletName, what: &st
 
 /// Nobody held it: one delivery waits for a person's decision, and the others behind it.
 fn stopped(name: &OutletName, head: &Head) -> String {
-    let why = head.why.as_deref().unwrap_or("its lane is stopped");
+    let why = head.why.as_ref().map_or("its lane is stopped", Why::words);
     let message = head.message;
     format!(
         "  message {message} stops it: {why}\n  `relais resend {message} --to {}` tries it again, `relais park {name}` goes on without it\n",

@@ -45,6 +45,8 @@ use std::{fmt, io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::why::Reader;
+
 /// An integration engine for healthcare: channels in YAML, steps in Rhai, no message lost.
 #[derive(Debug, Parser)]
 #[command(name = "relais", version, max_term_width = 100, propagate_version = true)]
@@ -293,8 +295,13 @@ pub(crate) fn say(text: impl fmt::Display) {
 
 /// Writes a value as JSON, for programs.
 pub(crate) fn say_json(value: &impl serde::Serialize) {
-    let text = serde_json::to_string_pretty(value).expect("an answer has text keys");
-    say(format_args!("{text}\n"));
+    say(format_args!("{}\n", json(value)));
+}
+
+/// A value as JSON, with all its words: what came from a server holds no more than this caller may see.
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
+    let written = Reader::OfWords.written(|| serde_json::to_string_pretty(value));
+    written.expect("an answer has text keys")
 }
 
 /// A channel's destination, written `CHANNEL/DESTINATION`.

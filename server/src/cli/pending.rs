@@ -57,7 +57,7 @@ fn table(found: &[Pending], with_files: bool) -> String {
             place,
             number,
             one.oldest_seconds.map(age).unwrap_or_default(),
-            one.why.clone().unwrap_or_default(),
+            one.why.as_ref().map(|why| why.words().to_owned()).unwrap_or_default(),
         ]);
         for file in one.files.iter().filter(|_| with_files) {
             let blank = String::new;

@@ -84,7 +84,7 @@ fn table(planned: &[Retried]) -> String {
             one.state.clone(),
             one.message.map(|id| id.to_string()).unwrap_or_default(),
             one.what.clone(),
-            one.why.clone().unwrap_or_default(),
+            one.why.as_ref().map(|why| why.words().to_owned()).unwrap_or_default(),
         ]);
     }
     let mut text = table.render(Some(1));
@@ -99,7 +99,7 @@ fn summary(done: &[Retried]) -> String {
     let number = done.len() - problems.len();
     let mut text = format!("{number} of {} taken up again\n", done.len());
     for (name, problem) in problems.iter().take(LINES) {
-        let _ = writeln!(text, "not {name}: {problem}");
+        let _ = writeln!(text, "not {name}: {}", problem.words());
     }
     text
 }

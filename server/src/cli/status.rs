@@ -75,7 +75,8 @@ fn needs(episodes: &Episodes) -> String {
     let mine = || episodes.episodes.iter().filter(|one| one.needs_somebody(episodes.made));
     for one in mine().take(MOST) {
         let tone = if one.severity == Severity::Critical { Tone::Bad } else { Tone::Warning };
-        let _ = writeln!(text, "{} {} (episode {})", tinted("needs a person:", tone), one.words, one.id);
+        let _ =
+            writeln!(text, "{} {} (episode {})", tinted("needs a person:", tone), one.words.words(), one.id);
     }
     match mine().count().saturating_sub(MOST) {
         0 => {}

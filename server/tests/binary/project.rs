@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up fails the test")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio},
+    sync::Mutex,
 };
 
 use serde_json::Value;
@@ -220,7 +222,11 @@ impl Drop for Running {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    // The system may give one again that was given back.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    std::iter::repeat_with(|| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
+        .find(|port| GIVEN.lock().unwrap().insert(*port))
+        .unwrap()
 }
 
 pub(crate) fn said(output: &Output) -> String {
