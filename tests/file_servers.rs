@@ -7,10 +7,11 @@ use std::{
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
-use tests::{PASSWORD, Project, Receiving, SmallDisk, Sshd, binary, python, wait_until};
+use tests::{PASSWORD, Project, Receiving, Relais, SmallDisk, Sshd, binary, python, wait_until};
 
 /// The settings of a connection as YAML in one line.
 fn one_line(settings: &Value) -> String {
@@ -32,9 +33,13 @@ fn names(folder: PathBuf) -> Vec<String> {
     names
 }
 
+fn folders(at: &Path) -> usize {
+    fs::read_dir(at).map_or(0, Iterator::count)
+}
+
 fn says(project: &Project, arguments: &[&str], words: &str) {
     let mut said = String::new();
-    let is_said = tests::comes_true(std::time::Duration::from_secs(30), || {
+    let is_said = tests::comes_true(Duration::from_secs(30), || {
         let output = project.relais(arguments);
         said = String::from_utf8_lossy(&output.stdout).into_owned();
         said += &String::from_utf8_lossy(&output.stderr);
@@ -118,6 +123,45 @@ fn a_disk_that_is_full_here_leaves_files_on_the_server_and_takes_each_once_after
 }
 
 #[test]
+fn two_channels_share_a_folder_and_each_takes_its_own_files_also_after_a_kill() {
+    let (sshd, project) = (Sshd::start(), Project::new());
+    let server = one_line(&sshd.settings(json!({ "timeout": "5s" })));
+    for ending in ["hl7", "csv"] {
+        project.channel(
+            ending,
+            &format!(
+                "name: {ending}\nformat: text\nsource:\n  sftp: {{ {server}, dir: in, pattern: '*.{ending}', complete: renamed, \
+                 every: 200ms, done: ../done }}\ndestinations:\n  - name: out\n    to:\n      file: {{ dir: out-{ending}, \
+                 name: '${{source.name}}' }}\n"
+            ),
+        );
+    }
+    let mut dropped = Vec::new();
+    let mut relais = project.start();
+    for round in 0..3 {
+        for number in 0..40 {
+            for ending in ["hl7", "csv", "pdf"] {
+                let name = format!("{round}-{number:02}.{ending}");
+                drop_file(&sshd.path("in"), &name, &name);
+                dropped.push(name);
+            }
+        }
+        wait_until("some are archived", || names(sshd.path("done")).len() > round * 80);
+        relais.kill();
+        relais = project.start();
+    }
+    dropped.sort();
+    let those =
+        |ending: &str| dropped.iter().filter(|name| name.ends_with(ending)).cloned().collect::<Vec<_>>();
+    wait_until("all are archived", || names(sshd.path("done")).len() == those("hl7").len() * 2);
+    for ending in ["hl7", "csv"] {
+        wait_until("all are delivered", || names(project.path(&format!("out-{ending}"))) == those(ending));
+    }
+    assert_eq!(names(sshd.path("in")), those("pdf"), "what nobody takes stays");
+    assert!(relais.terminate().success());
+}
+
+#[test]
 fn a_server_of_another_make_lets_in_by_a_password_and_serves_both_ways() {
     let sshd = Sshd::start();
     // Of OpenSSH the folder and the keys are used alone.
@@ -125,6 +169,80 @@ fn a_server_of_another_make_lets_in_by_a_password_and_serves_both_ways() {
     serving.arg(sshd.path("")).arg(sshd.path("host"));
     let serving = Receiving::start(serving);
     by_password(&sshd, json!({ "port": serving.port, "user": "partner" }));
+}
+
+/// A flow that runs a program for each file, answers it and brings it back, all of it on one server.
+fn there_and_back(project: &Project, server: &str) {
+    project.write("secret", PASSWORD);
+    project.write("run.sh", "cat > last; echo $RELAIS_FILE_NAME >> ran; echo \"ran $RELAIS_FILE_NAME\"\n");
+    project.channel(
+        "flow",
+        &format!(
+            "name: flow\nformat: text\nsource:\n  sftp: {{ {server}, dir: in, complete: renamed, every: 100ms, done: ../done, \
+             answer: {{ dir: ../out }} }}\nreply: {{ from: program }}\ndestinations:\n  - name: program\n    to:\n      exec: {{ \
+             run: [sh, run.sh], input: stdin, answer: stdout }}\n  - name: back\n    retry: {{ first: 100ms }}\n    to:\n      \
+             sftp: {{ {server}, dir: back, name: '${{source.name}}' }}\n"
+        ),
+    );
+}
+
+/// Drops files, each while the server hangs up at another change that the file needs, until there is none left; returns
+/// their names.
+fn cut_at_each_change(sshd: &Sshd, order: &Path, relais: &Relais) -> Vec<String> {
+    let mut dropped = Vec::new();
+    for moment in ["before", "after"] {
+        for change in 1.. {
+            let name = format!("{moment}-{change:02}.txt");
+            fs::write(order, format!("{moment} {change}")).unwrap();
+            drop_file(&sshd.path("in"), &name, &name);
+            dropped.push(name);
+            let is_over = tests::comes_true(Duration::from_mins(1), || {
+                names(sshd.path("done")).len() == dropped.len()
+                    && names(sshd.path("back")).len() >= dropped.len()
+                    && folders(&sshd.path("in/.relais")) == 0
+            });
+            assert!(is_over, "cut {moment} change {change}\n{}", relais.log());
+            if order.exists() {
+                assert!(change > 8, "only {change} changes {moment}");
+                break;
+            }
+        }
+    }
+    dropped.sort();
+    dropped
+}
+
+/// Which changes a server makes, and which it makes without a word of it, is its own affair: each is cut in turn.
+#[test]
+fn a_server_that_hangs_up_at_each_of_its_changes_gets_each_file_and_each_answer_once() {
+    let (sshd, project) = (Sshd::start(), Project::new());
+    let order = project.path("order");
+    let mut serving = python("serve_files.py");
+    serving.arg(sshd.path("")).arg(sshd.path("host")).arg(&order);
+    let serving = Receiving::start(serving);
+    let mut settings = sshd.settings(
+        json!({ "port": serving.port, "user": "partner", "password": "${file:secret}", "timeout": "5s" }),
+    );
+    settings.as_object_mut().unwrap().remove("key");
+    there_and_back(&project, &one_line(&settings));
+    fs::create_dir(sshd.path("back")).unwrap();
+    let relais = project.start();
+    let dropped = cut_at_each_change(&sshd, &order, &relais);
+    assert_eq!(names(sshd.path("done")), dropped);
+    assert_eq!(names(sshd.path("back")), dropped);
+    assert!(names(sshd.path("in")).is_empty());
+    let ran = fs::read_to_string(project.path("ran")).unwrap();
+    let mut ran: Vec<_> = ran.lines().collect();
+    ran.sort_unstable();
+    assert_eq!(ran, dropped, "{}", relais.log());
+    let answers: Vec<_> = dropped.iter().map(|name| name.replace(".txt", ".answer")).collect();
+    assert_eq!(names(sshd.path("out")), answers);
+    for (name, answer) in dropped.iter().zip(&answers) {
+        assert_eq!(fs::read_to_string(sshd.path("out").join(answer)).unwrap(), format!("ran {name}\n"));
+    }
+    let log = relais.log();
+    assert!(!log.contains("it is not there"), "{log}");
+    assert!(relais.terminate().success());
 }
 
 #[test]

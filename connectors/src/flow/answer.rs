@@ -31,8 +31,11 @@ impl Answering<'_> {
             place.make_folder(&answered).await?;
             place.write(&written, words).await?;
             let to = answered.join(claimed.at.name());
-            place.rename_to_own(&claimed.at, &to).await?;
-            claimed.at = to;
+            match place.rename_to_own(&claimed.at, &to).await {
+                // An earlier try had moved it, and its answer was cut off.
+                Ok(()) | Err(Fault::Missing) => claimed.at = to,
+                Err(fault) => return Err(fault),
+            }
             place.settle(&[answered, claimed.sweep()]).await?;
         }
         match place.look(&written).await {

@@ -44,8 +44,10 @@ impl Finish<'_> {
     ) -> Done<String> {
         let now = match self.place.look(&claimed.at).await {
             Ok((_, stat)) => stat,
-            // An earlier try had put it away, or somebody else has.
-            Err(Fault::Missing) => return Ok("gone".to_owned()),
+            Err(Fault::Missing) => {
+                self.tidy(claimed).await?;
+                return self.find_again(claimed, became).await;
+            }
             Err(fault) => return Err(fault),
         };
         let verdict = became.verdict;
@@ -53,12 +55,7 @@ impl Finish<'_> {
             self.give_back(claimed).await?;
             "changed after it was read, to be taken again".to_owned()
         } else {
-            let folder = match verdict {
-                Verdict::Done => &self.folders.done,
-                Verdict::Refused => &self.folders.refused,
-                Verdict::Failed | Verdict::NotNow => &self.folders.failed,
-            };
-            match folder {
+            match self.folder_for(verdict) {
                 Some(folder) => self.move_to(folder, claimed, (became, now)).await?,
                 None if verdict == Verdict::Done && self.taking.deletes() => self.delete(claimed).await?,
                 None => self.leave(claimed, (became, now), ledger).await?,
@@ -68,22 +65,51 @@ impl Finish<'_> {
         Ok(words)
     }
 
+    fn folder_for(&self, verdict: Verdict) -> Option<&Location> {
+        match verdict {
+            Verdict::Done => self.folders.done.as_ref(),
+            Verdict::Refused => self.folders.refused.as_ref(),
+            Verdict::Failed | Verdict::NotNow => self.folders.failed.as_ref(),
+        }
+    }
+
+    /// Where a file lies that an earlier try had put away although its answer was cut off; somebody else may have, too.
+    async fn find_again(&self, claimed: &Claimed, became: &Became<'_>) -> Done<String> {
+        let Some(folder) = self.folder_for(became.verdict) else { return Ok("gone".to_owned()) };
+        let folder = self.part_of(folder, claimed);
+        for number in 0..=NUMBERS {
+            let at = folder.join(&numbered(claimed.from.name(), number));
+            match self.place.look(&at).await {
+                Ok((_, stat)) if became.read == Some(stat) => return Ok(moved(became.verdict, &at)),
+                Ok(_) => {}
+                Err(Fault::Missing) => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok("gone".to_owned())
+    }
+
+    /// The folder below, as the flow parts what it puts away.
+    fn part_of(&self, folder: &Location, claimed: &Claimed) -> Location {
+        let folder = match self.taking.dated {
+            Dated::None => folder.clone(),
+            Dated::Day => folder.join(Zoned::now().strftime("%Y-%m-%d").to_string().as_bytes()),
+            Dated::Month => folder.join(Zoned::now().strftime("%Y-%m").to_string().as_bytes()),
+        };
+        folder.join(&claimed.from.folder().trail)
+    }
+
     async fn move_to(
         &self,
         folder: &Location,
         claimed: &Claimed,
         (became, stat): (&Became<'_>, Stat),
     ) -> Done<String> {
-        let folder = match self.taking.dated {
-            Dated::None => folder.clone(),
-            Dated::Day => folder.join(Zoned::now().strftime("%Y-%m-%d").to_string().as_bytes()),
-            Dated::Month => folder.join(Zoned::now().strftime("%Y-%m").to_string().as_bytes()),
-        };
-        let folder = folder.join(&claimed.from.folder().trail);
+        let folder = self.part_of(folder, claimed);
         let name = claimed.from.name();
         if became.verdict == Verdict::Done {
             let to = rename_freely(self.place, &claimed.at, (&folder, name)).await?;
-            return Ok(format!("archived, moved to {to}"));
+            return Ok(moved(became.verdict, &to));
         }
         let state = if became.verdict == Verdict::Refused { Lies::Refused } else { Lies::Failed };
         // The note goes first: a file that lies there without one is nobody's.
@@ -102,7 +128,7 @@ impl Finish<'_> {
         {
             self.remember(claimed, (became, state), (&to, now));
         }
-        Ok(format!("moved to {to}"))
+        Ok(moved(became.verdict, &to))
     }
 
     /// Notes why a file lies where it does. Without the note a person must name the file to have it taken up again.
@@ -240,6 +266,10 @@ async fn rename_telling(
             Err(fault) => return Err(fault),
         }
     }
+}
+
+fn moved(verdict: Verdict, to: &Location) -> String {
+    if verdict == Verdict::Done { format!("archived, moved to {to}") } else { format!("moved to {to}") }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]

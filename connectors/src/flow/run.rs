@@ -226,7 +226,10 @@ impl Flow {
             if self.stop.is_requested() {
                 return Ok(Next::AtOnce);
             }
-            let Sweep { claimed, refused, trouble } = self.claims().claim(several).await?;
+            let swept = self.claims().claim(several).await;
+            // What was made of a claim that was cut off is found like that of an earlier run.
+            self.has_recovered &= swept.is_ok();
+            let Sweep { claimed, refused, trouble } = swept?;
             for (at, why) in refused {
                 self.lookout.let_rest(at, why);
             }
@@ -248,12 +251,16 @@ impl Flow {
             awaited: self.awaited.len(),
             has_more: sight.has_more,
         });
-        let every = self.parts.taking.every.0;
         Ok(match (sight.has_more && has_taken, sight.unsettled + self.awaited.len()) {
             (true, _) => Next::AtOnce,
-            (false, 0) => Next::Within(every.max(took * SHARE)),
-            (false, _) => Next::Within(every.min(STILL).max(took * SHARE)),
+            (false, 0) => self.pause(Duration::MAX, took),
+            (false, _) => self.pause(STILL, took),
         })
+    }
+
+    /// How long to wait after a look that took so long.
+    fn pause(&self, at_most: Duration, took: Duration) -> Next {
+        Next::Within(self.parts.taking.every.0.min(at_most).max(took * SHARE))
     }
 
     /// Carries everything that is claimed to its end, some at a time.
@@ -382,7 +389,12 @@ impl Flow {
 
     /// Answers a file and puts it away by what became of it, and only then says that its sender was told.
     async fn put_away(&self, mut claimed: Claimed, handed: Handed, stat: Option<Stat>) -> End {
-        match self.finish_with(&mut claimed, &handed, stat).await {
+        let mut finished = self.finish_with(&mut claimed, &handed, stat).await;
+        if finished == Err(Fault::Missing) {
+            // Somebody took it meanwhile: what is not there any more is seen at the beginning.
+            finished = self.finish_with(&mut claimed, &handed, stat).await;
+        }
+        match finished {
             Ok(()) => {
                 handed.answers.into_iter().for_each(engine::Answer::told);
                 End::Away
