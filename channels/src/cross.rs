@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
 };
 
-use engine::{Claim, Diagnostic, Path};
+use engine::{Claim, Diagnostic, Path, glob::may_meet};
 
 use crate::{near::nearest, reading::Draft, variables};
 
@@ -63,7 +63,10 @@ fn collide(one: &Claim, other: &Claim) -> bool {
             Claim::Port(one) | Claim::Path { port: one, .. },
             Claim::Port(other) | Claim::Path { port: other, .. },
         ) => meet(*one, *other),
-        (Claim::Folder(one), Claim::Folder(other)) => one.components().eq(other.components()),
+        (Claim::Folder { path, names }, Claim::Folder { path: other, names: others }) => {
+            let meets = |one: &String| others.iter().any(|name| may_meet(one, name));
+            path.components().eq(other.components()) && names.iter().any(meets)
+        }
         _ => false,
     }
 }
@@ -93,9 +96,10 @@ fn taken_by(claim: &Claim, other: &Claim, owner: &str, at: &Path) -> Diagnostic 
             let message = format!("port {} is taken by {owner}", address.port());
             Diagnostic::error("port-taken", at.clone(), message)
         }
-        (Claim::Folder(folder), _) => {
-            let message = format!("the folder `{}` is read by {owner}", folder.display());
+        (Claim::Folder { path, .. }, _) => {
+            let message = format!("files of the folder `{}` are taken by {owner} too", path.display());
             Diagnostic::error("folder-taken", at.clone(), message)
+                .help("two may share a folder where no name fits the `pattern` of both, such as `*.hl7` and `*.csv`")
         }
     }
 }

@@ -162,7 +162,7 @@ fn claimed(claim: &Claim) -> String {
     match claim {
         Claim::Port(address) => address.to_string(),
         Claim::Path { port, path, .. } => format!("{port}{}", path.trim_end_matches('/')),
-        Claim::Folder(folder) => folder.display().to_string(),
+        Claim::Folder { path, .. } => path.display().to_string(),
     }
 }
 

@@ -190,6 +190,20 @@ fn channels_that_are_not_enabled_claim_no_port() {
 }
 
 #[test]
+fn channels_share_a_folder_where_no_name_is_taken_by_both() {
+    let channel = |name: &str, pattern: &str| {
+        format!(
+            "name: {name}\nsource:\n  file: {{ dir: in, pattern: {pattern}, delete: true }}\ndestinations: []\n"
+        )
+    };
+    let folder = Folder::new(&[("channels/one.yaml", &channel("one", "'*.hl7'"))]);
+    folder.write("channels/two.yaml", &channel("two", "['*.csv', '*.txt']"));
+    assert_eq!(codes(&folder.load()), [""; 0]);
+    folder.write("channels/two.yaml", &channel("two", "['*.csv', 'lab-*']"));
+    assert_eq!(codes(&folder.load()), ["folder-taken"]);
+}
+
+#[test]
 fn a_shared_source_is_part_of_the_version_and_its_settings_can_be_said_anew() {
     let channel = "name: one\nsource: { use: lab, listen: \"127.0.0.1:2600\" }\ndestinations: []\n";
     let folder = Folder::new(&[

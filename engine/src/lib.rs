@@ -24,6 +24,7 @@ mod diagnostic;
 mod directory;
 mod expect;
 mod feeds;
+pub mod glob;
 mod group;
 mod held;
 mod history;

@@ -139,8 +139,11 @@ pub enum Claim {
         path: String,
         manner: String,
     },
-    /// A folder that is read and emptied.
-    Folder(PathBuf),
+    /// The files of a folder whose names fit one of these patterns; several may share a folder if no name fits both.
+    Folder {
+        path: PathBuf,
+        names: Vec<String>,
+    },
 }
 
 /// Why a connector could not take what it needs.

@@ -99,7 +99,7 @@ pub(crate) fn claims(claims: Vec<Claim>, tree: &Node, at: &Path) -> Vec<(Claim, 
     let place = |claim: &Claim| {
         let field = match claim {
             Claim::Port(_) | Claim::Path { .. } => "listen",
-            Claim::Folder(_) => "dir",
+            Claim::Folder { .. } => "dir",
         };
         let beneath = at.join(field);
         if tree.at(&beneath).is_some() { beneath } else { at.clone() }

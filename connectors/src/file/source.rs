@@ -73,7 +73,8 @@ impl SourceSettings for Settings {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        vec![Claim::Folder(Path::new(&self.dir).components().collect())]
+        let path = Path::new(&self.dir).components().collect();
+        vec![Claim::Folder { path, names: self.taking.names().to_vec() }]
     }
 
     fn usual_format(&self) -> &'static str {

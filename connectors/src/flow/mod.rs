@@ -6,7 +6,6 @@ mod backlog;
 mod claims;
 mod desk;
 mod finish;
-mod glob;
 mod hand_over;
 mod ledger;
 mod look;

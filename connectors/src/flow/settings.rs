@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use engine::{Checks, Diagnostic, Path};
+use engine::{Checks, Diagnostic, Path, glob::fits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     answer::AnswerFile,
-    glob::fits,
     place::{LONGEST, Location},
 };
 use crate::setting::{Period, Size};
@@ -330,13 +329,19 @@ impl Taking {
         self.recursive
     }
 
+    /// The patterns of names that are taken.
+    pub(crate) fn names(&self) -> &[String] {
+        match &self.pattern {
+            Patterns::One(pattern) => std::slice::from_ref(pattern),
+            Patterns::Any(patterns) => patterns,
+        }
+    }
+
     /// Whether a file of this name may be taken.
     pub(crate) fn wants_name(&self, name: &[u8]) -> bool {
-        let fitting = match &self.pattern {
-            Patterns::One(pattern) => fits(pattern, name),
-            Patterns::Any(patterns) => patterns.iter().any(|pattern| fits(pattern, name)),
-        };
-        fitting && !is_unfinished(name) && !self.is_companion(name)
+        self.names().iter().any(|pattern| fits(pattern, name))
+            && !is_unfinished(name)
+            && !self.is_companion(name)
     }
 
     pub(crate) fn is_companion(&self, name: &[u8]) -> bool {

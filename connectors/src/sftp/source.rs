@@ -88,7 +88,8 @@ impl SourceSettings for Settings {
 
     fn claims(&self) -> Vec<Claim> {
         let Server { user, .. } = &self.server;
-        vec![Claim::Folder(PathBuf::from(format!("sftp://{user}@{}/{}", self.server.address(), self.dir)))]
+        let path = PathBuf::from(format!("sftp://{user}@{}/{}", self.server.address(), self.dir));
+        vec![Claim::Folder { path, names: self.taking.names().to_vec() }]
     }
 
     fn usual_format(&self) -> &'static str {

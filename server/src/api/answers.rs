@@ -410,7 +410,7 @@ fn listens(plan: &engine::Plan) -> Vec<String> {
     let ports = plan.source.claims().into_iter().filter_map(|claim| match claim {
         engine::Claim::Port(address) => Some(address.to_string()),
         engine::Claim::Path { port, path, .. } => Some(format!("{port}{}", path.trim_end_matches('/'))),
-        engine::Claim::Folder(_) => None,
+        engine::Claim::Folder { .. } => None,
     });
     ports.collect()
 }
