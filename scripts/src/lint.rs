@@ -128,6 +128,8 @@ pub(crate) fn look(ast: &AST, around: &Surroundings<'_>) -> Seen {
 #[derive(Default)]
 struct Own {
     functions: BTreeMap<String, BTreeSet<usize>>,
+    /// What its functions call what they are given.
+    parameters: BTreeSet<String>,
     /// Names that may hold a function: members of maps.
     members: BTreeSet<String>,
     /// `import "hl7" as hl7`: alias and script.
@@ -139,6 +141,7 @@ impl Own {
         let mut own = Self::default();
         for function in ast.iter_functions() {
             own.functions.entry(function.name.to_owned()).or_default().insert(function.params.len());
+            own.parameters.extend(function.params.iter().map(ToString::to_string));
         }
         ast.walk(&mut |nodes: &[ASTNode<'_>]| {
             match nodes.last() {
@@ -283,6 +286,9 @@ impl Look<'_, '_> {
     }
 
     fn dot(&mut self, whole: &Expr, first: &Expr) {
+        if matches!(whole, Expr::Variable(variable, ..) if &*variable.1 == "ctx") {
+            return self.of_context(first);
+        }
         let is_message = matches!(whole, Expr::Variable(variable, ..) if &*variable.1 == "msg");
         if is_message && self.around.shape == Shape::Dicom {
             return self.dicom_dot(first);
@@ -315,6 +321,17 @@ impl Look<'_, '_> {
             },
             _ => {}
         }
+    }
+
+    /// Of what is not in the message, one thing is no function.
+    fn of_context(&mut self, first: &Expr) {
+        let Expr::Property(property, position) = first else { return };
+        if &*property.2 == "channel" || self.own.parameters.contains("ctx") {
+            return;
+        }
+        let message = format!("`ctx` has no `{}`", property.2);
+        let help = "it has `ctx.channel`, `ctx.id()`, `ctx.now()` and `ctx.random()`".to_owned();
+        self.complain_with("unknown-variable", *position, message, Some(help));
     }
 
     fn dicom_dot(&mut self, first: &Expr) {

@@ -90,6 +90,8 @@ fn unknown_functions_and_variables_are_told_with_what_was_meant() {
     assert_eq!(told("msg.segmets(\"OBX\")"), "there is no function `segmets`");
     assert_eq!(told("sent()"), "`sent` is for `on_response` alone");
     assert_eq!(told("out"), "there is no variable `out`");
+    assert_eq!(told("let name = ctx.message; name"), "`ctx` has no `message`");
+    assert!(fault("ctx.mesage").2.contains("`ctx.channel`"));
     assert_eq!(told("responses[\"x\"]"), "there is no variable `responses`");
     assert_eq!(told("hl7::x()"), "nothing is imported as `hl7`");
     assert_eq!(told("import \"relais/hl\" as h; h::x()"), "there is no script `relais/hl`");
@@ -109,6 +111,7 @@ fn what_rhai_can_call_is_not_told() {
         "let s = \"a,b\"; s.split(\",\").len(); s[0..1]; s.index_of(\"b\"); s.to_upper().contains(\"A\"); msg",
         "switch msg[\"MSH-9.1\"] { \"ORU\" => msg, \"ADT\" => { filter(\"no\") } _ => refuse(\"no\") }",
         "for (obx, n) in msg.segments(\"OBX\") { obx[\"1\"] = n + 1; obx.name; } let x = source?.name ?? \"\"; msg",
+        "fn name(ctx) { ctx.message } name(#{message: ctx.channel + ctx.id()}); msg",
         "let curried = Fn(\"pad_left\").curry(\"x\"); curried.call(3, \"0\"); const A = [1]; A.len(); msg",
     ] {
         assert_eq!(Channel::hl7().script(code).faults(), [""; 0], "{code}");
