@@ -10,12 +10,12 @@ use std::{
     fs,
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use engine::{Destination, ReplyWords, SendError, Shares};
 use serde_json::{Value, json};
-use stage::{Sshd, Stage, destination, destination_in, message, named, opening, source, telling};
+use stage::{Sshd, Stage, destination, destination_in, fact, message, named, opening, source, telling};
 
 async fn taking(sshd: &Sshd, root: &Path, more: Value) -> Stage {
     let mut settings = sshd.settings(json!({
@@ -95,6 +95,38 @@ async fn a_server_that_is_cut_off_is_a_state_and_nothing_is_taken_twice() {
             .await;
     }
     assert_eq!((stage.messages().len(), names(sshd.path("in/done")).len()), (120, 120));
+}
+
+/// The day goes by on the runtime's clock; the server is away in truth.
+#[tokio::test]
+async fn a_server_that_is_off_for_a_day_is_caught_up_with_oldest_first() {
+    let (mut sshd, root) = (Sshd::start(), tempfile::tempdir().unwrap());
+    let stage = taking(&sshd, root.path(), json!({})).await;
+    drop_file(&sshd, "before.hl7", &message("before"));
+    stage.tells("before.hl7", "moved to").await;
+    sshd.cut();
+    stage.trouble(Some("cannot connect to")).await;
+    tokio::time::pause();
+    let now = SystemTime::now();
+    // By their names they would come the other way around.
+    let names: Vec<_> = (1..=24).rev().map(|hours| format!("{hours:02}.hl7")).collect();
+    for (hour, name) in names.iter().enumerate() {
+        drop_file(&sshd, name, &message(name));
+        let file = fs::File::options().write(true).open(sshd.path("in").join(name)).unwrap();
+        file.set_modified(now - Duration::from_hours(24 - hour as u64)).unwrap();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+    }
+    assert_eq!(stage.messages().len(), 1, "it is off");
+    sshd.go();
+    // Whatever the pause between two tries has grown to.
+    tokio::time::advance(Duration::from_secs(30)).await;
+    tokio::time::resume();
+    stage.told(|stories| stories.iter().filter(|(_, words)| words.contains("moved to")).count() == 25).await;
+    stage.trouble(None).await;
+    let came: Vec<_> =
+        stage.messages().iter().map(|one| fact(&one.message.facts, "name").unwrap().to_owned()).collect();
+    assert_eq!(came[1..], names);
+    stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

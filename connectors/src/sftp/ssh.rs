@@ -60,7 +60,9 @@ impl fmt::Display for Closed {
 /// Connects, signs in and asks for SFTP, within the server's time for each.
 pub(super) async fn connect(server: &Server, root: &Path) -> Result<Connection, Closed> {
     let address = server.address();
-    let opening = timeout(server.timeout.0 * 2, open(server, root)).await;
+    let reached = reach(server).await;
+    let stream = reached.map_err(|why| Closed::Now(format!("cannot connect to {address}: {why}")))?;
+    let opening = timeout(server.timeout.0 * 2, open(server, root, stream)).await;
     let worded = |why: String| format!("cannot sign in at {address}: {why}");
     opening.unwrap_or_else(|_| Err(Closed::Now("no answer in time".to_owned()))).map_err(
         |closed| match closed {
@@ -70,7 +72,17 @@ pub(super) async fn connect(server: &Server, root: &Path) -> Result<Connection, 
     )
 }
 
-async fn open(server: &Server, root: &Path) -> Result<Connection, Closed> {
+async fn reach(server: &Server) -> Result<TcpStream, String> {
+    let target = (server.host.trim_start_matches('[').trim_end_matches(']'), server.port);
+    let connected = timeout(server.timeout.0, TcpStream::connect(target)).await;
+    let stream =
+        connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
+    // Small requests are answered one by one: waiting for more would cost their time each.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+async fn open(server: &Server, root: &Path, stream: TcpStream) -> Result<Connection, Closed> {
     let known = known(server, root)?;
     let config = client::Config {
         preferred: proof::algorithms(&server.old_algorithms, &known.algorithms())?,
@@ -79,12 +91,6 @@ async fn open(server: &Server, root: &Path) -> Result<Connection, Closed> {
         nodelay: true,
         ..client::Config::default()
     };
-    let target = (server.host.trim_start_matches('[').trim_end_matches(']'), server.port);
-    let connected = timeout(server.timeout.0, TcpStream::connect(target)).await;
-    let stream =
-        connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
-    // Small requests are answered one by one: waiting for more would cost their time each.
-    let _ = stream.set_nodelay(true);
     let seen = Arc::new(Mutex::new(Seen::default()));
     let judge = Judge { known: known.clone(), seen: Arc::clone(&seen) };
     let greeted = client::connect_stream(Arc::new(config), stream, judge).await;
