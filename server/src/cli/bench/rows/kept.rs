@@ -16,26 +16,45 @@ use super::{
 };
 use crate::{cli::Complaint, client::Client};
 
+/// The pace that lasts is that of one such part of all messages, with what was taken before still to be filed.
+const PARTS: u64 = 20;
 /// So often each search is made, each time for another thing.
 const SEARCHES: u64 = 20;
 
 pub(in super::super) async fn measure(bench: &Bench) -> Result<(), Complaint> {
     let channel = Channel::measured(KEEPS)?;
-    let stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
+    let mut stand = Stand::begin(bench, std::slice::from_ref(&channel)).await?;
     let (empty, few) = intake(bench, &channel).await?;
-    let filling = Load::filling(channel.listen, bench.counts().kept.saturating_sub(few));
-    let many = filling.start().await.finish().await?;
-    let (full, more) = intake(bench, &channel).await?;
+    let part = bench.counts().kept / PARTS;
+    fill(&channel, part).await?;
+    let lasting_empty = fill(&channel, part).await?;
+    fill(&channel, part * (PARTS - 3)).await?;
+    let lasting_filled = fill(&channel, part).await?;
+    // Like is compared with like: a server that has just begun, with nothing left to file.
+    stand.stop().await?;
+    stand.start(&[]).await?;
+    let (filled, more) = intake(bench, &channel).await?;
+    let kept = few + part * PARTS + more;
     let mut row = Row::of(Scenario::Kept, "messages in the store, found over REST");
-    row.count("kept", few + many + more);
+    row.count("kept", kept);
     row.rate("intake_empty", empty.pace.median());
-    row.rate("intake_filled", full.pace.median());
-    row.ratio("intake_of_empty", full.pace.median(), empty.pace.median());
-    searches(&stand.client()?, few + many + more, &mut row).await?;
+    row.rate("intake_filled", filled.pace.median());
+    row.ratio("intake_of_empty", filled.pace.median(), empty.pace.median());
+    row.rate("lasting_empty", lasting_empty);
+    row.rate("lasting_filled", lasting_filled);
+    row.ratio("lasting_of_empty", lasting_filled, lasting_empty);
+    searches(&stand.client()?, kept, &mut row).await?;
     row.bytes("store", stand.stored_bytes()?);
     row.bytes("memory", stand.child().usage().memory);
     bench.tell(row.at(SENDERS));
     Ok(())
+}
+
+/// Keeps so many more, as fast as can be; says how fast that was.
+async fn fill(channel: &Channel, count: u64) -> Result<f64, Complaint> {
+    let began = Instant::now();
+    let kept = Load::filling(channel.listen, count).start().await.finish().await?;
+    Ok(kept as f64 / began.elapsed().as_secs_f64())
 }
 
 async fn searches(client: &Client, kept: u64, row: &mut Row) -> Result<(), Complaint> {
