@@ -21,7 +21,7 @@ use super::{
     hand_over::{HandOver, Handed, Verdict},
     ledger::Ledger,
     look::{Candidate, Lookout, STILL},
-    place::{Done, Fault, Place, Stat, shown},
+    place::{Done, Fault, Location, Place, Stat, shown},
     settings::{Complete, Folders, Taking},
 };
 use crate::door::GRACE;
@@ -214,12 +214,7 @@ impl Flow {
             self.inlet.story(&shown(&at.trail), &format!("seen, {size} bytes"), None);
         });
         if !self.has_recovered {
-            let recovered = self.claims().recover(&sight.claims).await?;
-            let known = |one: &Claimed| self.awaited.iter().any(|(_, awaited)| awaited.at == one.at);
-            let lost: Vec<Claimed> = recovered.into_iter().filter(|one| !known(one)).collect();
-            self.open.extend(lost.into_iter().map(|claimed| Open { claimed, ended: None }));
-            self.has_recovered = true;
-            self.carry_open().await?;
+            self.recover(&sight.claims).await?;
         }
         let has_taken = !sight.ready.is_empty();
         for several in portions(sight.ready, |candidate: &Candidate| candidate.size) {
@@ -256,6 +251,16 @@ impl Flow {
             (false, 0) => self.pause(Duration::MAX, took),
             (false, _) => self.pause(STILL, took),
         })
+    }
+
+    /// Carries on with what was claimed and is in nobody's hands.
+    async fn recover(&mut self, folders: &[Location]) -> Done {
+        let recovered = self.claims().recover(folders).await?;
+        let known = |one: &Claimed| self.awaited.iter().any(|(_, awaited)| awaited.at == one.at);
+        let lost: Vec<Claimed> = recovered.into_iter().filter(|one| !known(one)).collect();
+        self.open.extend(lost.into_iter().map(|claimed| Open { claimed, ended: None }));
+        self.has_recovered = true;
+        self.carry_open().await
     }
 
     /// How long to wait after a look that took so long.
