@@ -108,11 +108,14 @@ function box(one) {
 /** The attempts one by one, where one was not enough. */
 async function tries(message) {
   const made = message.deliveries.filter((one) => one.attempts > 1 || (one.attempts === 1 && one.state !== "sent"));
-  if (!made.length) return null;
+  if (!message.deliveries.length) return null;
   const known = await get(path("messages", String(message.id), "attempts")).catch(() => []);
-  const missing = made.reduce((sum, one) => sum + one.attempts, 0) - known.filter((one) => made.some(({ id }) => id === one.delivery)).length;
-  const rows = known.map((one) => [clock(one.at), `→ ${one.destination}`, String(one.number), `${number(one.took * 1000, 1)} ms`, named("attempt", one.outcome),
-    make("span", { class: "mono" }, one.why ?? ""), one.next === null ? "–" : say("tries.in", { time: lasting(one.next) })]);
+  const missing = made.filter(({ id }) => !known.some((one) => one.delivery === id)).reduce((sum, one) => sum + one.attempts, 0);
+  const row = (one) => [clock(one.at), `→ ${one.destination}`, String(one.number), `${number(one.took * 1000, 1)} ms`, named("attempt", one.outcome),
+    make("span", { class: "mono" }, one.why ?? ""), one.next === null ? "–" : say("tries.in", { time: lasting(one.next) })];
+  const between = (one) => ["…", `→ ${one.destination}`, "", "", "", say("tries.left_out", { count: one.left_out }), ""];
+  const rows = known.flatMap((one) => (one.left_out > 0 ? [between(one), row(one)] : [row(one)]));
+  if (!rows.length && !missing) return null;
   return [make("h3", {}, say("tries.title")), missing > 0 && make("p", { class: "note" }, say("tries.forgotten", { count: missing })),
     rows.length > 0 && table(say("tries.title"), ["when", "where", "number", "took", "outcome", "why", "next"].map((head) => say(`tries.${head}`)), rows, { class: "list" })];
 }

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    AnswerState, Content, DeliveryId, DeliveryState, Facts, MessageId, MessageState, StoreError, Tally,
+    AnswerState, Content, DeliveryId, DeliveryState, Facts, MessageId, MessageState, PastAttempts,
+    StoreError, Tally,
 };
 
 /// Reads messages and deliveries; never on the way of a message.
@@ -21,6 +22,10 @@ pub trait History: Send + Sync {
 
     /// One message with everything that is kept of it.
     async fn show(&self, id: MessageId) -> Result<Option<Shown>, StoreError>;
+
+    /// The attempts at the deliveries of a message, as far as each is kept, with their destinations; in the order in which
+    /// the deliveries were made.
+    async fn attempts(&self, of: MessageId) -> Result<Vec<(DeliveryId, String, PastAttempts)>, StoreError>;
 
     /// The deliveries that fit, oldest first: what `resend --state` and `drop --state` mean.
     async fn deliveries(&self, query: &Query) -> Result<Vec<DeliveryRow>, StoreError>;

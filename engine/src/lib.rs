@@ -13,6 +13,7 @@
 //! through [`Source`], [`Destination`], [`Script`] and [`Store`].
 
 mod arrivals;
+mod attempts;
 mod backlog;
 mod caller;
 mod channel;
@@ -49,6 +50,7 @@ mod source;
 mod stop;
 mod store;
 
+pub use attempts::{AttemptEnd, PastAttempt, PastAttempts, Settlement};
 pub use backlog::{Backlog, FileGroup, Origin, TakeUp, UnprocessedFile, WaitingFile};
 pub use channel::{Channel, ChannelState, ChannelView, LeftAsItWas, Past, Refusal, Retraced, Surroundings};
 pub use connections::{Connected, ConnectionView, Connections};
@@ -94,8 +96,8 @@ pub use shares::Shares;
 pub use source::{Claim, OpenError, Opening, Source, SourceSettings, Trouble};
 pub use stop::Stop;
 pub use store::{
-    Act, AnswerState, Arrival, AttemptEnd, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent,
-    Filling, Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
-    Processed, ReadAhead, RepeatPolicy, Repeats, Settlement, Sibling, Standing, Store, StoreError,
-    StoredReply, Taken, Tally, Told, Waiting, abandoned, left_to,
+    Act, AnswerState, Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent, Filling,
+    Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
+    Processed, ReadAhead, RepeatPolicy, Repeats, Sibling, Standing, Store, StoreError, StoredReply, Taken,
+    Tally, Told, Waiting, abandoned, left_to,
 };

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Content, DeliveryId, Facts, Halt, Hash, Message, MessageId, Outcome};
+use serde::{Deserialize, Serialize};
+
+use crate::{Content, DeliveryId, Facts, Halt, Hash, Message, MessageId, Outcome, PastAttempt};
 
 /// Hears of everything that is counted. Must return at once: it is called on the way of each message.
 pub trait Observer: Send + Sync {
@@ -83,19 +85,11 @@ pub struct Attempt<'a> {
     pub message: &'a Message,
     pub delivery: DeliveryId,
     pub effect: Hash,
-    /// Counts from 1.
-    pub number: u32,
-    pub began: SystemTime,
-    pub took: Duration,
-    pub outcome: DeliveryOutcome,
-    /// Why it did not arrive: a receiver's own words may be among them.
-    pub why: Option<&'a str>,
-    /// When it is tried next.
-    pub next: Option<Duration>,
+    pub made: &'a PastAttempt,
 }
 
 /// How one attempt ended, as metrics name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeliveryOutcome {
     Sent,
     Retried,

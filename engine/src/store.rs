@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Again, Content, Expected, Gathered, Gatherings, Halt, Hash, Held, Joins, LateAnswer, Member, Message,
-    MessageId, Note, Outcome, Piece, Reading, Reply, Response, Ripe, Standstill, Texts,
+    MessageId, Note, Outcome, Piece, Reading, Reply, Response, Ripe, Settlement, Standstill, Texts,
 };
 
 /// Keeps messages and their deliveries across a crash.
@@ -517,35 +517,6 @@ pub struct Filling {
 pub struct Sibling {
     pub state: DeliveryState,
     pub response: Option<Response>,
-}
-
-/// How one attempt ended, and how the delivery stands after it.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    pub end: AttemptEnd,
-    pub tally: Tally,
-    /// The outlets that follow this one.
-    pub followers: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-pub enum AttemptEnd {
-    Sent(Response),
-    /// Stays in the queue; `tally` says until when and why.
-    Waits {
-        doubt: bool,
-    },
-    GivenUp {
-        why: String,
-        response: Option<Response>,
-    },
-    SetAside {
-        why: String,
-    },
-    /// Left out after all: the steps of an `after:` destination filtered it.
-    Dropped {
-        why: String,
-    },
 }
 
 /// A message that a crash or a failing store left between two writes.

@@ -1,68 +1,58 @@
-//! The attempts at deliveries one by one, as far as they are remembered: those since the start, of deliveries that did not
-//! arrive at once.
+//! The attempts at deliveries one by one, as people see them.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
-
-use engine::{Attempt, DeliveryOutcome, MessageId};
+use engine::{DeliveryId, PastAttempt, PastAttempts};
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::why::Why;
 
-/// As many as are remembered, of all channels: the oldest are forgotten.
-const MOST: usize = 20_000;
-
 /// One attempt at a delivery.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct AttemptStatus {
     pub(crate) delivery: u64,
     pub(crate) destination: String,
-    /// Counts from 1.
+    /// Counts from 1, and from 1 again where a person sent the delivery again.
     pub(crate) number: u32,
-    /// When it began (RFC 3339, UTC).
+    /// When it began (RFC 3339, UTC); of one that a crash cut, when that was found.
     pub(crate) at: String,
     /// How long it took, in seconds.
     pub(crate) took: f64,
     /// `sent`, `retried`, `unsure` or `given_up`.
-    pub(crate) outcome: &'static str,
+    pub(crate) outcome: String,
     pub(crate) why: Option<Why>,
     /// After how many seconds the next one was to come.
     pub(crate) next: Option<f64>,
+    /// So many attempts at this delivery came just before this one, and are not kept one by one.
+    pub(crate) left_out: u64,
 }
 
-#[derive(Default)]
-pub(crate) struct Attempts(Mutex<VecDeque<(MessageId, AttemptStatus)>>);
-
-impl Attempts {
-    /// One that arrived at once has no history: its delivery says all there is.
-    pub(crate) fn hear(&self, attempt: &Attempt<'_>) {
-        if attempt.number == 1 && attempt.outcome == DeliveryOutcome::Sent {
-            return;
-        }
-        let status = AttemptStatus {
-            delivery: attempt.delivery.0,
-            destination: attempt.destination.to_owned(),
-            number: attempt.number,
-            at: Timestamp::try_from(attempt.began).unwrap_or_default().to_string(),
-            took: attempt.took.as_secs_f64(),
-            outcome: attempt.outcome.name(),
-            why: attempt.why.map(Why::of),
-            next: attempt.next.map(|next| next.as_secs_f64()),
-        };
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == MOST {
-            kept.pop_front();
-        }
-        kept.push_back((attempt.message.id, status));
+/// Those of one message, the oldest first.
+pub(crate) fn listed(made: &[(DeliveryId, String, PastAttempts)]) -> Vec<AttemptStatus> {
+    let mut listed: Vec<(&PastAttempt, AttemptStatus)> = Vec::new();
+    for (delivery, destination, PastAttempts { first, between, last }) in made {
+        let status = |made, left_out| (made, AttemptStatus::new((*delivery, destination), made, left_out));
+        listed.extend(first.iter().map(|made| status(made, 0)));
+        listed.extend(
+            last.iter().enumerate().map(|(at, made)| status(made, if at == 0 { *between } else { 0 })),
+        );
     }
+    listed.sort_by_key(|(made, _)| made.began);
+    listed.into_iter().map(|(_, status)| status).collect()
+}
 
-    /// Those of one message, the oldest first.
-    pub(crate) fn of(&self, message: MessageId) -> Vec<AttemptStatus> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().filter(|(id, _)| *id == message).map(|(_, status)| status.clone()).collect()
+impl AttemptStatus {
+    fn new((delivery, destination): (DeliveryId, &str), made: &PastAttempt, left_out: u64) -> Self {
+        Self {
+            delivery: delivery.0,
+            destination: destination.to_owned(),
+            number: made.number,
+            at: Timestamp::try_from(made.began).unwrap_or_default().to_string(),
+            took: made.took.as_secs_f64(),
+            outcome: made.outcome.name().to_owned(),
+            why: made.why.clone().map(Why::of),
+            next: made.next.map(|next| next.as_secs_f64()),
+            left_out,
+        }
     }
 }

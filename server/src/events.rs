@@ -9,7 +9,6 @@ use tokio::sync::broadcast;
 use crate::{
     alerts::{Change, Episode},
     api::Go,
-    attempts::Attempts,
     flow_log::FlowLogs,
     metrics::Metrics,
     traces::Traces,
@@ -91,7 +90,6 @@ impl Event {
 pub(crate) struct Events {
     metrics: Arc<Metrics>,
     logs: Arc<FlowLogs>,
-    pub(crate) attempts: Attempts,
     pub(crate) traces: Option<Arc<Traces>>,
     sender: broadcast::Sender<Arc<Event>>,
     /// Of states alone, for those who need not hear of each message.
@@ -101,8 +99,7 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn new(metrics: Arc<Metrics>, logs: Arc<FlowLogs>, traces: Option<Arc<Traces>>) -> Self {
         let sender = || broadcast::Sender::new(BEHIND);
-        let attempts = Attempts::default();
-        Self { metrics, logs, attempts, traces, sender: sender(), states: sender() }
+        Self { metrics, logs, traces, sender: sender(), states: sender() }
     }
 
     pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
@@ -221,7 +218,6 @@ impl Observer for Events {
     }
 
     fn tried(&self, attempt: &Attempt<'_>) {
-        self.attempts.hear(attempt);
         if let Some(traces) = &self.traces {
             traces.attempt(attempt);
         }

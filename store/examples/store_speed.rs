@@ -76,7 +76,10 @@ async fn live(store: &Sqlite, body: &Content) -> Result<(), engine::StoreError> 
     let response = Response { body: Some(b"MSH|^~\\&|A|B\rMSA|AA|1\r"[..].into()), facts: Facts::new() };
     let tally = Tally { attempts: 1, ..Tally::default() };
     store
-        .settle(delivery, Settlement { end: AttemptEnd::Sent(response), tally, followers: Vec::new() })
+        .settle(
+            delivery,
+            Settlement { end: AttemptEnd::Sent(response), tally, followers: Vec::new(), attempt: None },
+        )
         .await
         .map(drop)
 }

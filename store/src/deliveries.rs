@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use engine::{
-    AttemptEnd, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, MessageId, Note, Response,
-    Settlement, Sibling, StoreError, Tally, Waiting,
+    AttemptEnd, DeliveryId, DeliveryState, Filling, LATE_ANSWERS, LateAnswer, MessageId, Note, PastAttempts,
+    Response, Settlement, Sibling, StoreError, Tally, Waiting,
 };
 
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) fn settle(
     id: DeliveryId,
     settlement: &Settlement,
 ) -> Result<Vec<(String, Waiting)>, Failure> {
-    let Settlement { end, tally, followers } = settlement;
+    let Settlement { end, tally, followers, attempt } = settlement;
     let row = row(ledger, id)?;
     if row.state == DeliveryState::Sent {
         let is_sent_again = matches!(end, AttemptEnd::Sent(_)) && !followers.is_empty();
@@ -63,6 +63,11 @@ pub(crate) fn settle(
         ended: (state != DeliveryState::Waiting).then(|| nanoseconds(SystemTime::now())),
         ..DeliveryRow::clone(&row)
     })?;
+    if let Some(attempt) = attempt {
+        let mut attempts = PastAttempts::clone(&*ledger.attempts(&row)?);
+        attempts.add(attempt.clone());
+        ledger.put_attempts(row.id, attempts)?;
+    }
     match end {
         AttemptEnd::Sent(response) => {
             keep_response(ledger, &row, Some(response))?;

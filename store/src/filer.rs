@@ -103,7 +103,7 @@ impl Filer {
             let span = self.span_file(first)?;
             span.file(&share)?;
             if let Some(span) = self.spans.of(first) {
-                share.deliveries.iter().for_each(|(row, _)| span.holds(row.id));
+                share.deliveries.iter().for_each(|filed| span.holds(filed.row.id));
             }
         }
         self.register.commit(|register| {
@@ -119,9 +119,8 @@ impl Filer {
         for message in &filing.messages {
             shares.entry(first_of(message.row.id)).or_default().messages.push(message);
         }
-        for (row, payload) in &filing.deliveries {
-            let share = shares.entry(first_of(row.message)).or_default();
-            share.deliveries.push((row, payload.as_deref()));
+        for delivery in &filing.deliveries {
+            shares.entry(first_of(delivery.row.message)).or_default().deliveries.push(delivery);
         }
         for filter in &filing.filters {
             shares.entry(first_of(filter.0 << 16 | 0xFFFF)).or_default().filters.push(filter);

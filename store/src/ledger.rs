@@ -3,8 +3,10 @@
 //! A write looks here first and in the files where it must, puts the rows it makes, and has each of them in the
 //! journal's next record. Until that is on disk everything can be taken back.
 
+mod attempts;
 mod files;
 mod holding;
+mod peek;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,8 +14,10 @@ use std::{
     sync::Arc,
 };
 
+use engine::PastAttempts;
 use files::Files;
 pub(crate) use holding::Held;
+pub(crate) use peek::Peek;
 
 use crate::{
     failure::Failure,
@@ -64,6 +68,8 @@ struct KnownDelivery {
     row: Arc<DeliveryRow>,
     payload: Option<Arc<PayloadRow>>,
     is_payload_filed: bool,
+    /// Here until they are filed.
+    attempts: Option<Arc<PastAttempts>>,
 }
 
 /// How something stood before this write.
@@ -83,7 +89,7 @@ pub(crate) struct Filing {
     /// The last record of the journal that they cover.
     pub(crate) through: u64,
     pub(crate) messages: Vec<FiledMessage>,
-    pub(crate) deliveries: Vec<(Arc<DeliveryRow>, Option<Arc<PayloadRow>>)>,
+    pub(crate) deliveries: Vec<FiledDelivery>,
     pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) filters: Vec<(u64, i64, Vec<u8>)>,
     pub(crate) group: Option<Group>,
@@ -96,30 +102,10 @@ pub(crate) struct FiledMessage {
     pub(crate) parts: Option<Arc<Vec<PartRow>>>,
 }
 
-/// A delivery as far as it is known here.
-pub(crate) struct Peek {
-    pub(crate) delivery: Option<Arc<DeliveryRow>>,
+pub(crate) struct FiledDelivery {
+    pub(crate) row: Arc<DeliveryRow>,
     pub(crate) payload: Option<Arc<PayloadRow>>,
-    pub(crate) message: Option<Arc<MessageRow>>,
-    pub(crate) content: Option<Arc<ContentRow>>,
-    pub(crate) parts: Option<Arc<Vec<PartRow>>>,
-    /// No file has anything of its message.
-    pub(crate) is_new: bool,
-}
-
-impl Peek {
-    /// Whether no bytes of it lie in a file apart.
-    pub(crate) fn is_at_hand(&self) -> bool {
-        let parts = self.parts.iter().flat_map(|parts| parts.iter());
-        let bodies = self
-            .content
-            .iter()
-            .map(|content| &content.body)
-            .chain(parts.filter_map(|part| part.body.as_ref()));
-        bodies
-            .chain(self.payload.iter().filter_map(|payload| payload.body.as_ref()))
-            .all(|body| matches!(body, Body::Here(_)))
-    }
+    pub(crate) attempts: Option<Arc<PastAttempts>>,
 }
 
 impl Ledger {
@@ -342,20 +328,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// What is known here of a delivery: what is not has to be read from its span.
-    pub(crate) fn peek(&self, id: u64) -> Peek {
-        let delivery = self.deliveries.get(&id);
-        let message = delivery.and_then(|known| self.messages.get(&known.row.message));
-        Peek {
-            delivery: delivery.map(|known| Arc::clone(&known.row)),
-            payload: delivery.and_then(|known| known.payload.clone()),
-            message: message.map(|known| Arc::clone(&known.row)),
-            content: message.and_then(|known| known.content.clone()),
-            parts: message.and_then(|known| known.parts.clone()),
-            is_new: message.is_some_and(|known| known.is_new),
-        }
-    }
-
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.undo.len(), self.journal.len())
     }
@@ -439,7 +411,11 @@ impl Ledger {
         });
         let deliveries = deliveries.iter().filter_map(|id| self.deliveries.get(id)).map(|known| {
             let payload = known.payload.as_ref().filter(|_| !known.is_payload_filed);
-            (Arc::clone(&known.row), payload.map(Arc::clone))
+            FiledDelivery {
+                row: Arc::clone(&known.row),
+                payload: payload.map(Arc::clone),
+                attempts: known.attempts.clone(),
+            }
         });
         Filing {
             through: self.journal.last(),
@@ -469,8 +445,11 @@ impl Ledger {
                 self.forget_message(id);
             }
         }
-        for (row, payload) in &filing.deliveries {
+        for FiledDelivery { row, payload, attempts } in &filing.deliveries {
             let Some(known) = self.deliveries.get_mut(&row.id) else { continue };
+            if same(known.attempts.as_ref(), attempts.as_ref()) {
+                known.attempts = None;
+            }
             if same(known.payload.as_ref(), payload.as_ref()) {
                 known.is_payload_filed = true;
                 known.payload = known.payload.take().filter(|payload| payload.len() <= SHORT);
@@ -494,7 +473,7 @@ impl Ledger {
     pub(crate) fn not_filed(&mut self, filing: Filing) {
         self.is_filing = false;
         self.unfiled.0.extend(filing.messages.iter().map(|filed| filed.row.id));
-        self.unfiled.1.extend(filing.deliveries.iter().map(|(row, _)| row.id));
+        self.unfiled.1.extend(filing.deliveries.iter().map(|filed| filed.row.id));
         let since = std::mem::take(&mut self.entries);
         self.entries = filing.entries;
         self.entries.extend(since);
@@ -535,12 +514,13 @@ impl Ledger {
     /// Takes note of a delivery's row; returns what was known before.
     fn know_delivery(&mut self, row: &Arc<DeliveryRow>) -> Option<KnownDelivery> {
         let was = self.deliveries.get(&row.id).cloned();
-        let (payload, is_payload_filed) =
-            was.as_ref().map_or((None, true), |was| (was.payload.clone(), was.is_payload_filed));
+        let (payload, is_payload_filed, attempts) = was.as_ref().map_or((None, true, None), |was| {
+            (was.payload.clone(), was.is_payload_filed, was.attempts.clone())
+        });
         if was.is_none() {
             self.of_message.entry(row.message).or_default().push(row.id);
         }
-        let known = KnownDelivery { row: Arc::clone(row), payload, is_payload_filed };
+        let known = KnownDelivery { row: Arc::clone(row), payload, is_payload_filed, attempts };
         self.deliveries.insert(row.id, known);
         was
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use engine::{AnswerState, DeliveryState, Halt, Held, MessageState, Standstill, Tally};
+use engine::{AnswerState, DeliveryState, Halt, Held, MessageState, PastAttempts, Standstill, Tally};
 use rusqlite::{Connection, Params, Row};
 
 use crate::{
@@ -199,6 +199,16 @@ pub(crate) fn payload(
     let sql = "SELECT dictionary, packed FROM payloads WHERE delivery = ?1";
     let packed = first(connection, sql, [delivery as i64], |row| read_packed(row, 0))?;
     packed.map_or_else(|| Ok(PayloadRow::default()), |packed| unpacker.unpack(connection, &packed))
+}
+
+pub(crate) fn attempts(
+    connection: &Connection,
+    unpacker: &mut Unpacker,
+    delivery: u64,
+) -> rusqlite::Result<PastAttempts> {
+    let sql = "SELECT dictionary, packed FROM attempts WHERE delivery = ?1";
+    let packed = first(connection, sql, [delivery as i64], |row| read_packed(row, 0))?;
+    packed.map_or_else(|| Ok(PastAttempts::default()), |packed| unpacker.unpack(connection, &packed))
 }
 
 fn read_packed(row: &Row<'_>, column: usize) -> rusqlite::Result<Packed> {

@@ -1,12 +1,13 @@
 //! Rows into the tables of a file, each as it stands. Putting one twice is putting it once.
 
+use engine::PastAttempts;
 use rusqlite::params;
 
 use crate::{
     codes::{Coded, json_unless, nanoseconds, parsed_or_default},
     expected::{put_answered, put_asked},
     groups::{Joined, put_gathered, put_joined},
-    ledger::FiledMessage,
+    ledger::{FiledDelivery, FiledMessage},
     packing::{Packed, Packer},
     rows::{ContentRow, DeliveryRow, Entry, MessageRow, PartRow, PayloadRow},
     tables::Tables,
@@ -16,7 +17,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Share<'a> {
     pub(crate) messages: Vec<&'a FiledMessage>,
-    pub(crate) deliveries: Vec<(&'a DeliveryRow, Option<&'a PayloadRow>)>,
+    pub(crate) deliveries: Vec<&'a FiledDelivery>,
     pub(crate) filters: Vec<&'a (u64, i64, Vec<u8>)>,
 }
 
@@ -31,10 +32,13 @@ pub(crate) fn share(tables: &Tables, packer: &mut Packer, share: &Share<'_>) -> 
         }
     }
     keys(tables, share)?;
-    for (row, carried) in &share.deliveries {
+    for FiledDelivery { row, payload: carried, attempts: made } in &share.deliveries {
         delivery(tables, row)?;
         if let Some(carried) = carried {
             payload(tables, packer, (row.id, carried))?;
+        }
+        if let Some(made) = made {
+            attempts(tables, packer, (row.id, made))?;
         }
     }
     for (run, newest, bits) in &share.filters {
@@ -179,6 +183,16 @@ fn payload(
 ) -> rusqlite::Result<()> {
     let Packed { dictionary, bytes } = packer.pack(payload)?;
     let sql = "INSERT OR REPLACE INTO payloads (delivery, dictionary, packed) VALUES (?1, ?2, ?3)";
+    tables.run(sql, (delivery as i64, dictionary, bytes)).map(drop)
+}
+
+fn attempts(
+    tables: &Tables,
+    packer: &mut Packer,
+    (delivery, attempts): (u64, &PastAttempts),
+) -> rusqlite::Result<()> {
+    let Packed { dictionary, bytes } = packer.pack(attempts)?;
+    let sql = "INSERT OR REPLACE INTO attempts (delivery, dictionary, packed) VALUES (?1, ?2, ?3)";
     tables.run(sql, (delivery as i64, dictionary, bytes)).map(drop)
 }
 

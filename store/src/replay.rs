@@ -10,9 +10,11 @@ use std::{
     sync::Arc,
 };
 
+use engine::PastAttempts;
+
 use crate::{
     journal::{HEAD, Head, MARK, checksum, segments},
-    ledger::{FiledMessage, Filing},
+    ledger::{FiledDelivery, FiledMessage, Filing},
     rows::{ContentRow, DeliveryRow, Image, MessageRow, PartRow, PayloadRow},
     tables::Unusable,
 };
@@ -152,6 +154,7 @@ struct Message {
 struct Delivery {
     row: Option<Arc<DeliveryRow>>,
     payload: Option<Arc<PayloadRow>>,
+    attempts: Option<Arc<PastAttempts>>,
 }
 
 /// Everything as it stands after the last record: of each row, the newest image counts.
@@ -177,13 +180,14 @@ pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
                 }
                 Image::Payload(id, payload) => deliveries.entry(id).or_default().payload = Some(payload),
                 Image::Entry(entry) => filing.entries.push(entry),
+                Image::Attempts(id, attempts) => deliveries.entry(id).or_default().attempts = Some(attempts),
             }
         }
         filing.through = record.number;
     }
     let message = |Message { row, content, parts }| Some(FiledMessage { row: row?, content, parts });
     filing.messages = messages.into_values().filter_map(message).collect();
-    let delivery = |Delivery { row, payload }| Some((row?, payload));
+    let delivery = |Delivery { row, payload, attempts }| Some(FiledDelivery { row: row?, payload, attempts });
     filing.deliveries = deliveries.into_values().filter_map(delivery).collect();
     Ok(filing)
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{AnswerState, Content, DeliveryState, Hash, Message, MessageState, Outcome, Tally};
+use engine::{
+    AnswerState, Content, DeliveryState, Hash, Message, MessageState, Outcome, PastAttempts, Tally,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{codes, repeats};
@@ -191,6 +193,7 @@ pub(crate) enum Image {
     Delivery(Arc<DeliveryRow>),
     Payload(u64, Arc<PayloadRow>),
     Entry(Arc<Entry>),
+    Attempts(u64, Arc<PastAttempts>),
 }
 
 impl MessageRow {

@@ -17,7 +17,12 @@ const REGISTER_STEPS: &[&str] = &[
     include_str!("steps/register_expected.sql"),
     include_str!("steps/register_groups.sql"),
 ];
-const SPAN_STEPS: &[&str] = &["", include_str!("steps/span.sql"), include_str!("steps/span_ended.sql")];
+const SPAN_STEPS: &[&str] = &[
+    "",
+    include_str!("steps/span.sql"),
+    include_str!("steps/span_ended.sql"),
+    include_str!("steps/span_attempts.sql"),
+];
 
 /// How many prepared statements a connection keeps: more than there are in this crate.
 const STATEMENTS: usize = 64;

@@ -222,6 +222,10 @@ impl Look<'_> {
         for (what, sql) in REFERENCES {
             self.concerns(what, sql)?;
         }
+        if self.has_attempts()? {
+            let sql = "SELECT delivery FROM attempts WHERE delivery NOT IN (SELECT id FROM deliveries)";
+            self.concerns("attempts without their delivery", sql)?;
+        }
         self.concerns(
             "messages that belong in another file",
             &format!(
@@ -238,6 +242,12 @@ impl Look<'_> {
         )?;
         self.rows()?;
         self.unpacked()
+    }
+
+    /// A file that an earlier version wrote has none until it is opened to be written.
+    fn has_attempts(&self) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'attempts'";
+        Ok(first(self.connection, sql, [], |_| Ok(()))?.is_some())
     }
 
     fn count(&self, table: &str) -> rusqlite::Result<u64> {
@@ -285,8 +295,9 @@ impl Look<'_> {
     fn unpacked(&mut self) -> rusqlite::Result<()> {
         let (mut packed, mut gone) = (Vec::new(), Vec::new());
         let mut unpacker = Unpacker::default();
+        let has_attempts = self.has_attempts()?;
         for id in self.ids("SELECT id FROM messages")? {
-            match self.bodies(&mut unpacker, id) {
+            match self.bodies((&mut unpacker, has_attempts), id) {
                 Ok(bodies) => gone.extend(bodies.iter().any(|body| !self.is_there(body)).then_some(id)),
                 Err(_) => packed.push(id),
             }
@@ -301,7 +312,11 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn bodies(&self, unpacker: &mut Unpacker, id: u64) -> rusqlite::Result<Vec<Body>> {
+    fn bodies(
+        &self,
+        (unpacker, has_attempts): (&mut Unpacker, bool),
+        id: u64,
+    ) -> rusqlite::Result<Vec<Body>> {
         let mut bodies = Vec::new();
         if let Some(ContentRow { body, facts, keys }) = load::content(self.connection, unpacker, id)? {
             let _: engine::Facts = parsed_or_default(facts)?;
@@ -311,6 +326,9 @@ impl Look<'_> {
         bodies.extend(load::parts(self.connection, unpacker, id)?.into_iter().filter_map(|part| part.body));
         for delivery in load::deliveries_of(self.connection, id)? {
             bodies.extend(load::payload(self.connection, unpacker, delivery.id)?.body);
+            if has_attempts {
+                load::attempts(self.connection, unpacker, delivery.id)?;
+            }
         }
         Ok(bodies)
     }

@@ -75,7 +75,7 @@ async fn live(store: &Sqlite, n: u64, fate: Fate) {
         Fate::GivenUp => given_up("DUPONT is not known"),
         Fate::SetAside => {
             let end = AttemptEnd::SetAside { why: "cut".to_owned() };
-            Settlement { end, tally: Tally::default(), followers: Vec::new() }
+            Settlement { end, tally: Tally::default(), followers: Vec::new(), attempt: None }
         }
         _ => return,
     };

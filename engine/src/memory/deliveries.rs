@@ -33,7 +33,7 @@ impl State {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        let Settlement { end, tally, followers } = settlement;
+        let Settlement { end, tally, followers, .. } = settlement;
         let is_sent = matches!(end, AttemptEnd::Sent(_));
         let stored = self.stored(id)?;
         let was_sent = stored.state == DeliveryState::Sent;

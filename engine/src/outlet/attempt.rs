@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     Attempt, AttemptEnd, Begin, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState,
-    Destination, Inputs, Judged, OnResponse, Outbound, Position, Response, SendError, Settlement, Stop,
-    Tally, pace,
+    Destination, Inputs, Judged, OnResponse, Outbound, PastAttempt, Position, Response, SendError,
+    Settlement, Stop, Tally, pace,
 };
 
 /// An attempt that is about to be made, or under way.
@@ -167,13 +167,14 @@ impl Outlet {
         }
         let verdict = verdict(result, &mut tally, conduct);
         let verdict = if self.is_last_try(position) { verdict.without_another() } else { verdict };
-        self.tell_of_attempt(&delivery, (&verdict, &tally), began);
+        let made = past((&verdict, &tally), began);
+        self.tell_of_attempt(&delivery, &made);
         let next = match &verdict {
             Verdict::Sent(_) => self.behind(position, conduct, stop).await,
             _ => None,
         };
         let (received, behind) = (delivery.message.received, next.as_ref().map(|next| next.position));
-        let settled = pin!(self.settle(position, (verdict, tally, next), received, (conduct, stop)));
+        let settled = pin!(self.settle(position, (verdict, tally, made), (next, received), (conduct, stop)));
         self.guarded_with(behind, stop, settled).await
     }
 
@@ -213,11 +214,12 @@ impl Outlet {
     async fn settle(
         &self,
         position: Position,
-        (verdict, tally, next): (Verdict, Tally, Option<Going>),
-        received: SystemTime,
+        (verdict, tally, made): (Verdict, Tally, PastAttempt),
+        (next, received): (Option<Going>, SystemTime),
         (conduct, stop): (&Conduct, &Stop),
     ) -> Option<Going> {
-        let settlement = self.settlement(verdict.end(), tally.clone());
+        let attempt = (!made.arrived_at_once()).then_some(made);
+        let settlement = Settlement { attempt, ..self.settlement(verdict.end(), tally.clone()) };
         let next = match next {
             Some(next) => self.write_both(position, &settlement, next).await,
             None => Err(()),
@@ -279,7 +281,7 @@ impl Outlet {
 
     fn settlement(&self, end: AttemptEnd, tally: Tally) -> Settlement {
         let followers = self.all_followers().iter().map(|follower| follower.name.clone()).collect();
-        Settlement { end, tally, followers }
+        Settlement { end, tally, followers, attempt: None }
     }
 
     /// Writes the end, and puts what it took back from being set aside into its queue.
@@ -356,7 +358,9 @@ impl Outlet {
         tally.attempts += 1;
         tally.why = Some(cut.to_string());
         let verdict = verdict(Err(cut), &mut tally, conduct);
-        self.settle(position, (verdict, tally, None), delivery.message.received, (conduct, stop)).await;
+        let made = past((&verdict, &tally), (SystemTime::now(), Instant::now()));
+        self.settle(position, (verdict, tally, made), (None, delivery.message.received), (conduct, stop))
+            .await;
     }
 
     fn is_last_try(&self, position: Position) -> bool {
@@ -411,28 +415,14 @@ impl Outlet {
         }
     }
 
-    fn tell_of_attempt(
-        &self,
-        delivery: &Delivery,
-        (verdict, tally): (&Verdict, &Tally),
-        (began, since): (SystemTime, Instant),
-    ) {
-        let next = match verdict {
-            Verdict::Waits { pause, .. } => Some(*pause),
-            _ => None,
-        };
+    fn tell_of_attempt(&self, delivery: &Delivery, made: &PastAttempt) {
         self.observer.tried(&Attempt {
             channel: &self.channel,
             destination: &self.name,
             message: &delivery.message,
             delivery: delivery.id,
             effect: delivery.effect,
-            number: tally.attempts,
-            began,
-            took: since.elapsed(),
-            outcome: verdict.outcome(),
-            why: tally.why.as_deref(),
-            next,
+            made,
         });
     }
 
@@ -472,6 +462,22 @@ impl Outlet {
 impl Going {
     fn new(position: Position, delivery: Delivery, (outbound, body): (Outbound, Content)) -> Self {
         Self { position, delivery, body, outbound, began: (SystemTime::now(), Instant::now()) }
+    }
+}
+
+/// The attempt as it is kept by itself.
+fn past((verdict, tally): (&Verdict, &Tally), (began, since): (SystemTime, Instant)) -> PastAttempt {
+    let next = match verdict {
+        Verdict::Waits { pause, .. } => Some(*pause),
+        _ => None,
+    };
+    PastAttempt {
+        number: tally.attempts,
+        began,
+        took: since.elapsed(),
+        outcome: verdict.outcome(),
+        why: tally.why.clone(),
+        next,
     }
 }
 

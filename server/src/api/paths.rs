@@ -330,7 +330,7 @@ fn of_ways() -> Vec<Place> {
             "get",
             "/messages/{id}/attempts",
             LOOKS_AT_MESSAGE,
-            "the attempts at its deliveries since the start, where one did not arrive at once",
+            "the attempts at its deliveries, of those that did not arrive at once: the first five and the last fifteen of each",
             get(steps::attempts),
         )
         .giving::<Vec<AttemptStatus>>(),

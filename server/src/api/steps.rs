@@ -6,13 +6,16 @@ use std::{
 };
 
 use axum::{Json, extract::State, http::StatusCode};
-use engine::{Content, Input, Message, Shown, Stepped, Watch};
+use engine::{Content, History as _, Input, Message, Shown, Stepped, Watch};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, asked::Path, messages, problem::Problem};
-use crate::{accounts::Caller, attempts::AttemptStatus};
+use crate::{
+    accounts::Caller,
+    attempts::{self, AttemptStatus},
+};
 
 type Shared = State<Arc<Context>>;
 
@@ -145,5 +148,5 @@ pub(super) async fn attempts(
     Path(id): Path<String>,
 ) -> Result<Json<Vec<AttemptStatus>>, Problem> {
     let shown = messages::shown(&context, &id).await?;
-    Ok(Json(context.events.attempts.of(shown.row.id)))
+    Ok(Json(attempts::listed(&context.fleet.store.attempts(shown.row.id).await?)))
 }

@@ -31,7 +31,8 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
         let _ = std::io::stdout().write_all(&bytes);
         return Ok(Exit::Done);
     }
-    let message: Value = client.get(&["messages", &id], &[]).await?;
+    let mut message: Value = client.get(&["messages", &id], &[]).await?;
+    message["attempts"] = client.get(&["messages", &id, "attempts"], &[]).await?;
     match arguments.format {
         Format::Json => say_json(&message),
         Format::Text => say(told(&message)),
@@ -62,6 +63,9 @@ fn told(message: &Value) -> String {
         let _ = write!(text, "  attempts {}", delivery["attempts"]);
         let why = word(delivery, "why");
         let _ = writeln!(text, "{}{why}", if why.is_empty() { "" } else { "  " });
+        for made in listed(message, "attempts").iter().filter(|made| made["delivery"] == delivery["id"]) {
+            attempt(&mut text, made);
+        }
         let payloads = listed(message, "payloads");
         if let Some(payload) = payloads.iter().find(|payload| payload["delivery"] == delivery["id"]) {
             if payload["body"] == message["body"] {
@@ -80,6 +84,21 @@ fn told(message: &Value) -> String {
         }
     }
     text
+}
+
+/// When an attempt began, how it ended, and why.
+fn attempt(text: &mut String, made: &Value) {
+    if let Some(left_out) = made["left_out"].as_u64().filter(|left_out| *left_out > 0) {
+        let _ = writeln!(text, "  {}", tinted(&format!("… {left_out} more attempts"), Tone::Faint));
+    }
+    let took = made["took"].as_f64().unwrap_or(0.0);
+    let _ = write!(text, "  {}  {}. {}", shortened(word(made, "at")), made["number"], word(made, "outcome"));
+    let _ = write!(text, " after {took:.3} s");
+    if let Some(next) = made["next"].as_f64() {
+        let _ = write!(text, ", next in {next:.1} s");
+    }
+    let why = word(made, "why");
+    let _ = writeln!(text, "{}{why}", if why.is_empty() { "" } else { ": " });
 }
 
 fn facts(message: &Value) -> Vec<(&'static str, String)> {
@@ -218,6 +237,14 @@ mod tests {
                 "effect": "", "attempts": 2, "why": null, "stopped": false }],
             "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" }, "response": null,
                 "late": [{ "at": "2026-03-01T08:00:00.000Z", "facts": {}, "body": { "size": 6, "text": "MSA|AE" } }] }],
+            "attempts": [
+                { "delivery": 1, "number": 1, "at": "2026-03-01T08:00:00Z", "took": 0.25, "outcome": "retried",
+                    "why": "not delivered: busy", "next": 1.0, "left_out": 0 },
+                { "delivery": 1, "number": 9, "at": "2026-03-01T08:09:00Z", "took": 0.5, "outcome": "sent",
+                    "why": null, "next": null, "left_out": 7 },
+                { "delivery": 2, "number": 4, "at": "2026-03-01T08:00:00Z", "took": 1, "outcome": "unsure",
+                    "why": null, "next": null, "left_out": 0 },
+            ],
         });
         let text = told(&message);
         for line in [
@@ -230,8 +257,11 @@ mod tests {
             "  OUT",
             "answered late, ",
             "  MSA|AE",
+            "  1. retried after 0.250 s, next in 1.0 s: not delivered: busy\n  … 7 more attempts\n",
+            "  9. sent after 0.500 s\n",
         ] {
             assert!(text.contains(line), "`{line}` is missing in\n{text}");
         }
+        assert!(!text.contains("4. unsure"), "an attempt at another delivery: {text}");
     }
 }

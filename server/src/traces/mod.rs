@@ -132,24 +132,24 @@ impl Traces {
 
     pub(crate) fn attempt(&self, attempt: &Attempt<'_>) {
         let Some(trace) = self.wanted(attempt.message) else { return };
-        let began = nanoseconds(attempt.began);
+        let began = nanoseconds(attempt.made.began);
         self.tell(Span {
             trace: trace.id,
-            id: of_attempt(&attempt.effect, attempt.number),
+            id: of_attempt(&attempt.effect, attempt.made.number),
             parent: Some(of_way(attempt.message)),
             name: format!("{} → {}", attempt.channel, attempt.destination),
             kind: Kind::Client,
             began,
-            ended: began + attempt.took.as_nanos() as u64,
+            ended: began + attempt.made.took.as_nanos() as u64,
             attributes: vec![
                 ("relais.channel", Value::Text(attempt.channel.to_owned())),
                 ("relais.message", Value::Number(attempt.message.id.0)),
                 ("relais.destination", Value::Text(attempt.destination.to_owned())),
                 ("relais.delivery", Value::Number(attempt.delivery.0)),
-                ("relais.attempt", Value::Number(attempt.number.into())),
-                ("relais.outcome", Value::Text(attempt.outcome.name().to_owned())),
+                ("relais.attempt", Value::Number(attempt.made.number.into())),
+                ("relais.outcome", Value::Text(attempt.made.outcome.name().to_owned())),
             ],
-            failed: attempt.outcome != DeliveryOutcome::Sent,
+            failed: attempt.made.outcome != DeliveryOutcome::Sent,
         });
     }
 

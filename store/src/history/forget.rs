@@ -308,6 +308,7 @@ fn forget_content(tables: &Tables, unpacker: &mut Unpacker, id: i64) -> rusqlite
         "DELETE FROM contents WHERE message = ?1",
         "UPDATE parts SET packed = NULL WHERE message = ?1",
         "DELETE FROM payloads WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
+        "DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "UPDATE deliveries SET keys = NULL, note = NULL, why = NULL, ending = NULL WHERE message = ?1",
         "UPDATE messages SET why = NULL, halt = NULL, inputs = NULL, reply = NULL WHERE id = ?1",
     ] {
@@ -340,6 +341,7 @@ fn forget_all(tables: &Tables, id: i64) -> rusqlite::Result<()> {
     for sql in [
         "DELETE FROM keys WHERE run = ?1 >> 14 AND value = (SELECT control_id FROM messages WHERE id = ?1) AND message = ?1",
         "DELETE FROM payloads WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
+        "DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE message = ?1)",
         "DELETE FROM parts WHERE message = ?1",
         "DELETE FROM deliveries WHERE message = ?1",
         "DELETE FROM messages WHERE id = ?1",

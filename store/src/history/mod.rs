@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use engine::{
-    Ages, DeliveryRow, History, MessageId, MessageRow, Overdue, Query, Shown, StoreError, Tallied, Unit,
-    Unmapped, Unsettled,
+    Ages, DeliveryId, DeliveryRow, History, MessageId, MessageRow, Overdue, PastAttempts, Query, Shown,
+    StoreError, Tallied, Unit, Unmapped, Unsettled,
 };
 
 use crate::{
@@ -64,6 +64,15 @@ impl History for Sqlite {
                 standing.extend(is_kept.then_some(id));
             }
             Ok(Some(Shown { supersedes: standing, ..shown }))
+        })
+        .await
+    }
+
+    async fn attempts(&self, of: MessageId) -> Result<Vec<(DeliveryId, String, PastAttempts)>, StoreError> {
+        self.writer.filed().await;
+        look(&self.spans, move |spans| {
+            let Some(span) = spans.of(of.0) else { return Ok(Vec::new()) };
+            spans.read(&span, |reader| Ok(show::attempts(reader, of)?))
         })
         .await
     }

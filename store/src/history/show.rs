@@ -1,6 +1,6 @@
 //! One message with everything that is kept of it.
 
-use engine::{Content, DeliveryId, MessageId, Shown, ShownLate, ShownPart, ShownPayload};
+use engine::{Content, DeliveryId, MessageId, PastAttempts, Shown, ShownLate, ShownPart, ShownPayload};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
@@ -92,6 +92,19 @@ fn shown_part(large: &Large, part: PartRow) -> rusqlite::Result<ShownPart> {
         halt: value(part.halt.as_ref())?,
         body: part.body.map(|body| large.read(body)).transpose()?,
     })
+}
+
+/// The attempts at each delivery of a message.
+pub(super) fn attempts(
+    reader: &mut Reader,
+    of: MessageId,
+) -> rusqlite::Result<Vec<(DeliveryId, String, PastAttempts)>> {
+    let deliveries = load::deliveries_of(&reader.connection, of.0)?;
+    let made = |row: DeliveryRow| {
+        let attempts = load::attempts(&reader.connection, &mut reader.unpacker, row.id)?;
+        Ok((DeliveryId(row.id), row.destination.to_string(), attempts))
+    };
+    deliveries.into_iter().map(made).collect()
 }
 
 /// The text of a channel's version, by its hash in hexadecimal digits.

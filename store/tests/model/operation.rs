@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, Expected, Filling, Halt, Hash,
-    Held, Intervention, LateAnswer, Memory, MessageId, MessageState, Missing, NewDelivery, OtherBytes,
-    Outcome, Part, Processed, RepeatPolicy, Repeats, Reply, ReplyBody, Response, Settlement, Store, Tally,
-    Texts, Told,
+    Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, DeliveryOutcome, Expected,
+    Filling, Halt, Hash, Held, Intervention, LateAnswer, Memory, MessageId, MessageState, Missing,
+    NewDelivery, OtherBytes, Outcome, Part, PastAttempt, Processed, RepeatPolicy, Repeats, Reply, ReplyBody,
+    Response, Settlement, Store, Tally, Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -390,7 +390,16 @@ fn settlement(end: u8) -> Settlement {
         5 => AttemptEnd::SetAside { why: why() },
         _ => AttemptEnd::Dropped { why: why() },
     };
-    Settlement { end, tally, followers: vec![DESTINATIONS[1].to_owned(), DESTINATIONS[2].to_owned()] }
+    let followers = vec![DESTINATIONS[1].to_owned(), DESTINATIONS[2].to_owned()];
+    let attempt = tally.why.clone().map(|why| PastAttempt {
+        number: tally.attempts,
+        began: stage::at(u64::from(tally.counted)),
+        took: Duration::from_millis(7),
+        outcome: DeliveryOutcome::Retried,
+        why: Some(why),
+        next: None,
+    });
+    Settlement { end, tally, followers, attempt }
 }
 
 fn filling(filled: bool) -> Filling {

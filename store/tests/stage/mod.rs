@@ -111,11 +111,11 @@ pub(crate) async fn queue(store: &dyn Store, control_id: &str, destination: &str
 pub(crate) fn sent(answer: &str) -> Settlement {
     let response = Response { body: Some(answer.as_bytes().to_vec().into()), facts: Facts::new() };
     let tally = Tally { attempts: 1, ..Tally::default() };
-    Settlement { end: AttemptEnd::Sent(response), tally, followers: Vec::new() }
+    Settlement { end: AttemptEnd::Sent(response), tally, followers: Vec::new(), attempt: None }
 }
 
 pub(crate) fn given_up(why: &str) -> Settlement {
     let tally = Tally { attempts: 1, counted: 1, why: Some(why.to_owned()), ..Tally::default() };
     let end = AttemptEnd::GivenUp { why: why.to_owned(), response: None };
-    Settlement { end, tally, followers: Vec::new() }
+    Settlement { end, tally, followers: Vec::new(), attempt: None }
 }
