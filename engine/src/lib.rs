@@ -79,7 +79,7 @@ pub use mirror::{
     Change, Changed, Mirror, Missed, Page, Removed, Seen, SyncName, SyncRow, Tenure, Wish, Wished, Written,
 };
 pub use names::{OtherBytes, known_otherwise};
-pub use observer::{Attempt, DeliveryOutcome, Observer, Stepped, Unobserved, Watch};
+pub use observer::{Attempt, DeliveryOutcome, Failed, Observer, Stepped, Unobserved, Watch};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;
 pub use plan::{

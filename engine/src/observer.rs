@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, DeliveryId, Facts, Halt, Hash, Message, MessageId, Outcome, PastAttempt};
+use crate::{Content, DeliveryId, Facts, Halt, Hash, Message, MessageId, Outcome, PastAttempt, SendError};
 
 /// Hears of everything that is counted. Must return at once: it is called on the way of each message.
 pub trait Observer: Send + Sync {
@@ -50,6 +50,10 @@ pub trait Observer: Send + Sync {
     /// A message is queued, or has left its way. Only where somebody measures.
     fn went(&self, _channel: &str, _message: &Message, _outcome: Outcome) {}
 
+    /// A delivery did not arrive, and somebody who keeps the endpoint may have to know: of those that find it taking nothing
+    /// the first of each delivery.
+    fn failed(&self, _failed: &Failed<'_>) {}
+
     /// One attempt at a delivery ended.
     fn tried(&self, _attempt: &Attempt<'_>) {}
 
@@ -76,6 +80,18 @@ pub struct Stepped<'s> {
 /// Hears of the steps of one run, as they end.
 pub trait Watch: Send + Sync {
     fn step(&self, step: &Stepped<'_>);
+}
+
+/// An attempt that did not arrive.
+pub struct Failed<'a> {
+    pub channel: &'a str,
+    pub destination: &'a str,
+    pub message: MessageId,
+    pub delivery: DeliveryId,
+    /// Counts from 1.
+    pub number: u32,
+    /// Its words may be a receiver's or a script's, and hold a patient: they are for no log.
+    pub error: &'a SendError,
 }
 
 /// One attempt at a delivery that ended.

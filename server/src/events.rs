@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{Attempt, DeliveryOutcome, Facts, Hash, Message, MessageId, Observer, Outcome, Stepped};
+use engine::{Attempt, DeliveryOutcome, Facts, Failed, Hash, Message, MessageId, Observer, Outcome, Stepped};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -12,6 +12,7 @@ use crate::{
     flow_log::FlowLogs,
     metrics::Metrics,
     traces::Traces,
+    why,
 };
 
 /// How far a listener may fall behind before it misses events.
@@ -215,6 +216,12 @@ impl Observer for Events {
         if let Some(traces) = &self.traces {
             traces.way(channel, message, outcome);
         }
+    }
+
+    fn failed(&self, failed: &Failed<'_>) {
+        let Failed { channel, destination, number: attempt, .. } = *failed;
+        let (message_id, delivery, why) = (failed.message.0, failed.delivery.0, why::kind_of(failed.error));
+        tracing::warn!(channel, destination, message_id, delivery, attempt, why, "a delivery did not arrive");
     }
 
     fn tried(&self, attempt: &Attempt<'_>) {

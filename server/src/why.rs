@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use engine::SendError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -122,6 +123,18 @@ impl JsonSchema for Why {
     }
 }
 
+/// What may be said to everybody of a delivery that did not arrive: the kind, and the code.
+pub(crate) fn kind_of(error: &SendError) -> String {
+    match error {
+        SendError::NotDelivered { why, .. } => with("not delivered", code(why).map(spoken)),
+        SendError::Unknown { why } => with("no telling whether it was delivered", code(why).map(spoken)),
+        SendError::Refused { code: Some(code), .. } if is_given(code) => {
+            format!("refused by the receiver ({code})")
+        }
+        SendError::Refused { .. } => "refused".to_owned(),
+    }
+}
+
 /// What the engine says itself, in front of the words of others.
 fn kind(words: &str) -> Cow<'static, str> {
     if let Some(rest) = words.strip_prefix("not delivered: ") {
@@ -203,11 +216,14 @@ fn given(words: &str) -> Option<&str> {
     // What a mail server refused stands before its code.
     let rest = if words.starts_with("the mail server") { rest.split_once(": ")?.1 } else { rest };
     let code = rest.trim_start_matches('`').split([' ', ',', ';', '`', ':']).next()?;
-    let is_code = code == "fatal-error"
-        || matches!(code, "AE" | "AR" | "CE" | "CR")
-        || (1..=4).contains(&code.len())
-            && code.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_lowercase());
-    is_code.then_some(code)
+    is_given(code).then_some(code)
+}
+
+/// Whether it is one of the codes that receivers give, and no word of theirs.
+fn is_given(code: &str) -> bool {
+    let is_number = (1..=4).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_lowercase());
+    is_number || matches!(code, "AE" | "AR" | "CE" | "CR" | "fatal-error")
 }
 
 /// `PID-3`, `OBX-5.1`, `PID-3[2].4`: the address of a field, and nothing else.
@@ -322,6 +338,31 @@ mod tests {
         assert_eq!(written(), "\"refused\"");
         assert_eq!(Reader::OfKinds.written(written), "\"refused\"");
         assert_eq!(Reader::OfWords.written(written), "\"refused: DUPONT\"");
+    }
+
+    #[test]
+    fn of_a_delivery_that_failed_the_log_has_the_kind_and_the_code() {
+        let refused = |code: Option<&str>| SendError::Refused {
+            why: "DUPONT is not known".to_owned(),
+            code: code.map(str::to_owned),
+            response: None,
+        };
+        for (error, kind) in [
+            (
+                SendError::not_delivered("the server answered 503 (error: transient (DUPONT))"),
+                "not delivered (busy)",
+            ),
+            (SendError::not_delivered("cannot write DUPONT.hl7"), "not delivered"),
+            (
+                SendError::unknown("no answer within 30 s of DUPONT"),
+                "no telling whether it was delivered (no answer)",
+            ),
+            (refused(Some("AE")), "refused by the receiver (AE)"),
+            (refused(Some("DUPONT")), "refused"),
+            (refused(None), "refused"),
+        ] {
+            assert_eq!(kind_of(&error), kind, "{error:?}");
+        }
     }
 
     #[test]

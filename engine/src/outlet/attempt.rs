@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Attempt, AttemptEnd, Begin, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState,
-    Destination, Inputs, Judged, OnResponse, Outbound, PastAttempt, Position, Response, SendError,
+    Destination, Failed, Inputs, Judged, OnResponse, Outbound, PastAttempt, Position, Response, SendError,
     Settlement, Stop, Tally, pace,
 };
 
@@ -163,7 +163,14 @@ impl Outlet {
         if let Err(error) = &result
             && (tally.attempts == 1 || !matches!(error, SendError::NotDelivered { .. }))
         {
-            self.log(position, error, tally.attempts);
+            self.observer.failed(&Failed {
+                channel: &self.channel,
+                destination: &self.name,
+                message: position.message,
+                delivery: position.delivery,
+                number: tally.attempts,
+                error,
+            });
         }
         let verdict = verdict(result, &mut tally, conduct);
         let verdict = if self.is_last_try(position) { verdict.without_another() } else { verdict };
@@ -424,17 +431,6 @@ impl Outlet {
             effect: delivery.effect,
             made,
         });
-    }
-
-    /// A receiver's or a script's own words may hold a patient: the log names the delivery, and `relais show` tells.
-    fn log(&self, position: Position, error: &SendError, attempt: u32) {
-        let why = match error {
-            SendError::NotDelivered { .. } | SendError::Unknown { .. } => error.to_string(),
-            SendError::Refused { code: Some(code), .. } if code != RETRY => format!("refused with {code}"),
-            SendError::Refused { .. } => "refused".to_owned(),
-        };
-        let (message, delivery) = (position.message.0, position.delivery.0);
-        tracing::warn!(channel = %self.channel, destination = %self.name, message_id = message, delivery, attempt, why, "a delivery did not arrive");
     }
 }
 
