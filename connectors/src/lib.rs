@@ -1,6 +1,7 @@
 //! The protocols a channel can speak, one folder each.
 
 pub mod annuaire;
+mod audience;
 mod channel;
 mod connector;
 mod crowd;

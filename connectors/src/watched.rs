@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,13 +15,22 @@ use tokio::{
 };
 
 use crate::{
+    audience::{Audience, Shown},
     tls,
     wire::{Stream, Wire},
 };
 
 struct Watched {
     wire: Wire,
-    seen: Connected,
+    seen: Seen,
+}
+
+/// Where its bytes are noted.
+enum Seen {
+    /// Shown to one channel.
+    Own(Connected),
+    /// To all that share it.
+    Shared(Arc<Shown>),
 }
 
 /// Shows a connection among the channel's, until it is closed.
@@ -28,7 +38,13 @@ pub(crate) fn watched(wire: Wire, among: &Connections) -> Wire {
     // Who is gone already is not shown.
     let Ok(peer) = wire.socket().peer_addr() else { return wire };
     let seen = among.show(peer, wire.certificate().and_then(tls::end));
-    Box::new(Watched { wire, seen })
+    Box::new(Watched { wire, seen: Seen::Own(seen) })
+}
+
+/// Shows a connection to everybody who uses it, until it is closed.
+pub(crate) fn watched_by(wire: Wire, audience: &Audience) -> Wire {
+    let Ok(peer) = wire.socket().peer_addr() else { return wire };
+    Box::new(Watched { wire, seen: Seen::Shared(audience.opened(peer)) })
 }
 
 impl Stream for Watched {
@@ -54,7 +70,10 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.wire).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.seen.came();
+            match &self.seen {
+                Seen::Own(seen) => seen.came(),
+                Seen::Shared(shown) => shown.came(),
+            }
         }
         read
     }
@@ -97,7 +116,10 @@ impl AsyncWrite for Watched {
 impl Watched {
     fn note(&self, written: &Poll<io::Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(1..))) {
-            self.seen.went();
+            match &self.seen {
+                Seen::Own(seen) => seen.went(),
+                Seen::Shared(shown) => shown.went(),
+            }
         }
     }
 }

@@ -23,11 +23,16 @@ struct All {
     /// Senders that are in, for the channel's metrics.
     senders: AtomicI64,
     next: AtomicU64,
-    open: Mutex<BTreeMap<u64, Arc<Open>>>,
+    open: Mutex<BTreeMap<u64, Open>>,
 }
 
 struct Open {
     destination: Option<Arc<str>>,
+    line: Arc<Line>,
+}
+
+/// One connection, however many are shown it.
+struct Line {
     peer: SocketAddr,
     since: SystemTime,
     /// When the certificate that the peer showed ends.
@@ -41,7 +46,7 @@ struct Open {
 pub struct Connected {
     all: Arc<All>,
     number: u64,
-    open: Arc<Open>,
+    line: Arc<Line>,
 }
 
 /// One connection as a person sees it. No content of messages.
@@ -82,28 +87,31 @@ impl Connections {
     /// Shows a connection as long as what is given back lives.
     #[must_use]
     pub fn show(&self, peer: SocketAddr, certificate: Option<SystemTime>) -> Connected {
-        let open = Arc::new(Open {
-            destination: self.destination.clone(),
+        self.list(Arc::new(Line {
             peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
             since: SystemTime::now(),
             certificate,
             came: AtomicU64::new(0),
             went: AtomicU64::new(0),
-        });
+        }))
+    }
+
+    fn list(&self, line: Arc<Line>) -> Connected {
         let number = self.all.next.fetch_add(1, Ordering::Relaxed);
-        self.all.lock().insert(number, Arc::clone(&open));
-        Connected { all: Arc::clone(&self.all), number, open }
+        let open = Open { destination: self.destination.clone(), line: Arc::clone(&line) };
+        self.all.lock().insert(number, open);
+        Connected { all: Arc::clone(&self.all), number, line }
     }
 
     /// At most so many of them, those that opened last first, and how many there are.
     pub fn view(&self, most: usize) -> (Vec<ConnectionView>, usize) {
         let open = self.all.lock();
-        (open.values().rev().take(most).map(|one| one.view()).collect(), open.len())
+        (open.values().rev().take(most).map(Open::view).collect(), open.len())
     }
 }
 
 impl All {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Open>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,24 +120,30 @@ impl Open {
     fn view(&self) -> ConnectionView {
         ConnectionView {
             destination: self.destination.as_deref().map(str::to_owned),
-            peer: self.peer,
-            since: self.since,
-            certificate: self.certificate,
-            came: time(&self.came),
-            went: time(&self.went),
+            peer: self.line.peer,
+            since: self.line.since,
+            certificate: self.line.certificate,
+            came: time(&self.line.came),
+            went: time(&self.line.went),
         }
     }
 }
 
 impl Connected {
+    /// Shows the same connection among others too: those of a channel that shares it.
+    #[must_use]
+    pub fn also(&self, among: &Connections) -> Self {
+        among.list(Arc::clone(&self.line))
+    }
+
     /// Bytes came from the peer.
     pub fn came(&self) {
-        self.open.came.store(now(), Ordering::Relaxed);
+        self.line.came.store(now(), Ordering::Relaxed);
     }
 
     /// Bytes went to the peer.
     pub fn went(&self) {
-        self.open.went.store(now(), Ordering::Relaxed);
+        self.line.went.store(now(), Ordering::Relaxed);
     }
 }
 
@@ -165,7 +179,14 @@ mod tests {
         assert_eq!((newest.destination.as_deref(), newest.came), (Some("record"), None));
         assert!(shown[1].destination.is_none() && shown[1].came.is_some() && shown[1].went.is_none());
         assert_eq!(here.view(1).0.len(), 1, "no more than was asked for");
+        let there = Connections::default();
+        let shared = sender.also(&there);
+        shared.went();
+        assert_eq!(there.view(1).0[0].went, here.view(10).0[1].went);
         drop(sender);
+        assert_eq!((here.view(10).1, there.view(10).1), (1, 1), "each until its own is dropped");
+        drop(shared);
+        assert_eq!(there.view(10).1, 0);
         drop(receiver);
         assert_eq!(here.view(10), (vec![], 0));
     }

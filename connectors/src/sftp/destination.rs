@@ -63,7 +63,7 @@ impl DestinationSettings for Settings {
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Destination>, OpenError> {
         Ok(Box::new(Files {
-            remote: Remote::new(shared(&self.server, opening)),
+            remote: Remote::new(shared(&self.server, opening)).shown(&opening.connections),
             dir: Location::new(&self.dir),
             name: self.name.clone(),
             existing: self.existing,

@@ -12,6 +12,7 @@ use super::{
     session::{Lost, Session},
     ssh::{self, Closed, Connection},
 };
+use crate::audience::Audience;
 
 /// A server that could not be reached is not tried again by the next one who asks at once.
 const REST: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ pub(super) struct Link {
     server: Server,
     root: PathBuf,
     state: Mutex<State>,
+    /// The channels that use it.
+    pub(super) audience: Arc<Audience>,
 }
 
 #[derive(Default)]
@@ -58,7 +61,7 @@ struct Open {
 
 impl Link {
     pub(super) fn new(server: Server, root: PathBuf) -> Self {
-        Self { server, root, state: Mutex::default() }
+        Self { server, root, state: Mutex::default(), audience: Arc::default() }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -94,7 +97,8 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Open, Closed> {
-        let Connection { stream, handle, .. } = ssh::connect(&self.server, &self.root).await?;
+        let Connection { stream, handle, .. } =
+            ssh::connect(&self.server, &self.root, &self.audience).await?;
         let session = Session::open(stream, self.server.timeout.0)
             .await
             .map_err(|Lost(why)| format!("cannot speak with {}: {why}", self.server.address()))?;
@@ -103,7 +107,7 @@ impl Link {
 
     /// Tries to sign in by a connection of its own, and says what is spoken.
     pub(super) async fn try_out(&self) -> Result<String, String> {
-        let connected = ssh::connect(&self.server, &self.root).await;
+        let connected = ssh::connect(&self.server, &self.root, &self.audience).await;
         let connection = connected.map_err(|closed| closed.to_string())?;
         let spoken = connection.spoken.clone();
         connection.end().await;

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Content, Spool};
+use engine::{Connections, Content, Spool};
 
 use super::{
     link::Link,
@@ -17,7 +17,10 @@ use super::{
     session::{Lost, Session},
     transfer::{self, Broken, done, odd},
 };
-use crate::flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat};
+use crate::{
+    audience,
+    flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat},
+};
 
 /// The folders of a server.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ pub(super) struct Remote {
     pub(super) link: Arc<Link>,
     /// Files whose renaming was cut off: servers give the new name first and take the old one away then.
     doubtful: Arc<Mutex<HashSet<Location>>>,
+    /// Its channel is shown the connection; nobody where a look is all.
+    _place: Option<Arc<audience::Place>>,
 }
 
 /// A folder of the settings that lies below `dir`, unless it says its whole path.
@@ -43,7 +48,13 @@ fn path(at: &Location) -> Vec<u8> {
 
 impl Remote {
     pub(super) fn new(link: Arc<Link>) -> Self {
-        Self { link, doubtful: Arc::default() }
+        Self { link, doubtful: Arc::default(), _place: None }
+    }
+
+    /// The same for a channel that is shown its connection.
+    pub(super) fn shown(self, among: &Connections) -> Self {
+        let place = self.link.audience.join(among);
+        Self { _place: Some(Arc::new(place)), ..self }
     }
 
     fn doubtful(&self) -> MutexGuard<'_, HashSet<Location>> {

@@ -55,7 +55,7 @@ impl Settings {
         self.taking.folders(&self.dir, |folder| beneath(&self.dir, folder))
     }
 
-    fn parts(&self, opening: &Opening) -> Parts {
+    fn parts(&self, remote: Remote, opening: &Opening) -> Parts {
         let mut facts = Facts::new();
         for (name, value) in [
             ("connector", "sftp"),
@@ -66,7 +66,7 @@ impl Settings {
             facts.insert(name.to_owned(), value.into());
         }
         Parts {
-            place: Arc::new(Remote::new(shared(&self.server, opening))),
+            place: Arc::new(remote),
             taking: self.taking.clone(),
             folders: self.folders(),
             shown: format!("{} on {}", self.dir, self.server.address()),
@@ -97,11 +97,14 @@ impl SourceSettings for Settings {
     }
 
     async fn open(&self, opening: &Opening) -> Result<Box<dyn Source>, OpenError> {
-        Ok(Box::new(Polled(self.parts(opening))))
+        let remote = Remote::new(shared(&self.server, opening)).shown(&opening.connections);
+        Ok(Box::new(Polled(self.parts(remote, opening))))
     }
 
     fn backlog(&self, opening: &Opening) -> Option<Arc<dyn Backlog>> {
-        Some(Arc::new(self.parts(opening).shelf(&opening.channel)))
+        // A look at what lies there is shown no connection: the source is.
+        let remote = Remote::new(shared(&self.server, opening));
+        Some(Arc::new(self.parts(remote, opening).shelf(&opening.channel)))
     }
 
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {

@@ -21,7 +21,7 @@ use super::{
     proof::{self, Judge, Known, Seen},
     server::{HostKeys, Server},
 };
-use crate::secret::Secret;
+use crate::{audience::Audience, secret::Secret, watched::watched_by, wire::Wire};
 
 /// So many questions of `keyboard-interactive` are answered, at most.
 const QUESTIONS: usize = 4;
@@ -58,10 +58,11 @@ impl fmt::Display for Closed {
 }
 
 /// Connects, signs in and asks for SFTP, within the server's time for each.
-pub(super) async fn connect(server: &Server, root: &Path) -> Result<Connection, Closed> {
+pub(super) async fn connect(server: &Server, root: &Path, audience: &Audience) -> Result<Connection, Closed> {
     let address = server.address();
     let reached = reach(server).await;
     let stream = reached.map_err(|why| Closed::Now(format!("cannot connect to {address}: {why}")))?;
+    let stream = watched_by(Box::new(stream), audience);
     let opening = timeout(server.timeout.0 * 2, open(server, root, stream)).await;
     let worded = |why: String| format!("cannot sign in at {address}: {why}");
     opening.unwrap_or_else(|_| Err(Closed::Now("no answer in time".to_owned()))).map_err(
@@ -82,7 +83,7 @@ async fn reach(server: &Server) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-async fn open(server: &Server, root: &Path, stream: TcpStream) -> Result<Connection, Closed> {
+async fn open(server: &Server, root: &Path, stream: Wire) -> Result<Connection, Closed> {
     let known = known(server, root)?;
     let config = client::Config {
         preferred: proof::algorithms(&server.old_algorithms, &known.algorithms())?,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use engine::{Destination, Facts, Outbound, Response, SendError};
+use engine::{Connections, Destination, Facts, Outbound, Response, SendError};
 use serde_json::json;
 use tokio::time::{Duration, timeout};
 
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     tls::Connector,
+    watched::watched,
     wire::{self, Wire},
 };
 
@@ -27,6 +28,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub(super) struct Sender {
     pub(super) settings: Settings,
     pub(super) tls: Option<Connector>,
+    /// Where its connections are shown.
+    pub(super) shown: Connections,
 }
 
 /// Why a server did not take a letter.
@@ -122,7 +125,7 @@ impl Sender {
             }
             (None, _) => Box::new(stream),
         };
-        let mut dialogue = Dialogue::new(wire);
+        let mut dialogue = Dialogue::new(watched(wire, &self.shown));
         if self.tls.is_none() || self.settings.encryption == Encryption::Tls {
             accepted("its greeting", dialogue.reply().await.map_err(failed)?)?;
         }

@@ -166,6 +166,6 @@ impl Settings {
         let tls = (self.encryption != Encryption::None).then(|| self.tls.clone().unwrap_or_default());
         let tls = tls.map(|tls| Connector::new(&tls, &opening.root)).transpose();
         let tls = tls.map_err(|why| OpenError::new(format!("cannot send mail to {}: {why}", self.server)))?;
-        Ok(Sender { settings: self.clone(), tls })
+        Ok(Sender { settings: self.clone(), tls, shown: opening.connections.clone() })
     }
 }
