@@ -308,6 +308,23 @@ fn issue(project: &Project) {
     project.write("server.pem", issued.cert.pem());
 }
 
+/// The settings that *System* shows, asked by TLS.
+fn has_in_force(project: &Project, port: u16, authorities: &Path) {
+    let key = std::fs::read_to_string(project.path("data/key")).expect("the key can be read");
+    let asked = Command::new("curl")
+        .args(["-sS", "--resolve", &format!("relais.example.org:{port}:127.0.0.1"), "--cacert"])
+        .arg(authorities)
+        .args(["-H", &format!("Authorization: Bearer {}", key.trim())])
+        .arg(format!("https://relais.example.org:{port}/api/v1/settings"))
+        .output()
+        .expect("curl can be run");
+    let in_force: Value = serde_json::from_slice(&asked.stdout).expect("it answers in JSON");
+    let certificate = in_force["tls_certificate"].as_str().unwrap_or_default();
+    assert!(certificate.ends_with("server.pem"), "{in_force}");
+    assert_eq!(in_force["store_budget_bytes"], 5_000_000_000_u64, "{in_force}");
+    assert_eq!(in_force["store_floor_bytes"], 20_000_000, "{in_force}");
+}
+
 #[test]
 fn what_other_machines_reach_is_encrypted_or_said_not_to_be_and_a_new_certificate_is_taken_up() {
     let project = project();
@@ -315,7 +332,9 @@ fn what_other_machines_reach_is_encrypted_or_said_not_to_be_and_a_new_certificat
     project.write("relais.yaml", format!("listen: 0.0.0.0:{port}\n"));
     let (status, told) = output(&project, &["check"]);
     assert!(status == Some(1) && told.contains("listen-remote"), "{told}");
-    let tls = format!("listen: 0.0.0.0:{port}\ntls: {{ certificate: server.pem, key: server.key }}\n");
+    let tls = format!(
+        "listen: 0.0.0.0:{port}\ntls: {{ certificate: server.pem, key: server.key }}\nstore: {{ budget: 5GB, free: 20MB }}\n"
+    );
     project.write("relais.yaml", &tls);
     let (status, told) = output(&project, &["check"]);
     assert!(status == Some(1) && told.contains("file-unreadable"), "{told}");
@@ -344,6 +363,9 @@ fn what_other_machines_reach_is_encrypted_or_said_not_to_be_and_a_new_certificat
     let old = project.path("old.pem");
     std::fs::copy(project.path("server.pem"), &old).expect("a file can be copied");
     assert_eq!(shown(&old).map(|said| said.status), Some(401));
+    // What *System* says is in force is what the file said at the start.
+    project.write("relais.yaml", tls.replace("5GB", "6GB"));
+    has_in_force(&project, port, &old);
     // Nothing is told without encryption.
     assert_ne!(Asker::nobody(port).get("/").status, 200);
     let (status, link) = output(&project, &["account", "link", "admin"]);

@@ -370,3 +370,26 @@ fn changes_nothing_to_words(without: &Asker, places: &[Place], ids: &[u64]) {
     assert!(comes_true(Duration::from_secs(30), ended), "the sending again of many ends");
     assert!(!without.get("/api/v1/resends").body.contains(MARKER));
 }
+
+#[test]
+fn a_change_is_in_the_audit_log_before_it_begins_and_a_second_line_says_how_it_ended() {
+    let project = Project::new();
+    let (relais, _) = two_channels(&project);
+    let owner = relais.owner();
+    let statuses = |channel: &str| {
+        let log = std::fs::read_to_string(project.path("data/audit.jsonl")).expect("it is on disk");
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
+        let named = format!("/channels/{channel}/pause");
+        let of_it =
+            lines.filter(|line| line["subject"].as_str().is_some_and(|about| about.ends_with(&named)));
+        of_it.map(|line| line["status"].as_u64().unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let pause = |asker: &Asker, channel: &str| {
+        asker.post(&format!("/api/v1/channels/{channel}/pause"), &json!({})).status
+    };
+    assert_eq!((pause(&owner, "blood"), statuses("blood")), (200, vec![102, 200]));
+    assert_eq!((pause(&owner, "nothing"), statuses("nothing")), (404, vec![102, 404]));
+    // What somebody may not do does not begin.
+    let viewer = relais.token("monitor", &["look"], &[]);
+    assert_eq!((pause(&viewer, "beds"), statuses("beds")), (403, vec![403]));
+}
