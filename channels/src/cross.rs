@@ -18,7 +18,7 @@ pub(crate) fn check(drafts: &[Draft], listen: SocketAddr) -> Vec<About> {
     names(drafts, &mut found);
     claims(drafts, listen, &mut found);
     feeds(drafts, &mut found);
-    answers(drafts, &mut found);
+    named(drafts, &mut found);
     found
 }
 
@@ -156,10 +156,10 @@ fn unfit(drafts: &[Draft], feed: &Feed<'_>) -> Option<Diagnostic> {
     })
 }
 
-/// Nobody answers for a channel that is not there.
-fn answers(drafts: &[Draft], found: &mut Vec<About>) {
+/// Nobody answers for a channel that is not there, and no test sends to one.
+fn named(drafts: &[Draft], found: &mut Vec<About>) {
     for (place, draft) in drafts.iter().enumerate() {
-        for (name, at) in &draft.answered_by {
+        for (name, at) in &draft.names {
             if !drafts.iter().any(|other| other.name == *name) {
                 found.push((place, no_channel(drafts, name, at)));
             }

@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::values::Instant;
+use crate::values::{Instant, Period};
 
 /// A message, and what shall become of it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TestFile {
     /// What is shown by it, in a sentence.
@@ -39,6 +39,58 @@ pub(crate) struct TestFile {
     /// What the source knows beside the message: `{ name: a.hl7 }`.
     #[serde(default)]
     pub(crate) source: Map<String, Value>,
+    /// What else comes, before the message or after it, in this channel or another: answers, and what asks again.
+    #[serde(default)]
+    pub(crate) others: Vec<OtherFile>,
+    /// How the answers that the channel expects stand some time after the message came: one look, or several.
+    pub(crate) answers: Option<LooksFile>,
+}
+
+/// Another message of a test.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OtherFile {
+    /// The channel that it comes to; this one by default.
+    pub(crate) channel: Option<String>,
+    /// The file with the message, from the project's folder.
+    pub(crate) message: String,
+    /// How long after the test's message it comes; at the same time by default.
+    pub(crate) after: Option<Period>,
+    /// In place of `after`: how long before the test's message it comes.
+    pub(crate) before: Option<Period>,
+    /// What its source knows beside the message.
+    #[serde(default)]
+    pub(crate) source: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum LooksFile {
+    One(LookFile),
+    Several(#[schemars(length(min = 1))] Vec<LookFile>),
+}
+
+impl LooksFile {
+    pub(crate) fn list(&self) -> &[LookFile] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
+}
+
+/// How the answers stand at one time. A list names all keys that stand so; what is not said is not looked at.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookFile {
+    /// How long after the receipt of the test's message (`4h`).
+    pub(crate) after: Period,
+    /// The keys without an answer whose time is over.
+    pub(crate) overdue: Option<Vec<String>>,
+    /// The keys without an answer that still have time.
+    pub(crate) open: Option<Vec<String>>,
+    /// The keys that were asked for and answered.
+    pub(crate) met: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -107,6 +107,7 @@ const AROUND: &[(&str, &str)] = &[
     ("tables/wards.csv", "code,name\nCAR,Cardiology\n"),
     ("sources/shared.yaml", "mllp: { listen: \"0.0.0.0:2575\" }\n"),
     ("channels/ward.yaml", "name: ward\nsource: { channel: {} }\ndestinations: []\n"),
+    ("channels/results.yaml", "name: results\nsource: { channel: {} }\ndestinations: []\n"),
     ("channels/lab-results.yaml", "name: fed\nsource: { channel: {} }\ndestinations: []\n"),
     ("secrets/files", "a password\n"),
     ("secrets/esante", "a key\n"),

@@ -263,3 +263,83 @@ fn a_message_whose_code_no_table_has_is_expected_to_be_held_whole_and_accepted()
         }
     }
 }
+
+/// A ward whose orders are answered by the results of a laboratory, in a folder with a message of each kind.
+fn ward(test: &str) -> TempDir {
+    let expect = "steps:\n  - filter: msg[\"ORC-1\"] != \"XX\"
+expect:\n  when: msg[\"ORC-1\"] == \"NW\"\n  key: ORC-2\n  answered_by:
+    - { channel: results, key: OBR-2 }\n    - { channel: lab, when: 'msg[\"ORC-1\"] == \"CA\"', key: ORC-2 }\n  within: 4h";
+    let folder = project(expect, FILE, test);
+    let results = "name: results\nsource:\n  mllp: { listen: \"127.0.0.1:2576\" }\nsteps:\n  - require: [PID-3]\ndestinations: []\n";
+    fs::write(folder.path().join("channels/results.yaml"), results).unwrap();
+    let message =
+        |kind: &str, rest: &str| format!("MSH|^~\\&|A|B|C|D|20260301080000||{kind}|1|P|2.5\r{rest}");
+    for (file, kind, rest) in [
+        ("m.hl7", "ORM^O01", "PID|1||42\rORC|NW|K1\rOBR|1|K1\r"),
+        ("result.hl7", "ORU^R01", "PID|1||42\rOBR|1|K1\r"),
+        ("nobody.hl7", "ORU^R01", "OBR|1|K1\r"),
+        ("cancel.hl7", "ORM^O01", "ORC|CA|K1\r"),
+        ("unwanted.hl7", "ORM^O01", "ORC|XX|K1\r"),
+    ] {
+        fs::write(folder.path().join(file), message(kind, rest)).unwrap();
+    }
+    folder
+}
+
+fn ward_problems(test: &str) -> Vec<String> {
+    let folder = ward(test);
+    run(folder.path(), Expected::Compare).problems.into_iter().map(|problem| problem.what).collect()
+}
+
+#[test]
+fn what_is_not_answered_in_time_is_overdue_until_it_is_answered() {
+    let looks = "    answers:
+      - { after: 3h59m, open: [K1], overdue: [], met: [] }
+      - { after: 4h, open: [], overdue: [K1], met: [] }\n";
+    assert_eq!(ward_problems(looks), NONE);
+    assert_eq!(ward_problems(&format!("    at: 2026-03-01T08:00:00Z\n{looks}")), NONE);
+    let late = "    others: [{ channel: results, message: result.hl7, after: 5h }]
+    answers: [{ after: 4h59m, overdue: [K1] }, { after: 5h, overdue: [], met: [K1] }]";
+    assert_eq!(ward_problems(late), NONE);
+    let wrong = "    answers: { after: 1h30m, overdue: [K1, K2], met: [] }";
+    assert_eq!(ward_problems(wrong), ["after 1h30m `overdue` is nothing, not `K1`, `K2`"]);
+}
+
+#[test]
+fn an_answer_counts_before_its_question_and_after_it_in_any_channel_that_answers() {
+    let met = |other: &str| {
+        ward_problems(&format!(
+            "    others: [{{ {other} }}]\n    answers: {{ after: 4h, met: [K1], overdue: [] }}"
+        ))
+    };
+    assert_eq!(met("channel: results, message: result.hl7, before: 4h"), NONE);
+    assert_eq!(met("channel: results, message: result.hl7"), NONE);
+    assert_eq!(met("message: cancel.hl7, after: 4h"), NONE);
+    let too_early = met("channel: results, message: result.hl7, before: 4h1s");
+    assert_eq!(too_early, ["after 4h `overdue` is `K1`, not nothing", "after 4h `met` is nothing, not `K1`"]);
+}
+
+#[test]
+fn what_is_not_accepted_neither_asks_nor_answers_and_says_why() {
+    let refused = "    others: [{ channel: results, message: nobody.hl7, after: 1h }]\n    answers: { after: 2h, met: [K1] }";
+    assert_eq!(
+        ward_problems(refused),
+        [
+            "after 2h `met` is nothing, not `K1`",
+            "`results` did not accept `nobody.hl7`: it was refused: PID-3 is missing",
+        ]
+    );
+    let folder = ward("    answers: { after: 4h, open: [], overdue: [], met: [] }");
+    fs::rename(folder.path().join("unwanted.hl7"), folder.path().join("m.hl7")).unwrap();
+    assert!(run(folder.path(), Expected::Compare).passed());
+}
+
+#[test]
+fn a_message_whose_question_cannot_be_said_fails_as_it_would_on_its_way() {
+    let expect =
+        "expect:\n  key: 'parse_json(\"[\")'\n  answered_by: { channel: lab, key: OBR-2 }\n  within: 4h";
+    assert_eq!(
+        problems(expect, FILE, "    outcome: failed\n    reply: AE\n    expect: { file: nothing }"),
+        NONE
+    );
+}

@@ -61,7 +61,7 @@ pub use destination::{
 };
 pub use diagnostic::{Checks, Diagnostic, Path, Place, Severity};
 pub use directory::{Directory, EmptyDirectory, Presence, Resource, Search, Term};
-pub use expect::{Expect, Expectations, Expected};
+pub use expect::{Awaited, Expect, Expectations, Expected};
 pub use feeds::{Feeds, Offer};
 pub use group::{
     Gathered, Gathering, Gatherings, Group, Joins, Member, Membership, OpenGroups, Ripe, RunBody,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use groups::{StoredGroup, StoredMember};
-pub use rows::{Audited, Payload, Question, Snapshot, StoredDelivery, StoredMessage, StoredPart};
+pub use rows::{Audited, Payload, Snapshot, StoredDelivery, StoredMessage, StoredPart};
 use state::State;
 
 /// Keeps messages as long as it lives: share it in an `Arc`, and a new channel on it is a restart.

@@ -6,7 +6,7 @@ mod stage;
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{Expect, MessageState, Outcome, Plan, memory::Question};
+use engine::{Awaited, Expect, MessageState, Outcome, Plan};
 use stage::{Fault, News, Peer, Stage, When, knowing, outlet, plan};
 
 async fn stage_with(prepare: impl FnOnce(&stage::Flaky)) -> Stage {
@@ -19,7 +19,7 @@ async fn stage_with(prepare: impl FnOnce(&stage::Flaky)) -> Stage {
     stage
 }
 
-fn question(stage: &Stage, key: &str) -> Option<Question> {
+fn question(stage: &Stage, key: &str) -> Option<Awaited> {
     stage.memory.snapshot().questions.get(&("lab".to_owned(), key.to_owned())).cloned()
 }
 

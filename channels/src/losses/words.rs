@@ -1,6 +1,8 @@
 //! Numbers and times as they are told in a note.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
+
+use crate::values::Period;
 
 /// `3 deliveries stay`, or what can be said where nobody could count.
 pub(super) fn stay(waiting: Option<u64>) -> String {
@@ -24,13 +26,5 @@ pub(super) fn those_that_wait(waiting: Option<u64>) -> Option<String> {
 
 /// A length of time as it is written in a channel file: `30d`, `1h30m`.
 pub(super) fn period(time: Duration) -> String {
-    let mut rest = time.as_millis();
-    let mut text = String::new();
-    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
-        if rest >= length {
-            let _ = write!(text, "{}{unit}", rest / length);
-            rest %= length;
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
+    Period(time).to_string()
 }

@@ -17,6 +17,7 @@ use super::{
     reply::{ReplyRead, repeats, reply},
     source::{SourceRead, protocol, source},
     steps::{Parts, steps},
+    tests,
 };
 use crate::{
     file::KeepFile,
@@ -68,7 +69,7 @@ impl ChannelRead {
             tags: reader.read_or_default(&top("tags")),
             enabled: reader.read(&top("enabled")).unwrap_or(true),
             ages,
-            tests: tests(reader),
+            tests: tests::tests(reader),
             format: format(reader, source.as_ref()),
             charset: reader.read(&top("charset")),
             repeats: repeats(reader, others, ages.metadata),
@@ -194,10 +195,4 @@ fn index(reader: &Reader<'_>) -> Vec<(String, At<String>)> {
         Some((entry.key.clone(), At::new(at.join(&entry.key), path)))
     };
     entries.iter().filter_map(key).collect()
-}
-
-/// The tests. Whether their files are there shows when they run: a server needs none of them.
-fn tests(reader: &mut Reader<'_>) -> Vec<TestFile> {
-    let places = reader.items(&Path::parse("tests"));
-    places.iter().filter_map(|at| reader.read(at)).collect()
 }

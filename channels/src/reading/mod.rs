@@ -11,6 +11,7 @@ mod reader;
 mod reply;
 mod source;
 mod steps;
+mod tests;
 
 use std::{
     path::{Path as FilePath, PathBuf},
@@ -59,8 +60,8 @@ pub(crate) struct Draft {
     pub(crate) promises: Option<Promises>,
     pub(crate) claims: Vec<(Claim, Path)>,
     pub(crate) tests: Vec<String>,
-    /// The channels whose answers it waits for, and where it names them.
-    pub(crate) answered_by: Vec<(String, Path)>,
+    /// The channels whose answers it waits for, and those of its tests, and where it names them.
+    pub(crate) names: Vec<(String, Path)>,
 }
 
 /// Faults that are warnings where a channel is not enabled: what is missing may be on another machine.
@@ -112,7 +113,12 @@ pub(crate) fn channel(
         promises,
         version,
         claims: read.claims(),
-        answered_by: read.expect.as_ref().map(|expect| expect.named.clone()).unwrap_or_default(),
+        names: read
+            .expect
+            .iter()
+            .flat_map(|expect| expect.named.clone())
+            .chain(tests::named(&tree))
+            .collect(),
         tests: read.tests.iter().map(|test| test.name.clone()).collect(),
         name: read.name,
         enabled: read.enabled,

@@ -16,7 +16,7 @@ use formats::{
 use serde_json::Value;
 
 use super::{
-    Expected, Problem, Trial,
+    Around, Expected, Problem, Trial, answers,
     diff::diff,
     run::{Left, Ran, run},
 };
@@ -26,19 +26,21 @@ use crate::tests_file::{ExpectFile, ExpectedPayload, OutcomeFile, TestFile};
 pub(super) fn check(
     trial: &Trial,
     test: &TestFile,
-    root: &Path,
+    around: &Around<'_>,
     expected: Expected,
 ) -> (Vec<Problem>, Vec<PathBuf>) {
-    let rans = match run(trial, test, root) {
+    let rans = match run(trial, test, around) {
         Ok(ran) => ran,
         Err(why) => return (vec![Problem::new(why)], Vec::new()),
     };
+    let root = around.root;
     let mut comparison = Comparison { test, root, expected, problems: Vec::new(), rewritten: Vec::new() };
     comparison.whole(&rans);
     for (destination, expectation) in &test.expect {
         let left = rans.iter().flat_map(|ran| &ran.left).filter(|left| left.destination == *destination);
         comparison.destination(destination, expectation, &left.collect::<Vec<_>>());
     }
+    comparison.problems.extend(answers::check(trial, test, around, &rans));
     if !comparison.problems.is_empty() {
         comparison.say_why(&rans);
     }
@@ -77,9 +79,7 @@ impl Comparison<'_> {
         for (place, ran) in rans.iter().enumerate() {
             let Some(why) = &ran.why else { continue };
             let which = if rans.len() == 1 { String::new() } else { format!(" {} of the batch", place + 1) };
-            let outcome = ran.fared;
-            let said = if why.starts_with(outcome) { why.clone() } else { format!("{outcome}: {why}") };
-            self.say(format!("the message{which} was {said}"));
+            self.say(format!("the message{which} was {}", ran.said(why)));
         }
     }
 

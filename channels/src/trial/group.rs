@@ -1,20 +1,18 @@
 //! Tests of a channel with `group:`: its members join, and their group is run once.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use engine::{Context, Inputs, Joins, Member, Message, MessageId, Outcome, Reply, RunBody, facts_of_run};
 
 use super::{
-    Trial, code,
+    Around, Trial, code,
     run::{Ran, go, read, received},
 };
 use crate::tests_file::TestFile;
 
-pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, String> {
+pub(super) fn run(trial: &Trial, test: &TestFile, around: &Around<'_>) -> Result<Ran, String> {
     let mut joined: Vec<(Message, Joins)> = Vec::new();
     for (place, file) in (0..).zip(std::iter::once(&test.message).chain(&test.members)) {
-        let bytes = Bytes::from(read(root, file)?);
+        let bytes = Bytes::from(read(around.root, file)?);
         let message = match received(trial, test, &test.source, (place, bytes)) {
             Ok(message) => message,
             Err(ran) => return Ok(ran),
@@ -27,7 +25,7 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, St
                 let reply = Reply::because(halt.outcome(), halt.to_string());
                 let code = code::code(trial.speech, &trial.words, &reply, &message.body);
                 let why = Some(halt.to_string());
-                return Ok(Ran { fared: halt.outcome().name(), why, code, left: Vec::new() });
+                return Ok(Ran { fared: halt.outcome().name(), why, code, ..Ran::default() });
             }
         }
     }
@@ -37,7 +35,7 @@ pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Ran, St
     }
     let accepted = code::code(trial.speech, &trial.words, &Reply::of(Outcome::Accepted), &first.body);
     let run = run_of(trial, test, &joined)?;
-    let ran = go(trial, test, root, (joined.len() as u64, run))?;
+    let ran = go(trial, test, around, (joined.len() as u64, run))?;
     // Its members are answered before it is run.
     Ok(Ran { code: accepted, ..ran })
 }

@@ -1,5 +1,6 @@
 //! Runs the `tests:` of channels: the steps alone, with nothing behind them.
 
+mod answers;
 mod code;
 mod diff;
 mod expect;
@@ -8,12 +9,12 @@ mod junit;
 mod run;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use engine::{OnResponse, ReplyPolicy, ReplyWords, Script};
+use engine::{Expect, Expectations, OnResponse, ReplyPolicy, ReplyWords, Script};
 use scripts::OutletFile;
 
 pub use junit::junit;
@@ -73,7 +74,17 @@ pub(crate) struct Trial {
     speech: Speech,
     /// In the order of the file.
     outlets: Vec<TrialOutlet>,
+    expect: Option<Expect>,
     tests: Vec<TestFile>,
+}
+
+/// What is around a channel whose test runs.
+struct Around<'p> {
+    root: &'p Path,
+    /// Of all channels of the project.
+    trials: &'p [&'p Trial],
+    /// Who waits for answers: the channel whose test it is.
+    expectations: Expectations,
 }
 
 /// What becomes of a batch before the steps.
@@ -122,6 +133,7 @@ impl Trial {
                 _ => Speech::Hl7,
             },
             outlets: outlets.collect(),
+            expect: read.expect.as_ref().map(|expect| expect.plan.clone()),
             tests: read.tests.clone(),
         }
     }
@@ -135,11 +147,15 @@ fn on_response(outlet: &OutletFile) -> OnResponse {
 /// Runs the tests of every channel whose steps compile. `names` picks channels or tests; empty means all.
 pub fn run_tests(project: &Project, names: &[String], expected: Expected) -> Vec<TestResult> {
     let mut results = Vec::new();
-    for trial in project.channels.iter().filter_map(|channel| channel.trial.as_ref()) {
+    let trials: Vec<&Trial> = project.channels.iter().filter_map(|channel| channel.trial.as_ref()).collect();
+    for trial in &trials {
+        let expectations = Expectations::default();
+        expectations.put(&trial.channel, trial.expect.as_ref(), &trial.script);
+        let around = Around { root: &project.root, trials: &trials, expectations };
         let of_channel = names.is_empty() || names.iter().any(|name| **name == *trial.channel);
         for test in trial.tests.iter().filter(|test| of_channel || names.contains(&test.name)) {
             let begun = Instant::now();
-            let (problems, rewritten) = expect::check(trial, test, &project.root, expected);
+            let (problems, rewritten) = expect::check(trial, test, &around, expected);
             results.push(TestResult {
                 channel: trial.channel.to_string(),
                 test: test.name.clone(),

@@ -4,15 +4,17 @@ use std::{path::Path, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use engine::{
-    Answered, CameBack, Content, Context, Ended, Facts, Goes, Halt, Inbound, Inputs, Judged, Message,
-    MessageId, OnResponse, Outcome, Reply, ReplyWhen, Response, Route, RoutedPiece, SendError, routing,
+    Answered, CameBack, Content, Context, Ended, Expected, Facts, Goes, Halt, Inbound, Inputs, Judged,
+    Message, MessageId, OnResponse, Outcome, Reply, ReplyWhen, Response, Route, RoutedPiece, SendError,
+    routing,
 };
 use formats::hl7::batch;
 
-use super::{Batches, Trial, TrialOutlet, code, group};
+use super::{Around, Batches, Trial, TrialOutlet, code, group};
 use crate::tests_file::{ResponseFile, ResponseState, TestFile};
 
 /// What became of a message.
+#[derive(Default)]
 pub(super) struct Ran {
     /// The name of its outcome, or `held`.
     pub(super) fared: &'static str,
@@ -21,6 +23,15 @@ pub(super) struct Ran {
     /// What the sender hears; `none` where nothing.
     pub(super) code: String,
     pub(super) left: Vec<Left>,
+    /// What it asks, and whom it answers.
+    pub(super) expected: Vec<Expected>,
+}
+
+impl Ran {
+    /// How it fared and why, in one.
+    pub(super) fn said(&self, why: &str) -> String {
+        if why.starts_with(self.fared) { why.to_owned() } else { format!("{}: {why}", self.fared) }
+    }
 }
 
 /// One payload that left for a destination.
@@ -40,27 +51,32 @@ enum End {
 }
 
 /// Runs a test's message, or each message of its batch, in order. An error says why the test cannot run at all.
-pub(super) fn run(trial: &Trial, test: &TestFile, root: &Path) -> Result<Vec<Ran>, String> {
+pub(super) fn run(trial: &Trial, test: &TestFile, around: &Around<'_>) -> Result<Vec<Ran>, String> {
     if trial.gathers {
-        return group::run(trial, test, root).map(|ran| vec![ran]);
+        return group::run(trial, test, around).map(|ran| vec![ran]);
     }
-    let bytes = Bytes::from(read(root, &test.message)?);
+    let bytes = Bytes::from(read(around.root, &test.message)?);
     let of_batch = match trial.batches {
         Batches::Whole => None,
         Batches::Split => batch::split(&bytes)
             .map_err(|error| format!("the batch in `{}` cannot be read: {error}", test.message))?,
     };
-    let Some(batch) = of_batch else { return Ok(vec![run_one(trial, test, root, (0, bytes))?]) };
+    let Some(batch) = of_batch else { return Ok(vec![run_one(trial, test, around, (0, bytes))?]) };
     if batch.messages.is_empty() {
         return Err(format!("the batch in `{}` holds no message", test.message));
     }
     let each = batch.messages.into_iter().map(|place| bytes.slice(place));
-    (0..).zip(each).map(|one| run_one(trial, test, root, one)).collect()
+    (0..).zip(each).map(|one| run_one(trial, test, around, one)).collect()
 }
 
-fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, Bytes)) -> Result<Ran, String> {
+fn run_one(
+    trial: &Trial,
+    test: &TestFile,
+    around: &Around<'_>,
+    (place, bytes): (u64, Bytes),
+) -> Result<Ran, String> {
     match received(trial, test, &test.source, (place, bytes)) {
-        Ok(message) => go(trial, test, root, (place, message)),
+        Ok(message) => go(trial, test, around, (place, message)),
         Err(ran) => Ok(ran),
     }
 }
@@ -69,10 +85,10 @@ fn run_one(trial: &Trial, test: &TestFile, root: &Path, (place, bytes): (u64, By
 pub(super) fn go(
     trial: &Trial,
     test: &TestFile,
-    root: &Path,
+    around: &Around<'_>,
     (place, message): (u64, Message),
 ) -> Result<Ran, String> {
-    Way { trial, test, root, message, place, context: None }.go()
+    Way { trial, test, around, message, place, context: None }.go()
 }
 
 /// The message as it is received; or what became of one that cannot be read.
@@ -90,7 +106,7 @@ pub(super) fn received(
             let reply = Reply::because(Outcome::Unreadable, unreadable.why.clone());
             let code = code::code(trial.speech, &trial.words, &reply, &body);
             let why = Some(unreadable.why);
-            return Err(Ran { fared: Outcome::Unreadable.name(), why, code, left: Vec::new() });
+            return Err(Ran { fared: Outcome::Unreadable.name(), why, code, ..Ran::default() });
         }
     };
     Ok(Message {
@@ -107,7 +123,7 @@ pub(super) fn received(
 struct Way<'t> {
     trial: &'t Trial,
     test: &'t TestFile,
-    root: &'t Path,
+    around: &'t Around<'t>,
     message: Message,
     /// In its batch, from 0: no two messages have the same ids and random numbers.
     place: u64,
@@ -120,21 +136,21 @@ impl Way<'_> {
         let routed = self.route(&context);
         self.context = Some(context);
         match routed {
-            Ok(routed) => {
+            Ok((routed, expected)) => {
                 let (outcome, why) = self.outcome(&routed);
                 let mut left = Vec::new();
                 for part in &routed {
                     self.send(part, &mut left)?;
                 }
                 let reply = self.reply(outcome, &left)?;
-                Ok(self.ran(outcome.name(), why, &reply, left))
+                Ok(Ran { left, expected, ..self.ran(outcome.name(), why, &reply) })
             }
             Err(halt) => {
                 let outcome = halt.outcome();
                 let fared = if matches!(halt, Halt::Held(_)) { "held" } else { outcome.name() };
                 let said = match &halt {
                     Halt::Held(_) => {
-                        return Ok(self.ran(fared, Some(halt.to_string()), &Reply::of(outcome), Vec::new()));
+                        return Ok(self.ran(fared, Some(halt.to_string()), &Reply::of(outcome)));
                     }
                     Halt::Filtered { why } | Halt::Refused { why, .. } | Halt::Unavailable { why } => {
                         why.clone()
@@ -142,12 +158,12 @@ impl Way<'_> {
                     Halt::Failed { step, .. } => step.clone(),
                 };
                 let reply = Reply::because(outcome, said);
-                Ok(self.ran(fared, Some(halt.to_string()), &reply, Vec::new()))
+                Ok(self.ran(fared, Some(halt.to_string()), &reply))
             }
         }
     }
 
-    fn ran(&self, fared: &'static str, why: Option<String>, reply: &Reply, left: Vec<Left>) -> Ran {
+    fn ran(&self, fared: &'static str, why: Option<String>, reply: &Reply) -> Ran {
         let code = match self.trial.reply.when {
             ReplyWhen::Never => "none".to_owned(),
             ReplyWhen::Stored => {
@@ -156,7 +172,7 @@ impl Way<'_> {
             }
             _ => code::code(self.trial.speech, &self.trial.words, reply, &self.message.body),
         };
-        Ran { fared, why, code, left }
+        Ran { fared, why, code, ..Ran::default() }
     }
 
     /// With `at` everything a step may ask is pinned.
@@ -171,10 +187,19 @@ impl Way<'_> {
         context
     }
 
-    fn route(&self, context: &Context) -> Result<Vec<RoutedPiece>, Halt> {
-        let (script, outlets) = (self.trial.script.as_ref(), self.trial.outlets.len());
+    /// What goes where, and what the message asks and answers.
+    fn route(&self, context: &Context) -> Result<(Vec<RoutedPiece>, Vec<Expected>), Halt> {
+        let Trial { channel, script, expect, outlets, .. } = self.trial;
+        let script = script.as_ref();
         let pieces = script.transform(&self.message, context)?;
-        pieces.into_iter().map(|piece| routing::route(script, piece, outlets, context)).collect()
+        let route = |piece| routing::route(script, piece, outlets.len(), context);
+        let routed: Vec<_> = pieces.into_iter().map(route).collect::<Result<_, _>>()?;
+        if routing::outcome(&routed, outlets.len()) != Outcome::Accepted {
+            return Ok((routed, Vec::new()));
+        }
+        let expectations = &self.around.expectations;
+        let expected = expectations.expected((channel, script), expect.as_ref(), &routed, context)?;
+        Ok((routed, expected))
     }
 
     fn outcome(&self, routed: &[RoutedPiece]) -> (Outcome, Option<String>) {
@@ -236,7 +261,7 @@ impl Way<'_> {
     fn deliver(&self, outlet: usize, body: Content) -> Result<Left, String> {
         let TrialOutlet { name, on_response, .. } = &self.trial.outlets[outlet];
         let response = self.test.responses.get(name).cloned().unwrap_or_default();
-        let result = came_back(&response, self.root)?;
+        let result = came_back(&response, self.around.root)?;
         let end = end(&result);
         let end = if *on_response == OnResponse::Judges {
             let context = self.new_context();

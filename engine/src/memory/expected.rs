@@ -12,14 +12,7 @@ impl State {
         for one in expected {
             match one {
                 Expected::Asked { key, within } => {
-                    let question = self.questions.entry((channel.clone(), key)).or_default();
-                    if question.asked.is_none() || question.answered.is_some() {
-                        question.asked = Some((id, at, at + within));
-                        let oldest = at.checked_sub(within);
-                        question.answered = question
-                            .answered
-                            .filter(|answered| oldest.is_none_or(|oldest| *answered >= oldest));
-                    }
+                    self.questions.entry((channel.clone(), key)).or_default().ask(id, at, within);
                 }
                 Expected::Answered { of, key } => {
                     self.questions.entry((of.to_string(), key)).or_default().answered = Some(at);

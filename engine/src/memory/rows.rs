@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use serde_json::Value;
 
 use crate::{
-    AnswerState, Arrival, AttemptEnd, Bond, Closed, Content, Delivery, DeliveryId, DeliveryState, Halt, Hash,
-    Message, MessageId, MessageState, NewDelivery, Note, Outcome, Owed, Part, Piece, Position, Reading,
-    Reply, Response, Tally, Texts, Waiting,
+    AnswerState, Arrival, AttemptEnd, Awaited, Bond, Closed, Content, Delivery, DeliveryId, DeliveryState,
+    Halt, Hash, Message, MessageId, MessageState, NewDelivery, Note, Outcome, Owed, Part, Piece, Position,
+    Reading, Reply, Response, Tally, Texts, Waiting,
 };
 
 /// Everything a [`super::Memory`] holds, in order.
@@ -16,20 +16,12 @@ pub struct Snapshot {
     pub messages: Vec<StoredMessage>,
     pub deliveries: Vec<StoredDelivery>,
     /// By channel and key.
-    pub questions: BTreeMap<(String, String), Question>,
+    pub questions: BTreeMap<(String, String), Awaited>,
     pub groups: Vec<super::StoredGroup>,
     pub switches: BTreeMap<String, String>,
     /// The texts of the channels' versions.
     pub versions: BTreeMap<Hash, String>,
     pub audit: Vec<Audited>,
-}
-
-/// What a channel asked under a key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Question {
-    /// The message that asked, when it came and by when the answer was due; `None` where the answer came first.
-    pub asked: Option<(MessageId, SystemTime, SystemTime)>,
-    pub answered: Option<SystemTime>,
 }
 
 /// A line of the audit log.

@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     groups::StoredGroup,
-    rows::{Audited, Question, Snapshot, StoredDelivery, StoredMessage},
+    rows::{Audited, Snapshot, StoredDelivery, StoredMessage},
 };
-use crate::{DeliveryId, Hash, MessageId, StoreError};
+use crate::{Awaited, DeliveryId, Hash, MessageId, StoreError};
 
 /// All that is kept. Each method that changes it is one transaction: the caller holds the lock.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(super) struct State {
     /// Messages that are in their steps alone.
     pub(super) inside: BTreeSet<MessageId>,
     /// What channels asked under which keys, and when it was answered.
-    pub(super) questions: BTreeMap<(String, String), Question>,
+    pub(super) questions: BTreeMap<(String, String), Awaited>,
     /// By channel and mark.
     pub(super) groups: BTreeMap<(String, Hash), StoredGroup>,
     /// How many members ever joined a group.
