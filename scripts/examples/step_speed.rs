@@ -29,7 +29,7 @@ const TO_FHIR: &str = r#"
 import "relais/fhir/results" as results;
 let to = fhir(msg, #{});
 results::fill_results(to);
-to.transaction()
+to.take_transaction()
 "#;
 
 fn main() {

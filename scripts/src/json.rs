@@ -51,7 +51,11 @@ pub(crate) fn map_to_dynamic(map: &serde_json::Map<String, Value>) -> Dynamic {
 }
 
 fn number_to_dynamic(number: &Number) -> Dynamic {
-    let digits = number.to_string();
+    digits_to_dynamic(number.to_string())
+}
+
+/// A number as JSON writes it.
+pub(crate) fn digits_to_dynamic(digits: String) -> Dynamic {
     if let Ok(integer) = digits.parse::<i64>()
         && integer.to_string() == digits
     {

@@ -26,7 +26,21 @@ const NOTE: &str = "urn:relais:note";
 impl Draft {
     /// Everything as one transaction.
     pub(crate) fn transaction(&self) -> Outcome<Map> {
-        let entries = self.entries(|entry| {
+        let entries = self.lock().entries.clone();
+        self.as_transaction(entries)
+    }
+
+    /// As [`Draft::transaction`], and nothing is left here: resources are moved, not copied.
+    pub(crate) fn take_transaction(&self) -> Outcome<Map> {
+        let mut work = self.lock();
+        work.forget_places();
+        let entries = std::mem::take(&mut work.entries);
+        drop(work);
+        self.as_transaction(entries)
+    }
+
+    fn as_transaction(&self, entries: Vec<Entry>) -> Outcome<Map> {
+        let entries = Self::entries(entries, |entry| {
             let request = Element::default();
             let kind = kind(&entry.resource);
             match entry.method {
@@ -44,7 +58,8 @@ impl Draft {
 
     /// Everything as one message: its header first.
     pub(crate) fn message(&self, header: Map) -> Outcome<Map> {
-        let mut entries = self.entries(|_| Element::default());
+        let entries = self.lock().entries.clone();
+        let mut entries = Self::entries(entries, |_| Element::default());
         let address =
             super::identity::urn(&["MessageHeader".to_owned(), self.message.clone().text().to_string()]);
         let header = pruned(Dynamic::from_map(header)).unwrap_or_default();
@@ -53,14 +68,14 @@ impl Draft {
         self.finish("message", entries)
     }
 
-    fn entries(&self, request: impl Fn(&Entry) -> Element) -> Array {
-        let work = self.lock();
-        let entry = |entry: &Entry| {
-            let element = Element::default().with("fullUrl", entry.address.as_str());
-            let element = element.with("resource", entry.resource.clone()).with("request", request(entry));
+    fn entries(entries: Vec<Entry>, request: impl Fn(&Entry) -> Element) -> Array {
+        let entry = |entry: Entry| {
+            let request = request(&entry);
+            let element = Element::default().with("fullUrl", entry.address);
+            let element = element.with("resource", entry.resource).with("request", request);
             element.map().map_or(Dynamic::UNIT, Dynamic::from_map)
         };
-        work.entries.iter().map(entry).collect()
+        entries.into_iter().map(entry).collect()
     }
 
     fn finish(&self, kind: &str, entries: Array) -> Outcome<Map> {

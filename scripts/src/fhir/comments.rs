@@ -19,7 +19,7 @@ impl Draft {
                 sight.repetitions().map(|line| line.whole()).collect::<Vec<_>>().join("\n")
             })?;
             let by = self.read(&note, Place::field(5), |sight, site| {
-                super::person(&sight.parts(), site)
+                super::people::person(&sight.parts(), site)
                     .map_or_else(String::new, |(person, _)| super::shown_name(&person))
             })?;
             let when = self.read(&note, Place::field(6), |sight, _| {

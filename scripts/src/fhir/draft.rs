@@ -9,7 +9,7 @@ use std::{
 use formats::hl7::{Path, Place};
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
-use super::{Order, Sight, Site, groups, identity};
+use super::{Order, Party, Sight, Site, groups, identity};
 use crate::{
     functions::{Outcome, broke},
     handle::{Hl7, Segment},
@@ -31,9 +31,22 @@ pub(super) struct Work {
     pub(super) notes: Vec<String>,
     /// Which fields of which segments were read: a bit for each.
     pub(super) read: Vec<u128>,
+    /// The times that were read, by their texts: a laboratory writes the same one behind each result.
+    pub(super) times: HashMap<String, Option<String>>,
+    /// References to the people and organizations that were named, by the texts that named them, for the same reason.
+    pub(super) parties: HashMap<Party, HashMap<String, Option<Map>>>,
+}
+
+impl Work {
+    /// What was added has left: nothing leads to it any more.
+    pub(super) fn forget_places(&mut self) {
+        self.places.clear();
+        self.parties.clear();
+    }
 }
 
 /// One resource of the Bundle.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) address: String,
     pub(super) resource: Dynamic,

@@ -24,7 +24,7 @@ pub(crate) use draft::{Draft, Method};
 pub(crate) use groups::Order;
 pub(crate) use identity::{identifier, key_of, order_number};
 pub(crate) use parts::{Parts, Sight};
-pub(crate) use people::{human_name, organization, person, shown_name};
+pub(crate) use people::{Party, human_name, shown_name};
 pub(crate) use places::{address, contact_point};
 pub(crate) use quantities::{decimal, quantity, reference_range, unit};
 pub(crate) use site::Site;

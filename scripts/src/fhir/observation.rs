@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use formats::hl7::Place;
 use rhai::{Array, Dynamic, Map};
 
-use super::{Draft, Element, Method, identity, person};
+use super::{Draft, Element, Method, Party, identity};
 use crate::{
     functions::{Outcome, broke},
     handle::Segment,
@@ -123,8 +123,16 @@ impl Draft {
             let name = if text.is_empty() { String::new() } else { sight.name() };
             (text, name)
         })?;
-        let time = super::date_time(&text);
-        if time.is_none() && !text.is_empty() {
+        if text.is_empty() {
+            return Ok(text);
+        }
+        let known = self.lock().times.get(&text).cloned();
+        let time = known.unwrap_or_else(|| {
+            let time = super::date_time(&text);
+            self.lock().times.insert(text, time.clone());
+            time
+        });
+        if time.is_none() {
             self.note(format!("{name} is not the date or time it should be"));
         }
         Ok(time.unwrap_or_default())
@@ -143,9 +151,9 @@ impl Draft {
 
     /// Who observed (OBX-16), for whom (OBX-23) and under whom (OBX-25); else who produced (OBX-15).
     fn performers(&self, obx: &Segment) -> Outcome<Array> {
-        let mut all = self.references(obx, Place::field(16), person)?;
-        all.extend(self.references(obx, Place::field(23), super::organization)?);
-        all.extend(self.references(obx, Place::field(25), person)?);
+        let mut all = self.references(obx, Place::field(16), Party::Person)?;
+        all.extend(self.references(obx, Place::field(23), Party::Organization)?);
+        all.extend(self.references(obx, Place::field(25), Party::Person)?);
         let producer = self.read(obx, Place::field(15), |sight, _| sight.parts().first_of(&[9, 2, 1, 5]))?;
         if all.is_empty() && !producer.is_empty() {
             all.push(Dynamic::from_map(Element::default().with("display", producer).0));

@@ -59,7 +59,7 @@ fn usage(kind: &str) -> &'static str {
 }
 
 /// A professional (XCN; CNN where it is a component): a Practitioner, with its number where it has one.
-pub(crate) fn person(parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
+pub(super) fn person(parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
     if parts.is_empty() {
         return None;
     }
@@ -96,7 +96,7 @@ pub(crate) fn shown_name(resource: &Map) -> String {
 }
 
 /// An organization (XON), with its number where it has one.
-pub(crate) fn organization(xon: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
+fn organization(xon: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
     if xon.is_empty() {
         return None;
     }
@@ -106,32 +106,71 @@ pub(crate) fn organization(xon: &Parts<'_>, site: &Site) -> Option<(Map, Option<
     Some((organization.0, number))
 }
 
+/// Who can be named at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Party {
+    /// XCN.
+    Person,
+    /// XON.
+    Organization,
+}
+
+/// One that is named at a place.
+enum Named {
+    /// As before in this message.
+    Known(Option<Map>),
+    /// By this text for the first time: the resource, and its number where it has one.
+    New(String, (Map, Option<Map>)),
+}
+
+impl Party {
+    fn named(self, parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>)> {
+        match self {
+            Self::Person => person(parts, site),
+            Self::Organization => organization(parts, site),
+        }
+    }
+}
+
 impl Draft {
-    /// References to who is named at a place. One with a number comes into the Bundle; one without is only named, as nobody
+    /// References to who is named at a field. One with a number comes into the Bundle; one without is only named, as nobody
     /// knows which of that name it is.
-    pub(crate) fn references(
-        &self,
-        segment: &Segment,
-        place: Place,
-        make: impl Fn(&Parts<'_>, &Site) -> Option<(Map, Option<Map>)>,
-    ) -> Outcome<Array> {
-        let found: Vec<_> = self.read(segment, place, |sight, site| {
-            sight.repetitions().filter_map(|parts| make(&parts, site)).collect()
+    pub(crate) fn references(&self, segment: &Segment, field: Place, party: Party) -> Outcome<Array> {
+        let found: Vec<Named> = self.read(segment, field, |sight, site| {
+            let mut work = self.lock();
+            let known = work.parties.entry(party).or_default();
+            let named = sight.repetitions().filter_map(|parts| match known.get(parts.raw()) {
+                Some(before) => Some(Named::Known(before.clone())),
+                None => Some(Named::New(parts.raw().to_owned(), party.named(&parts, site)?)),
+            });
+            named.collect()
         })?;
         let mut references = Array::new();
-        for (resource, number) in found {
-            let kind = resource.get("resourceType").cloned().unwrap_or_default();
-            let shown = shown_name(&resource);
-            let mut reference = match number {
-                Some(number) => self.put(Method::Create, resource, &number)?,
-                None if shown.is_empty() => continue,
-                None => Map::from([("type".into(), kind)]),
+        for named in found {
+            let reference = match named {
+                Named::Known(before) => before,
+                Named::New(text, made) => {
+                    let reference = self.reference(made)?;
+                    self.lock().parties.entry(party).or_default().insert(text, reference.clone());
+                    reference
+                }
             };
-            if !shown.is_empty() {
-                reference.insert("display".into(), shown.into());
-            }
-            references.push(Dynamic::from_map(reference));
+            references.extend(reference.map(Dynamic::from_map));
         }
         Ok(references)
+    }
+
+    fn reference(&self, (resource, number): (Map, Option<Map>)) -> Outcome<Option<Map>> {
+        let kind = resource.get("resourceType").cloned().unwrap_or_default();
+        let shown = shown_name(&resource);
+        let mut reference = match number {
+            Some(number) => self.put(Method::Create, resource, &number)?,
+            None if shown.is_empty() => return Ok(None),
+            None => Map::from([("type".into(), kind)]),
+        };
+        if !shown.is_empty() {
+            reference.insert("display".into(), shown.into());
+        }
+        Ok(Some(reference))
     }
 }

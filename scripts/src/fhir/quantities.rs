@@ -181,14 +181,24 @@ pub(crate) fn decimal(text: &str) -> Option<Dynamic> {
     comparator.is_empty().then_some(number)
 }
 
+/// Digits alone, with a point between them: what most results and ranges are, and quicker to see than a pattern is.
+fn plain(text: &str) -> Option<(&str, &str)> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        Some((whole, fraction)) => (is_digits(whole) && is_digits(fraction)).then_some((whole, fraction)),
+        None => is_digits(text).then_some((text, "")),
+    }
+}
+
 /// A comparator and a number.
 fn compared(text: &str) -> Option<(&'static str, Dynamic)> {
-    let found = NUMBER.captures(text.trim())?;
+    let text = text.trim();
+    if let Some((whole, fraction)) = plain(text) {
+        return Some(("", number("", whole, fraction)?));
+    }
+    let found = NUMBER.captures(text)?;
     let group = |at: usize| found.get(at).map_or("", |found| found.as_str());
     let (whole, fraction) = (group(3), group(4));
-    if (whole.is_empty() && fraction.is_empty()) || whole.len() + fraction.len() > 40 {
-        return None;
-    }
     let comparator = match group(1) {
         "<=" | "=<" | "≤" => "<=",
         ">=" | "=>" | "≥" => ">=",
@@ -196,12 +206,21 @@ fn compared(text: &str) -> Option<(&'static str, Dynamic)> {
         ">" => ">",
         _ => "",
     };
+    let sign = if group(2) == "-" { "-" } else { "" };
+    Some((comparator, number(sign, whole, fraction)?))
+}
+
+/// The number of these digits; none where there are none, or so many that nobody measured them.
+fn number(sign: &str, whole: &str, fraction: &str) -> Option<Dynamic> {
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    let length = whole.len() + fraction.len();
+    if length == 0 || length > 40 || !digits.all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
     let trimmed = whole.trim_start_matches('0');
     let whole = if trimmed.is_empty() { "0" } else { trimmed };
-    let sign = if group(2) == "-" { "-" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
-    let number = serde_json::from_str(&format!("{sign}{whole}{point}{fraction}")).ok()?;
-    Some((comparator, json::to_dynamic(&number)))
+    Some(json::digits_to_dynamic([sign, whole, point, fraction].concat()))
 }
 
 /// A quantity: a number, which may have a comparator before it, with a unit.
@@ -256,7 +275,10 @@ pub(crate) fn reference_range(text: &str, unit: Option<&Map>) -> Option<Map> {
         let number = decimal(&number.replace(',', "."))?;
         Some(Dynamic::from_map(measured("", number, unit)))
     };
-    let (low, high) = if let Some(found) = BETWEEN.captures(text) {
+    let plainly = text.split_once('-').filter(|(low, high)| plain(low).is_some() && plain(high).is_some());
+    let (low, high) = if let Some((low, high)) = plainly {
+        if is_in_order(low, high) { (bound(low), bound(high)) } else { (None, None) }
+    } else if let Some(found) = BETWEEN.captures(text) {
         let (low, high) = (&found[1], &found[2]);
         if is_in_order(low, high) { (bound(low), bound(high)) } else { (None, None) }
     } else if let Some(found) = BEYOND.captures(text) {

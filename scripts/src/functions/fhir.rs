@@ -215,6 +215,27 @@ pub(crate) mod functions {
         to.transaction()
     }
 
+    /// As `transaction`, and the last that is done with it: the resources leave it, which is quicker than to copy them.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{});
+    /// to.create(#{resourceType: "Organization"}, #{value: "1"});
+    /// to.take_transaction().entry.len() == 1 && !("entry" in to.transaction())
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn take_transaction(to: &mut Draft) -> Outcome<Map> {
+        to.take_transaction()
+    }
+
+    /// The members of a map, which is empty then: what a function makes and gives away is moved, and not copied.
+    ///
+    /// ```rhai
+    /// let made = #{a: 1}; let given = made.take(); given.a == 1 && made.is_empty()
+    /// ```
+    pub fn take(map: &mut Map) -> Map {
+        mem::take(map)
+    }
+
     /// The Bundle as a FHIR message behind a `MessageHeader`.
     ///
     /// ```rhai

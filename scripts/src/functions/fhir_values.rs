@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic, INT, ImmutableString, Map, plugin::*};
 
 use super::{Outcome, broke};
 use crate::{
-    fhir::{self, Draft, Parts, Sight, Site},
+    fhir::{self, Draft, Parts, Party, Sight, Site},
     handle::Segment,
 };
 
@@ -291,7 +291,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn people(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
-        to.references(&segment, field(place)?, fhir::person)
+        to.references(&segment, field(place)?, Party::Person)
     }
 
     /// References to the organizations (XON) of all repetitions of a field, as `people` does.
@@ -301,7 +301,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn organizations(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
-        to.references(&segment, field(place)?, fhir::organization)
+        to.references(&segment, field(place)?, Party::Organization)
     }
 
     /// A `date`; `()` and a note where there is none.
