@@ -48,6 +48,9 @@ pub trait History: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Overdue>, StoreError>;
 
+    /// The question of a channel that has no answer under one of these keys, overdue or not.
+    async fn unanswered(&self, channel: &str, keys: [&str; 2]) -> Result<Option<Overdue>, StoreError>;
+
     /// How many questions of each channel are overdue.
     async fn count_overdue(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use engine::{Expected, MessageId, Overdue, StoreError};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::{
     Sqlite,
@@ -85,16 +85,26 @@ fn overdue(
         "SELECT channel, key, message, asked, due FROM expected
          WHERE answered IS NULL AND due > ?1 AND due <= ?2 AND (?3 IS NULL OR channel = ?3) ORDER BY due LIMIT ?4",
     )?;
-    let found = statement.query_map((after, until, channel, limit as i64), |row| {
-        Ok(Overdue {
-            channel: row.get(0)?,
-            key: row.get(1)?,
-            message: MessageId(row.get::<_, i64>(2)? as u64),
-            asked: written(row.get(3)?),
-            due: written(row.get(4)?),
-        })
-    })?;
+    let found = statement.query_map((after, until, channel, limit as i64), question)?;
     found.collect()
+}
+
+fn question(row: &Row<'_>) -> rusqlite::Result<Overdue> {
+    Ok(Overdue {
+        channel: row.get(0)?,
+        key: row.get(1)?,
+        message: MessageId(row.get::<_, i64>(2)? as u64),
+        asked: written(row.get(3)?),
+        due: written(row.get(4)?),
+    })
+}
+
+fn open(connection: &Connection, channel: &str, keys: [&str; 2]) -> rusqlite::Result<Option<Overdue>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT channel, key, message, asked, due FROM expected
+         WHERE channel = ?1 AND key IN (?2, ?3) AND asked IS NOT NULL AND answered IS NULL ORDER BY due LIMIT 1",
+    )?;
+    statement.query_row((channel, keys[0], keys[1]), question).optional()
 }
 
 fn counted(connection: &Connection, now: i64) -> rusqlite::Result<BTreeMap<String, u64>> {
@@ -115,6 +125,15 @@ impl Sqlite {
     ) -> Result<Vec<Overdue>, StoreError> {
         let (channel, between) = (channel.map(str::to_owned), (nanoseconds(after), nanoseconds(until)));
         self.register(move |connection| Ok(overdue(connection, channel.as_deref(), between, limit)?)).await
+    }
+
+    pub(crate) async fn open_question(
+        &self,
+        channel: &str,
+        keys: [&str; 2],
+    ) -> Result<Option<Overdue>, StoreError> {
+        let (channel, keys) = (channel.to_owned(), keys.map(str::to_owned));
+        self.register(move |connection| Ok(open(connection, &channel, [&keys[0], &keys[1]])?)).await
     }
 
     pub(crate) async fn count_due(&self) -> Result<BTreeMap<String, u64>, StoreError> {

@@ -78,15 +78,23 @@ pub(super) async fn settle(
     caller: Caller,
     Body(Which { key }): Body<Which>,
 ) -> Result<Json<Unanswered>, Problem> {
-    let until_now = (SystemTime::UNIX_EPOCH, SystemTime::now());
-    let found = context.fleet.store.overdue(Some(&channel), until_now, MOST).await?;
-    let meant = |one: &&Overdue| one.key == key || one.key.replace('\u{1f}', " / ") == key;
-    let Some(one) = found.iter().find(meant).cloned() else {
+    if key.is_empty() {
+        return Err(Problem::wrong("an empty key expects no answer"));
+    }
+    // As it is listed, or as it is.
+    let whole = key.replace(" / ", "\u{1f}");
+    let Some(one) = context.fleet.store.unanswered(&channel, [&key, &whole]).await? else {
         if context.fleet.member(&channel).is_none() {
             return Err(unknown(&channel));
         }
         return Err(Problem::missing(format!("no answer to `{key}` is overdue in {channel}")));
     };
+    if one.due.parse().is_ok_and(|due: jiff::Timestamp| due > jiff::Timestamp::now()) {
+        let due = Unanswered::of(one).due;
+        return Err(Problem::conflict(format!(
+            "the answer to `{key}` is not overdue: it has time until {due}"
+        )));
+    }
     context.fleet.store.excuse(&channel, &one.key, &caller.name).await?;
     Ok(Json(Unanswered::of(one)))
 }

@@ -145,6 +145,11 @@ impl History for Sqlite {
         self.due(channel, between, limit).await
     }
 
+    async fn unanswered(&self, channel: &str, keys: [&str; 2]) -> Result<Option<Overdue>, StoreError> {
+        self.writer.filed().await;
+        self.open_question(channel, keys).await
+    }
+
     async fn count_overdue(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         self.writer.filed().await;
         self.count_due().await
