@@ -32,14 +32,19 @@ fn receiver(project: &Project, name: &str, source: &str) {
 fn arrived(project: &Project, folder: &str, long: &LongInstance) {
     let path = project.path(&format!("{folder}/{}.dcm", long.instance.uid));
     wait_until("it has arrived", || path.exists());
-    assert!(long.is_in(&path), "{folder}: it was changed on its way");
-    let head = fs::File::open(&path).and_then(|file| {
+    is_as_sent(&path, long);
+}
+
+fn is_as_sent(path: &Path, long: &LongInstance) {
+    assert!(long.is_in(path), "{}: it was changed on its way", path.display());
+    let head = fs::File::open(path).and_then(|file| {
         let mut head = Vec::new();
         std::io::Read::read_to_end(&mut std::io::Read::take(file, 2000), &mut head)?;
         Ok(head)
     });
     let head = head.expect("a file can be read");
-    assert!(head.windows(6).any(|six| six == b"HOP-P1"), "{folder}: the steps' header is not in it");
+    let is_changed = head.windows(6).any(|six| six == b"HOP-P1");
+    assert!(is_changed, "{}: the steps' header is not in it", path.display());
 }
 
 #[test]
@@ -191,4 +196,73 @@ fn an_instance_that_is_long_is_fetched_and_read_from_folders_and_compared_and_is
     assert!(status == 200 && steps.len() < 1_000_000, "{status}: {} bytes", steps.len());
     let peak = relais.memory_peak();
     assert!(peak < MOST, "{peak} MB after its steps were shown");
+}
+
+/// How long the file is that is being written to a folder under a hidden name; 0 where there is none.
+fn hidden(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let hidden = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    hidden.filter_map(|entry| Some(entry.metadata().ok()?.len())).max().unwrap_or(0)
+}
+
+#[test]
+fn a_long_instance_is_written_to_a_server_over_a_cut_and_compared_and_is_never_in_memory() {
+    const LONG: u32 = 300;
+    let (mut sshd, project) = (Sshd::start(), Project::new());
+    let server = sshd.settings(
+        json!({ "dir": "out", "name": "${msg[\"SOPInstanceUID\"]}.dcm", "existing": "refuse", "timeout": "60s" }),
+    );
+    project.channel(
+        "there",
+        &format!(
+            "name: there\nsource:\n  file: {{ dir: in, pattern: \"*.dcm\", max_size: 1GB, delete: true }}\nformat: dicom\n{STEPS}\
+             destinations:\n  - name: server\n    to:\n      sftp: {server}\n    retry: {{ first: 20ms, longest: 200ms }}\n"
+        ),
+    );
+    fs::create_dir_all(project.path("in")).expect("a folder can be made");
+    let long = LongInstance::of("1.2.826.0.1.37", LONG);
+    let send = |name: &str| {
+        long.write_file(&project.path("in/writing"));
+        fs::rename(project.path("in/writing"), project.path(name)).expect("a file can be renamed");
+    };
+    send("in/first.dcm");
+    let relais = project.start();
+    let out = sshd.path("out");
+    let most = u64::from(LONG) << 20;
+    wait_until("a part of it is there", || hidden(&out) > most / 8);
+    sshd.cut();
+    let stood = hidden(&out);
+    assert!(stood < most, "it was cut in the middle");
+    sshd.go();
+    let written = out.join(format!("{}.dcm", long.instance.uid));
+    let mut shortest = stood;
+    wait_until("it has arrived", || {
+        let now = hidden(&out);
+        let is_there = written.exists();
+        if now > 0 && !is_there {
+            shortest = shortest.min(now);
+        }
+        is_there
+    });
+    assert_eq!(shortest, stood, "it was not begun anew");
+    is_as_sent(&written, &long);
+    // The same again is looked for in pieces, and so is what differs in one byte near its end.
+    let states = || {
+        let (_, found) = relais.get("/api/v1/messages?channel=there").expect("the server answers");
+        let found: Vec<Value> = serde_json::from_str(&found).unwrap_or_default();
+        let state = |message: &Value| message["deliveries"][0]["state"].as_str().unwrap_or("").to_owned();
+        found.iter().map(state).collect::<Vec<_>>()
+    };
+    send("in/again.dcm");
+    wait_until("it is known to be there", || states() == ["sent", "sent"]);
+    let file = fs::File::options().write(true).open(&written).expect("a file can be opened");
+    std::os::unix::fs::FileExt::write_all_at(&file, b"other", most - 100).expect("it can be changed");
+    send("in/other.dcm");
+    wait_until("it is refused", || {
+        let mut states = states();
+        states.sort();
+        states == ["given_up", "sent", "sent"]
+    });
+    assert_eq!(count(&out), 1);
+    assert!(relais.memory_peak() < MOST, "{} MB", relais.memory_peak());
 }

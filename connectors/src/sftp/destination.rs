@@ -93,13 +93,12 @@ impl Destination for Files {
         let written = self.name.clone().unwrap_or_else(usual);
         let name = Name::read(outbound.text("name", &written)).map_err(SendError::refused)?;
         let hidden = format!(".{:.32}.tmp", outbound.effect.to_string());
-        let bytes = outbound.body.whole()?;
         let putting = Putting {
             remote: &self.remote,
             dir: &self.dir,
             name: &name,
             hidden: &hidden,
-            bytes: &bytes,
+            body: &outbound.body,
             existing: self.existing,
         };
         let got = name.with(&putting.run().await?);

@@ -67,9 +67,8 @@ impl Remote {
             return Ok(false);
         }
         let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
-        let (_, stat) = self.look_now(from).await?;
-        let (ours, _) = transfer::read(&session, &path(from), stat.size).await?;
-        let is_same = self.holds(to, &ours).await?;
+        let is_file = matches!(self.look_now(to).await?, (Kind::File, _));
+        let is_same = is_file && transfer::same(&session, &path(from), &path(to)).await?;
         if is_same {
             done(self.ask(REMOVE, |request| request.text(&path(from))).await?)?;
             self.doubtful().remove(from);
@@ -101,7 +100,7 @@ impl Remote {
             }
             Broken::Changed => Fault::Changed,
             Broken::Unfit(why) => Fault::Unfit(why),
-            Broken::Unkept(why) => Fault::Away(why),
+            Broken::Here(why) => Fault::Away(why),
         }
     }
 
@@ -252,7 +251,7 @@ impl Place for Remote {
     }
 
     async fn write(&self, at: &Location, bytes: &Bytes) -> Done {
-        let Err(broken) = self.put(at, bytes).await else { return Ok(()) };
+        let Err(broken) = self.put(at, &bytes.clone().into()).await else { return Ok(()) };
         let folder = at.folder();
         match self.lacks_room(&folder, bytes.len(), &broken).await {
             Some(why) => Err(Fault::Away(why)),
@@ -310,29 +309,27 @@ impl Place for Remote {
 }
 
 impl Remote {
-    /// Reads a file whole and compares it.
-    pub(super) async fn holds(&self, at: &Location, bytes: &[u8]) -> Result<bool, Broken> {
+    /// Whether a file holds this body. One that cannot be read is another one.
+    pub(super) async fn holds(&self, at: &Location, body: &Content) -> Result<bool, Broken> {
         let (kind, stat) = self.look_now(at).await?;
-        if kind != Kind::File || stat.size != bytes.len() as u64 {
+        if kind != Kind::File || stat.size != body.len() as u64 {
             return Ok(false);
         }
         let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
-        match transfer::read(&session, &path(at), stat.size).await {
-            Ok((there, _)) => Ok(there == bytes),
-            Err(Broken::Lost(lost)) => Err(Broken::Lost(lost)),
-            // What cannot be read is another file.
-            Err(_) => Ok(false),
+        match transfer::holds(&session, &path(at), body).await {
+            Err(Broken::Refused(_) | Broken::Changed | Broken::Unfit(_)) => Ok(false),
+            held => held,
         }
     }
 
     /// Writes a file under a name of ours; goes on where an earlier try was cut.
-    pub(super) async fn put(&self, at: &Location, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) async fn put(&self, at: &Location, body: &Content) -> Result<(), Broken> {
         let stands = match self.look_now(at).await {
-            Ok((Kind::File, stat)) if stat.size <= bytes.len() as u64 => stat.size,
+            Ok((Kind::File, stat)) if stat.size <= body.len() as u64 => stat.size,
             Ok(_) | Err(Broken::Refused(_)) => 0,
             Err(broken) => return Err(broken),
         };
         let session = self.link.session().await.map_err(|why| Broken::Lost(Lost(why)))?;
-        transfer::write(&session, &path(at), bytes, stands).await
+        transfer::write(&session, &path(at), body, stands).await
     }
 }

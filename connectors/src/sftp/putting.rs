@@ -1,6 +1,6 @@
 //! Puts a whole file in its place on a server: written under a hidden name, looked at, then shown.
 
-use engine::SendError;
+use engine::{Content, SendError};
 
 use super::{packet::Refusal, place::Remote, transfer::Broken};
 use crate::{
@@ -18,7 +18,7 @@ pub(super) struct Putting<'a> {
     pub(super) name: &'a Name,
     /// The name under which it is written: the same at each try.
     pub(super) hidden: &'a str,
-    pub(super) bytes: &'a [u8],
+    pub(super) body: &'a Content,
     pub(super) existing: Existing,
 }
 
@@ -99,7 +99,7 @@ impl Putting<'_> {
         loop {
             let name = numbered(&self.name.file, *number);
             let at = folder.join(name.as_bytes());
-            let there = match self.remote.holds(&at, self.bytes).await {
+            let there = match self.remote.holds(&at, self.body).await {
                 Ok(same) => Some(same),
                 Err(Broken::Refused(Refusal::Missing)) => None,
                 Err(broken) => {
@@ -119,8 +119,8 @@ impl Putting<'_> {
     }
 
     async fn write(&self, folder: &Location, hidden: &Location) -> Result<(), SendError> {
-        let Err(broken) = self.remote.put(hidden, self.bytes).await else { return Ok(()) };
-        if let Some(why) = self.remote.lacks_room(folder, self.bytes.len(), &broken).await {
+        let Err(broken) = self.remote.put(hidden, self.body).await else { return Ok(()) };
+        if let Some(why) = self.remote.lacks_room(folder, self.body.len(), &broken).await {
             // What was written takes room that nobody has.
             let _ = self.remote.remove(hidden).await;
             return Err(SendError::not_delivered(why));

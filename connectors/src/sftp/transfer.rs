@@ -1,8 +1,10 @@
-//! Reads and writes whole files: several pieces on their way at once.
+//! Reads, writes and compares files: several pieces on their way at once, and no file ever whole in memory.
+
+use std::{future, io, pin::pin};
 
 use bytes::{Bytes, BytesMut};
-use engine::{Content, Spool, StoreError};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use engine::{Content, NotWhole, Spool, StoreError};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::{
     packet::{
@@ -28,8 +30,8 @@ pub(super) enum Broken {
     Changed,
     /// It cannot be taken, in words.
     Unfit(String),
-    /// What came cannot be kept, in words.
-    Unkept(String),
+    /// What came cannot be kept here, or what is to go cannot be read here, in words.
+    Here(String),
 }
 
 impl From<Lost> for Broken {
@@ -77,8 +79,8 @@ impl<'a> Opened<'a> {
         Ok(piece.freeze())
     }
 
-    async fn write(&self, at: usize, piece: &[u8]) -> Result<(), Broken> {
-        done(self.session.ask(WRITE, |request| request.text(&self.handle).long(at as u64).text(piece)).await?)
+    async fn write(&self, at: u64, piece: Bytes) -> Result<(), Broken> {
+        done(self.session.ask(WRITE, |request| request.text(&self.handle).long(at).text(&piece)).await?)
     }
 
     /// Makes it durable, where the server can.
@@ -115,7 +117,7 @@ pub(super) async fn read_into(
 
 async fn spool_opened(file: &Opened<'_>, longest: u64, mut spool: Spool) -> Result<(Content, Stat), Broken> {
     let before = stat_of(file, longest).await?;
-    let unkept = |error: StoreError| Broken::Unkept(error.to_string());
+    let unkept = |error: StoreError| Broken::Here(error.to_string());
     let mut pieces = stream::iter(pieces(file, before.size as usize)).buffered(AT_ONCE);
     while let Some(piece) = pieces.next().await {
         spool.write(&piece?).await.map_err(unkept)?;
@@ -143,53 +145,106 @@ fn pieces(
     (0..size).step_by(PIECE).map(move |from| file.read(from, PIECE.min(size - from)))
 }
 
-/// Reads a whole file that is no longer than `longest`.
-pub(super) async fn read(session: &Session, path: &[u8], longest: u64) -> Result<(Bytes, Stat), Broken> {
-    let file = Opened::new(session, path, FOR_READING).await?;
-    let read = read_opened(&file, longest).await;
-    let closed = file.close().await;
-    let read = read?;
-    closed?;
-    Ok(read)
+/// A body in pieces of the same length as those of [`pieces`], each with its place.
+fn ours(body: &Content, from: u64) -> impl Stream<Item = Result<(u64, Bytes), Broken>> {
+    let unread = |error: io::Error| Broken::Here(NotWhole::from(error).to_string());
+    let rest = body.slice(from..body.len() as u64).stream();
+    let blocks = stream::try_unfold((rest, from), move |(mut rest, at)| async move {
+        let block = rest.next().await.map_err(unread)?;
+        Ok::<_, Broken>(block.map(|block| {
+            let next = at + block.len() as u64;
+            ((at, block), (rest, next))
+        }))
+    });
+    let split = |(at, block): (u64, Bytes)| {
+        let begins = (0..block.len()).step_by(PIECE);
+        stream::iter(begins.map(move |begins| {
+            Ok((at + begins as u64, block.slice(begins..block.len().min(begins + PIECE))))
+        }))
+    };
+    blocks.map_ok(split).try_flatten()
 }
 
-async fn read_opened(file: &Opened<'_>, longest: u64) -> Result<(Bytes, Stat), Broken> {
-    let before = stat_of(file, longest).await?;
-    let pieces = stream::iter(pieces(file, before.size as usize));
-    let pieces: Vec<Bytes> = pieces.buffered(AT_ONCE).try_collect().await?;
-    let (_, after) = file.stat().await?;
-    if after != before {
-        return Err(Broken::Changed);
+/// Whether a file holds this body.
+pub(super) async fn holds(session: &Session, path: &[u8], body: &Content) -> Result<bool, Broken> {
+    let file = Opened::new(session, path, FOR_READING).await?;
+    let held = holds_opened(&file, body).await;
+    let closed = file.close().await;
+    let held = held?;
+    closed?;
+    Ok(held)
+}
+
+async fn holds_opened(file: &Opened<'_>, body: &Content) -> Result<bool, Broken> {
+    let before = stat_of(file, body.len() as u64).await?;
+    if before.size != body.len() as u64 {
+        return Ok(false);
     }
-    let whole = match <[Bytes; 1]>::try_from(pieces) {
-        Ok([only]) => only,
-        Err(pieces) => pieces.concat().into(),
+    let ours = ours(body, 0).map_ok(|(_, piece)| piece);
+    let theirs = stream::iter(pieces(file, before.size as usize)).buffered(AT_ONCE);
+    let is_same = are_same(ours, theirs).await?;
+    Ok(is_same && file.stat().await?.1 == before)
+}
+
+/// Whether two files of the server hold the same. One that cannot be opened under the `other` name is another one's.
+pub(super) async fn same(session: &Session, one: &[u8], other: &[u8]) -> Result<bool, Broken> {
+    let one = Opened::new(session, one, FOR_READING).await?;
+    let is_same = match Opened::new(session, other, FOR_READING).await {
+        Ok(other) => {
+            let is_same = same_opened(&one, &other).await;
+            let closed = other.close().await;
+            is_same.and_then(|is_same| closed.map(|()| is_same))
+        }
+        Err(Broken::Refused(_)) => Ok(false),
+        Err(broken) => Err(broken),
     };
-    Ok((whole, after))
+    let closed = one.close().await;
+    let is_same = is_same?;
+    closed?;
+    Ok(is_same)
+}
+
+async fn same_opened(one: &Opened<'_>, other: &Opened<'_>) -> Result<bool, Broken> {
+    let ((kind, stat), (others_kind, others)) = (one.stat().await?, other.stat().await?);
+    if kind != others_kind || stat.size != others.size {
+        return Ok(false);
+    }
+    let of = |file| stream::iter(pieces(file, stat.size as usize)).buffered(AT_ONCE / 2);
+    are_same(of(one), of(other)).await
+}
+
+/// Compares what comes in pieces of the same lengths, up to the first that differs.
+async fn are_same(
+    one: impl Stream<Item = Result<Bytes, Broken>>,
+    other: impl Stream<Item = Result<Bytes, Broken>>,
+) -> Result<bool, Broken> {
+    let mut both = pin!(one.zip(other));
+    while let Some((one, other)) = both.next().await {
+        if one? != other? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes a file. Of what stands there from `stands` bytes on nothing is kept; what stands before is a beginning of it.
-pub(super) async fn write(session: &Session, path: &[u8], bytes: &[u8], stands: u64) -> Result<(), Broken> {
+pub(super) async fn write(session: &Session, path: &[u8], body: &Content, stands: u64) -> Result<(), Broken> {
     // The end of what was cut may never have reached the server's disk.
-    let from = stands.saturating_sub(DOUBTFUL) as usize / PIECE * PIECE;
+    let from = stands.saturating_sub(DOUBTFUL) / PIECE as u64 * PIECE as u64;
     let how = if from == 0 { FOR_WRITING | MADE | EMPTIED } else { FOR_WRITING | MADE };
     let file = Opened::new(session, path, how).await?;
-    let written = write_opened(&file, bytes, from).await;
+    let written = write_opened(&file, body, from).await;
     let closed = file.close().await;
     written?;
     closed
 }
 
-async fn write_opened(file: &Opened<'_>, bytes: &[u8], from: usize) -> Result<(), Broken> {
-    let pieces = (from..bytes.len()).step_by(PIECE);
-    let pieces = pieces.map(|at| file.write(at, &bytes[at..bytes.len().min(at + PIECE)]));
-    let mut pieces = stream::iter(pieces).buffered(AT_ONCE);
-    while let Some(written) = pieces.next().await {
-        written?;
-    }
+async fn write_opened(file: &Opened<'_>, body: &Content, from: u64) -> Result<(), Broken> {
+    let pieces = ours(body, from).map_ok(|(at, piece)| file.write(at, piece));
+    pieces.try_buffered(AT_ONCE).try_for_each(|()| future::ready(Ok(()))).await?;
     file.settle().await?;
     let (_, stat) = file.stat().await?;
-    if stat.size == bytes.len() as u64 { Ok(()) } else { Err(Broken::Changed) }
+    if stat.size == body.len() as u64 { Ok(()) } else { Err(Broken::Changed) }
 }
 
 pub(super) fn done(answer: Answer) -> Result<(), Broken> {
