@@ -5,6 +5,7 @@
 mod annuaire;
 mod asking;
 mod browser;
+mod dcmtk;
 mod disk;
 mod fhir;
 mod instance;
@@ -23,6 +24,7 @@ mod web;
 pub use annuaire::{Annuaire, Private};
 pub use asking::{Asker, Said};
 pub use browser::Browser;
+pub use dcmtk::dumped;
 pub use disk::{SmallDisk, Strace, is_root};
 pub use fhir::{Cutting, FhirServer, Maker};
 pub use instance::{CLASS, Instance, element, stow};

@@ -81,6 +81,7 @@ fn told(message: &Value) -> String {
                 program(&mut text, &late["facts"]);
             }
             program(&mut text, &payload["response_facts"]);
+            said(&mut text, &payload["response_facts"]);
         }
     }
     text
@@ -158,9 +159,26 @@ fn body(text: &mut String, name: &str, body: &Value) {
     let size = sized(body["size"].as_u64().unwrap_or(0));
     let _ = writeln!(text, "\n  {}", tinted(&format!("{name}, {size}"), Tone::Faint));
     for line in shown.replace("\r\n", "\n").split(['\r', '\n']).filter(|line| !line.is_empty()) {
-        // What came over a network must not steer the terminal.
-        let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { '·' } else { c }).collect();
-        let _ = writeln!(text, "  {line}");
+        let _ = writeln!(text, "  {}", harmless(line));
+    }
+}
+
+/// What came over a network must not steer the terminal.
+fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '·' } else { c }).collect()
+}
+
+/// What [`program`] tells of a run.
+const OF_A_RUN: &[&str] =
+    &["attempt", "exit", "signal", "ended", "took_ms", "left_behind", "stdout", "stderr"];
+
+/// What is known of the answer beside its body: where the file lies, in which transaction an instance was committed.
+fn said(text: &mut String, facts: &Value) {
+    let facts = facts.as_object().into_iter().flatten();
+    let told = facts.filter(|(name, _)| !OF_A_RUN.contains(&name.as_str()));
+    let told: Vec<_> = told.map(|(name, value)| format!("{name} {}", plain(value))).collect();
+    if !told.is_empty() {
+        let _ = writeln!(text, "  {} {}", tinted("answered with", Tone::Faint), harmless(&told.join(", ")));
     }
 }
 
@@ -236,6 +254,7 @@ mod tests {
             "deliveries": [{ "id": 1, "message": 7, "channel": "lab", "destination": "record", "state": "sent",
                 "effect": "", "attempts": 2, "why": null, "stopped": false }],
             "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" }, "response": null,
+                "response_facts": { "committed": "1.2.3", "path": "out/\u{1b}[2J", "took_ms": 5 },
                 "late": [{ "at": "2026-03-01T08:00:00.000Z", "facts": {}, "body": { "size": 6, "text": "MSA|AE" } }] }],
             "attempts": [
                 { "delivery": 1, "number": 1, "at": "2026-03-01T08:00:00Z", "took": 0.25, "outcome": "retried",
@@ -259,6 +278,7 @@ mod tests {
             "  MSA|AE",
             "  1. retried after 0.250 s, next in 1.0 s: not delivered: busy\n  … 7 more attempts\n",
             "  9. sent after 0.500 s\n",
+            "answered with committed 1.2.3, path out/·[2J",
         ] {
             assert!(text.contains(line), "`{line}` is missing in\n{text}");
         }
