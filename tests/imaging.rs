@@ -330,6 +330,64 @@ fn another_instance_of_a_known_name_is_refused_and_kept_unless_the_channel_repla
 }
 
 #[test]
+fn another_patient_in_a_known_study_is_refused_and_kept_unless_the_channel_replaces() {
+    let project = Project::new();
+    let (by_association, replacing, posted) = (free_port(), free_port(), free_port());
+    for (name, source) in [
+        ("modality", format!("dicom: {{ listen: \"127.0.0.1:{by_association}\" }}")),
+        ("replacing", format!("dicom: {{ listen: \"127.0.0.1:{replacing}\", replace: true }}")),
+        ("posted", format!("dicomweb: {{ listen: \"127.0.0.1:{posted}\" }}")),
+    ] {
+        project.channel(name, &format!("name: {name}\nsource:\n  {source}\ndestinations: []\n"));
+    }
+    let of = |number, patient: &str| Instance {
+        patient: patient.to_owned(),
+        ..Instance::of("1.2.826.0.1.71", number)
+    };
+    let all = [of(1, "P1"), of(2, "P2"), of(3, ""), of(4, "P1 "), of(5, "P2")];
+    for (place, instance) in all.iter().enumerate() {
+        project.write(&format!("{place}.dcm"), instance.file());
+    }
+    let send = |port: u16, place: usize| {
+        let path = project.path(&format!("{place}.dcm"));
+        dcmtk("storescu", port, &[path.to_str().expect("a path of ours is UTF-8")])
+    };
+    let relais = project.start();
+    for place in 0..4 {
+        for port in [by_association, replacing] {
+            send(port, place);
+        }
+    }
+    let files = all.each_ref().map(Instance::file);
+    let (status, reasons) = stow(posted, &files[..4]);
+    assert_eq!((status, reasons), (202, vec![None, None, None, Some(0xC000)]));
+    // Nothing of it is in memory alone.
+    relais.kill();
+    let relais = project.start();
+    for port in [by_association, replacing] {
+        send(port, 4);
+    }
+    assert_eq!(stow(posted, &files[4..]), (409, vec![Some(0xC000)]));
+    for channel in ["modality", "posted"] {
+        assert_eq!(
+            fates(&relais, channel),
+            ["queued", "refused", "queued", "queued", "refused"],
+            "{channel}"
+        );
+    }
+    assert_eq!(fates(&relais, "replacing"), ["queued"; 5]);
+    let refused = messages(&relais, "modality").into_iter().find(|message| message["state"] == "refused");
+    let refused = refused.expect("one was refused");
+    assert_eq!(refused["flags"], json!(["same-study-other-patient"]), "{refused}");
+    assert_eq!(refused["why"], "what is known of its study is another patient's", "{refused}");
+    let again = project.relais(&["resend", &refused["id"].to_string()]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    wait_until("a person sent it on", || {
+        fates(&relais, "modality").last().is_some_and(|last| last == "queued")
+    });
+}
+
+#[test]
 fn each_file_of_pydicom_that_cannot_be_read_is_answered_so_and_kept_as_it_came() {
     let project = Project::new();
     let posted = free_port();

@@ -74,11 +74,11 @@ pub use history::{
 };
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
-pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Unreadable};
+pub use message::{Again, Bond, Facts, Inbound, Message, MessageId, Piece, Reading, Study, Unreadable};
 pub use mirror::{
     Change, Changed, Mirror, Missed, Page, Removed, Seen, SyncName, SyncRow, Tenure, Wish, Wished, Written,
 };
-pub use names::{OtherBytes, known_otherwise};
+pub use names::{Clash, OtherBytes};
 pub use observer::{Attempt, DeliveryOutcome, Failed, Observer, Stepped, Unobserved, Watch};
 pub use outlet::{HeadView, OutletView};
 pub use pace::Spots;

@@ -52,6 +52,15 @@ pub struct Reading {
     pub keys: Vec<(String, String)>,
     /// What was odd about it and did not stop it: an undeclared charset, a count that is wrong.
     pub flags: Vec<String>,
+    /// The study that it is of, where it says whose.
+    pub study: Option<Study>,
+}
+
+/// A study as a message of it names it. It is one patient's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Study {
+    pub uid: String,
+    pub patient: String,
 }
 
 /// Why bytes are not a message of this channel's format, and where. Goes to the sender: no content.

@@ -207,6 +207,7 @@ pub struct Arrival {
     pub channel: Arc<str>,
     pub message: Message,
     pub reading: Reading,
+    pub study: Option<crate::Study>,
     /// The version of the channel that received it.
     pub version: Hash,
     pub repeats: Repeats,
@@ -250,15 +251,14 @@ pub enum RepeatPolicy {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
-    /// Kept, with the flags that the look at earlier copies gave (`repeat`, `same-id-other-bytes`).
-    /// One flagged `repeat` is kept under [`Message::identity_of_repeat`].
+    /// Kept, with the flags that the look at earlier ones gave; one flagged `repeat`, under [`Message::identity_of_repeat`].
     New(Vec<String>),
     /// Not kept: this one stands for it. Reported by `AnswerAgain`, for an arrival that carries an effect identity
     /// already kept, for a message that was run again before, and, whatever the policy, where the first copy's sender
     /// was told *unavailable* and the first is open or has ended since.
     Again(MessageId),
-    /// Kept, and closed in the same write as [`crate::known_otherwise`] says: this one has its name, and other bytes.
-    Other(MessageId),
+    /// Kept, and closed in the same write as [`crate::Clash::closed`] says.
+    Other(crate::Clash),
 }
 
 /// What the steps of a message that is not kept yet came to.

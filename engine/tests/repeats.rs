@@ -131,6 +131,58 @@ async fn other_bytes_under_a_known_name_are_kept_and_refused_until_a_person_runs
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_patient_in_a_known_study_is_kept_and_refused_until_a_person_runs_one() {
+    for reply in [ReplyWhen::Processed, ReplyWhen::Stored] {
+        let (stage, archive, _record) = two(|plan| {
+            let repeats = Repeats { others: OtherBytes::Refuse, ..plan.repeats };
+            replying(reply.clone(), Plan { repeats, ..plan })
+        })
+        .await;
+        // What was refused says nothing of whose a study is, nor does what names no patient.
+        for (message, outcome) in [
+            ("A study:1/eve refuse", Outcome::Refused),
+            ("B", Outcome::Accepted),
+            ("C study:1/anna", Outcome::Accepted),
+            ("D study:2/eve", Outcome::Accepted),
+            ("E study:1/eve", Outcome::Refused),
+            ("F study:1/anna", Outcome::Accepted),
+        ] {
+            let heard = stage.receive(message).await.outcome;
+            stage.quiet().await;
+            let heard = if message.ends_with("refuse") { Outcome::Refused } else { heard };
+            assert_eq!(heard, outcome, "{message}, {reply:?}");
+        }
+        let stored = &stage.messages("E")[0];
+        let flags = ["same-study-other-patient".to_owned()];
+        assert_eq!((stored.state, &*stored.flags), (MessageState::Refused, &flags[..]));
+        let again = Again { message: stored.message.id, by: "ada".to_owned() };
+        let inbound = Inbound { again: Some(again), ..inbound("E study:1/eve") };
+        let answer = stage.channel.inlet().receive(inbound).await;
+        assert_eq!(answer.reply.outcome, Outcome::Accepted);
+        answer.told();
+        // From here on the study is known as of both.
+        for message in ["G study:1/eve", "H study:1/anna"] {
+            assert_eq!(stage.receive(message).await.outcome, Outcome::Accepted, "{message}");
+        }
+        assert_eq!(stage.receive("I study:1/maria").await.outcome, Outcome::Refused);
+        stage.quiet().await;
+        assert_eq!(archive.took().len(), 7, "{:?}", archive.took());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_refused_another_patient_is_flagged() {
+    let (stage, archive, _record) = two(|plan| plan).await;
+    for message in ["A study:1/anna", "B study:1/eve", "C study:1/eve"] {
+        assert_eq!(stage.receive(message).await.outcome, Outcome::Accepted);
+    }
+    stage.quiet().await;
+    assert_eq!(archive.took().len(), 3);
+    let flags = ["A", "B", "C"].map(|name| stage.messages(name)[0].flags.len());
+    assert_eq!(flags, [0, 1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn outside_the_window_nothing_is_a_repeat() {
     let (stage, archive, _record) = two(|plan| {
         let plan = answering_again(plan);

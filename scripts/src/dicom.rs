@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use engine::{Content, Reading, Unreadable};
+use engine::{Content, Reading, Study, Unreadable};
 use formats::dicom::{self, Deidentification, Header, Instance, Path, PathError, Vr, tags};
 use rhai::{Array, Blob, Dynamic, Engine, INT, ImmutableString, Map};
 
@@ -178,8 +178,15 @@ pub(crate) fn read_header(content: &Content) -> Result<Reading, Unreadable> {
     Ok(Reading {
         control_id: Some(header.sop_instance),
         kind: Some(header.modality).filter(|modality| !modality.is_empty()),
+        study: study_of(header.study, header.patient_id),
         ..Reading::default()
     })
+}
+
+/// An instance that says no patient, as one of an emergency, is of no one's study.
+fn study_of(uid: Option<String>, patient: String) -> Option<Study> {
+    let uid = uid.filter(|uid| !uid.is_empty() && !patient.is_empty())?;
+    Some(Study { uid, patient })
 }
 
 /// What people search an instance by.

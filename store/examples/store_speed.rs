@@ -117,6 +117,7 @@ fn arrival(store: &Sqlite, body: &Content) -> Arrival {
         kind: Some("ORU^R01".to_owned()),
         keys: vec![("patient".to_owned(), format!("IPP{:06}", id.0 % 50_000))],
         flags: Vec::new(),
+        study: None,
     };
     let identity = Hash::of(&[b"LAB|HOP", control_id.as_bytes(), &body.hash().0]);
     let mut facts = Facts::new();
@@ -133,6 +134,7 @@ fn arrival(store: &Sqlite, body: &Content) -> Arrival {
         channel: "lab".into(),
         message,
         reading,
+        study: None,
         version: Hash::of(&[b"version"]),
         repeats: Repeats {
             policy: RepeatPolicy::Accept,

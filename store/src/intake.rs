@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::{
-    AnswerState, Arrival, Closed, Content, Kept, MessageId, MessageState, Outcome, Owed, StoreError,
+    AnswerState, Arrival, Clash, Closed, Content, Kept, MessageId, MessageState, Outcome, Owed, StoreError,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     groups,
     large::Large,
     ledger::Ledger,
-    repeats::{self, OTHER_BYTES, Seen},
+    repeats::{self, OTHER_BYTES, OTHER_PATIENT, Seen},
     rows::{Body, ContentRow, MessageRow},
     succession,
 };
@@ -76,6 +76,7 @@ fn row(arrival: &Arrival) -> MessageRow {
         reply: None,
         successor: None,
         predecessors: Vec::new(),
+        study: repeats::study_bits(arrival),
     }
 }
 
@@ -110,7 +111,7 @@ fn keep_judged(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure
     let seen = repeats::look(ledger, prepared)?;
     let row = match &seen {
         Seen::New(copied) => MessageRow { copied: *copied, ..prepared.row.clone() },
-        Seen::Other(first) => closed_for(*first, prepared.row.clone()),
+        Seen::Other(clash) => closed_for(*clash, prepared.row.clone()),
         Seen::Again(_) => return Ok(seen.kept()),
     };
     groups::gathers(ledger, &row, prepared.arrival.gathers)?;
@@ -119,9 +120,14 @@ fn keep_judged(ledger: &mut Ledger, prepared: &Prepared) -> Result<Kept, Failure
     Ok(seen.kept())
 }
 
-fn closed_for(first: MessageId, row: MessageRow) -> MessageRow {
-    let Closed { state, outcome, why, .. } = engine::known_otherwise(first);
-    MessageRow { copied: OTHER_BYTES, state, outcome: Some(outcome), why: Some(why), ..row }
+fn closed_for(clash: Clash, row: MessageRow) -> MessageRow {
+    let Closed { state, outcome, why, .. } = clash.closed();
+    let copied = match clash {
+        Clash::Bytes(_) => OTHER_BYTES,
+        Clash::Patient => OTHER_PATIENT,
+    };
+    // It says nothing of whose its study is.
+    MessageRow { copied, state, outcome: Some(outcome), why: Some(why), study: None, ..row }
 }
 
 /// Closes the open first copy that this one stands for.

@@ -7,10 +7,12 @@ mod attempts;
 mod files;
 mod holding;
 mod peek;
+mod studies;
 
 use std::{
     collections::{BTreeSet, HashMap},
     io,
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -25,7 +27,7 @@ use crate::{
     journal::Journal,
     load,
     rows::{Body, ContentRow, DeliveryRow, Entry, Image, MessageRow, PartRow, PayloadRow},
-    spans::Spans,
+    spans::{Span, Spans},
 };
 
 /// How many rows that are in the files already stay here, since they are not at their end.
@@ -108,6 +110,9 @@ pub(crate) struct FiledDelivery {
     pub(crate) attempts: Option<Arc<PastAttempts>>,
 }
 
+/// Runs of messages that lie in a span.
+type Runs = (Arc<Span>, RangeInclusive<u64>);
+
 impl Ledger {
     pub(crate) fn new(spans: Arc<Spans>, journal: Journal, filters: Filters, newest: u64) -> Self {
         Self {
@@ -152,7 +157,7 @@ impl Ledger {
     pub(crate) fn insert(&mut self, row: MessageRow, content: ContentRow) -> Result<(), Failure> {
         let id = row.id;
         self.refuse_held(id)?;
-        for mark in row.copy.into_iter().chain(row.effect) {
+        for mark in row.numbers() {
             self.filters.add(id, mark, row.received);
         }
         self.newest = self.newest.max(id);
@@ -160,6 +165,9 @@ impl Ledger {
         let (row, content) = (Arc::new(row), Arc::new(content));
         self.journal.push(&Image::Content(id, Arc::clone(&content)))?;
         self.journal.push(&Image::Message(Arc::clone(&row)))?;
+        if let Some(study) = row.study {
+            self.journal.push(&Image::Study(id, study))?;
+        }
         self.undo.push(Was::Message(id, None));
         self.unfiled.0.insert(id);
         self.know(id, Known { row, content: Some(content), parts: None, is_new: true });
@@ -276,30 +284,12 @@ impl Ledger {
         &mut self,
         mark: i64,
         oldest: i64,
-        load: impl Fn(
-            &rusqlite::Connection,
-            std::ops::RangeInclusive<u64>,
-            i64,
-        ) -> rusqlite::Result<Vec<MessageRow>>,
+        load: impl Fn(&rusqlite::Connection, RangeInclusive<u64>, i64) -> rusqlite::Result<Vec<MessageRow>>,
     ) -> Result<Vec<Arc<MessageRow>>, Failure> {
-        if self.filters.has_older() {
-            self.need_files()?;
-        }
-        let Maybe { runs, unknown } = self.filters.look(mark, oldest);
-        let mut ranges: Vec<(u64, u64)> = runs.into_iter().map(|run| (run << 2, run << 2 | 3)).collect();
-        ranges.extend(unknown.into_iter().map(|group| (group << 8, group << 8 | 255)));
         let mut found: HashMap<u64, Arc<MessageRow>> = HashMap::new();
-        let spans = if ranges.is_empty() { Vec::new() } else { self.spans.all() };
-        for span in spans {
-            let next = self.end_of(span.first);
-            for (first, last) in &ranges {
-                let (first, last) = ((*first).max(span.first >> 14), (*last).min(next >> 14));
-                if first <= last {
-                    let rows =
-                        self.read(&span, |reader| Ok(load(&reader.connection, first..=last, mark)?))?;
-                    found.extend(rows.into_iter().map(|row| (row.id, Arc::new(row))));
-                }
-            }
+        for (span, runs) in self.places(mark, oldest)? {
+            let rows = self.read(&span, |reader| Ok(load(&reader.connection, runs, mark)?))?;
+            found.extend(rows.into_iter().map(|row| (row.id, Arc::new(row))));
         }
         for id in self.by_mark.get(&mark).into_iter().flatten() {
             found.extend(self.messages.get(id).map(|known| (*id, Arc::clone(&known.row))));
@@ -313,6 +303,28 @@ impl Ledger {
         let mut found: Vec<Arc<MessageRow>> = found.into_values().collect();
         found.sort_by_key(|row| row.id);
         Ok(found)
+    }
+
+    /// Where in the files messages with this number may be, received since `oldest`.
+    fn places(&mut self, mark: i64, oldest: i64) -> Result<Vec<Runs>, Failure> {
+        if self.filters.has_older() {
+            self.need_files()?;
+        }
+        let Maybe { runs, unknown } = self.filters.look(mark, oldest);
+        let mut ranges: Vec<(u64, u64)> = runs.into_iter().map(|run| (run << 2, run << 2 | 3)).collect();
+        ranges.extend(unknown.into_iter().map(|group| (group << 8, group << 8 | 255)));
+        let spans = if ranges.is_empty() { Vec::new() } else { self.spans.all() };
+        let mut places = Vec::new();
+        for span in spans {
+            let next = self.end_of(span.first);
+            for (first, last) in &ranges {
+                let (first, last) = ((*first).max(span.first >> 14), (*last).min(next >> 14));
+                if first <= last {
+                    places.push((Arc::clone(&span), first..=last));
+                }
+            }
+        }
+        Ok(places)
     }
 
     /// The last number that a span may hold.
@@ -498,7 +510,7 @@ impl Ledger {
     }
 
     fn know(&mut self, id: u64, known: Known) {
-        for mark in known.row.copy.into_iter().chain(known.row.effect) {
+        for mark in known.row.numbers() {
             self.by_mark.entry(mark).or_default().push(id);
         }
         self.messages.insert(id, known);
@@ -506,7 +518,7 @@ impl Ledger {
 
     fn forget_message(&mut self, id: u64) {
         let Some(known) = self.messages.remove(&id) else { return };
-        for mark in known.row.copy.into_iter().chain(known.row.effect) {
+        for mark in known.row.numbers() {
             take_out(&mut self.by_mark, &mark, id);
         }
     }

@@ -1,6 +1,9 @@
 //! Rows read back from a span's file.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use engine::{AnswerState, DeliveryState, Halt, Held, MessageState, PastAttempts, Standstill, Tally};
 use rusqlite::{Connection, Params, Row};
@@ -8,7 +11,7 @@ use rusqlite::{Connection, Params, Row};
 use crate::{
     codes::{Coded, maybe, parsed_or_default, time},
     packing::{Packed, Unpacker},
-    rows::{Body, ContentRow, DeliveryRow, MessageRow, PartRow, PayloadRow},
+    rows::{Body, ContentRow, DeliveryRow, MessageRow, PartRow, PayloadRow, StudyRow},
     tables::first,
 };
 
@@ -16,7 +19,7 @@ const MESSAGE: &str =
     "SELECT m.id, c.name, m.received, m.state, m.outcome, m.answer, m.told, v.hash, m.identity,
     m.size, m.copied, m.bytes, m.copy, m.effect, m.control_id, m.kind, m.sender, m.flags, m.batch, m.place,
     m.starts, m.marks, m.why, m.halt, m.inputs, m.reply,
-    m.successor, m.predecessors
+    m.successor, m.predecessors, m.study, m.patient
     FROM messages m JOIN channels c ON c.id = m.channel JOIN versions v ON v.id = m.version";
 
 /// The columns of a [`Tally`], of `deliveries d`.
@@ -52,6 +55,33 @@ pub(crate) fn with_effect(
     in_runs(connection, "SELECT id FROM messages WHERE id >> 14 = ?1 AND effect = ?2", runs, effect)
 }
 
+/// The messages of a study that are this patient's, and those that are another's.
+pub(crate) const OF_PATIENT: &str =
+    "SELECT id FROM messages WHERE id >> 14 = ?1 AND study = ?2 AND patient = ?3";
+pub(crate) const OF_OTHERS: &str =
+    "SELECT id FROM messages WHERE id >> 14 = ?1 AND study = ?2 AND patient <> ?3";
+
+/// Whether any message of a study that a statement finds is wanted, but for those that are known.
+pub(crate) fn any_of_study(
+    (connection, sql): (&Connection, &str),
+    runs: std::ops::RangeInclusive<u64>,
+    study: StudyRow,
+    known: &HashSet<u64>,
+    wanted: impl Fn(&MessageRow) -> bool,
+) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for run in runs {
+        let mut found = statement.query((run as i64, study.uid, study.patient))?;
+        while let Some(row) = found.next()? {
+            let id = row.get::<_, i64>(0)? as u64;
+            if !known.contains(&id) && message(connection, id)?.is_some_and(|row| wanted(&row)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn in_runs(
     connection: &Connection,
     sql: &str,
@@ -67,13 +97,14 @@ fn in_runs(
     Ok(found)
 }
 
-/// What a filter is made of again: the copy numbers and effects of a run of 65,536 messages, and when the last came.
+/// What a filter is made of again: the copy numbers, effects and studies of a run of 65,536 messages, and when the last came.
 pub(crate) fn marks_of_run(connection: &Connection, run: u64) -> rusqlite::Result<(Vec<i64>, i64)> {
     let (first, last) = ((run << 2) as i64, (run << 2 | 3) as i64);
     let mut marks = Vec::new();
     for sql in [
         "SELECT copy FROM messages WHERE id >> 14 BETWEEN ?1 AND ?2 AND copy IS NOT NULL",
         "SELECT effect FROM messages WHERE id >> 14 BETWEEN ?1 AND ?2 AND effect IS NOT NULL",
+        "SELECT DISTINCT study FROM messages WHERE id >> 14 BETWEEN ?1 AND ?2 AND study IS NOT NULL",
     ] {
         let mut statement = connection.prepare(sql)?;
         for mark in statement.query_map((first, last), |row| row.get::<_, i64>(0))? {
@@ -159,6 +190,10 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
         reply: row.get(25)?,
         successor: row.get::<_, Option<i64>>(26)?.map(|id| id as u64),
         predecessors: parsed_or_default(row.get(27)?)?,
+        study: row
+            .get::<_, Option<i64>>(28)?
+            .zip(row.get(29)?)
+            .map(|(uid, patient)| StudyRow { uid, patient }),
     })
 }
 

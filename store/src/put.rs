@@ -50,9 +50,9 @@ pub(crate) fn share(tables: &Tables, packer: &mut Packer, share: &Share<'_>) -> 
 
 const MESSAGE: &str = "INSERT INTO messages (id, channel, received, state, outcome, answer, told, version,
     identity, size, copied, bytes, copy, effect, control_id, kind, sender, flags, batch, place, starts, marks, why,
-    halt, inputs, reply, successor, predecessors)
+    halt, inputs, reply, successor, predecessors, study, patient)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28)
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
     ON CONFLICT (id) DO UPDATE SET state = ?4, outcome = ?5, answer = ?6, told = ?7, version = ?8, starts = ?21,
     marks = ?22, why = ?23, halt = ?24, inputs = ?25, reply = ?26, successor = ?27, predecessors = ?28";
 
@@ -88,6 +88,8 @@ fn message(tables: &Tables, row: &MessageRow) -> rusqlite::Result<()> {
             row.reply,
             row.successor.map(|id| id as i64),
             json_unless(row.predecessors.is_empty(), &row.predecessors),
+            row.study.map(|study| study.uid),
+            row.study.map(|study| study.patient),
         ],
     )?;
     Ok(())

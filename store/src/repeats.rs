@@ -1,13 +1,13 @@
 //! The look at earlier copies of an arrival.
 
-use engine::{AnswerState, Arrival, Hash, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
+use engine::{AnswerState, Arrival, Clash, Hash, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
 
 use crate::{
     codes::{bits, nanoseconds},
     failure::Failure,
     intake::Prepared,
     ledger::Ledger,
-    rows::MessageRow,
+    rows::{MessageRow, StudyRow},
     succession::latest,
 };
 
@@ -17,6 +17,8 @@ pub(crate) const REPEAT: u8 = 1;
 pub(crate) const OTHER_BYTES: u8 = 2;
 /// An earlier copy failed: this one has the same effects, and does not repeat those that took place.
 pub(crate) const ANEW: u8 = 4;
+/// What is kept of its study is another patient's.
+pub(crate) const OTHER_PATIENT: u8 = 8;
 
 /// Where to look for copies: what an index can hold of channel, sender and control id.
 pub(crate) fn copy_bits(arrival: &Arrival) -> Option<i64> {
@@ -24,6 +26,13 @@ pub(crate) fn copy_bits(arrival: &Arrival) -> Option<i64> {
     let control_id = reading.control_id.as_ref()?;
     let parts = [arrival.channel.as_bytes(), reading.sender.as_bytes(), control_id.as_bytes()];
     Some(bits(&Hash::of(&parts)))
+}
+
+/// Where to look for others of its study, and whether they are the same patient's.
+pub(crate) fn study_bits(arrival: &Arrival) -> Option<StudyRow> {
+    let study = arrival.study.as_ref()?;
+    let parts = ["study", &arrival.channel, &arrival.reading.sender, &study.uid].map(str::as_bytes);
+    Some(StudyRow { uid: bits(&Hash::of(&parts)), patient: bits(&Hash::of(&[study.patient.as_bytes()])) })
 }
 
 /// What the look at earlier copies gives a message for flags.
@@ -35,17 +44,20 @@ pub(crate) fn flags(copied: u8) -> Vec<String> {
     if copied & OTHER_BYTES != 0 {
         flags.push("same-id-other-bytes".to_owned());
     }
+    if copied & OTHER_PATIENT != 0 {
+        flags.push(Clash::Patient.flag().to_owned());
+    }
     flags
 }
 
 /// What an arrival is, seen from the copies that are kept.
 pub(crate) enum Seen {
-    /// To be kept, with what the look gave: [`REPEAT`], [`OTHER_BYTES`], [`ANEW`].
+    /// To be kept, with what the look gave: [`REPEAT`], [`OTHER_BYTES`], [`ANEW`], [`OTHER_PATIENT`].
     New(u8),
     /// This one stands for it.
     Again(MessageId),
-    /// To be kept and closed at once: this one has its name, and other bytes.
-    Other(MessageId),
+    /// To be kept and closed at once.
+    Other(Clash),
 }
 
 impl Seen {
@@ -54,7 +66,7 @@ impl Seen {
         match self {
             Self::New(copied) => Kept::New(flags(copied)),
             Self::Again(first) => Kept::Again(first),
-            Self::Other(first) => Kept::Other(first),
+            Self::Other(clash) => Kept::Other(clash),
         }
     }
 }
@@ -71,11 +83,15 @@ pub(crate) fn look(ledger: &mut Ledger, prepared: &Prepared) -> Result<Seen, Fai
     if let Some(first) = standing {
         return Ok(Seen::Again(MessageId(first.id)));
     }
-    let last = copies.iter().rev().find(|copy| has_its_name(copy));
+    let last = copies.iter().rev().find(|copy| was_taken(copy));
     if let Some(last) = last.filter(|last| prepared.arrival.turns_away(!is_same(last))) {
-        return Ok(Seen::Other(MessageId(last.id)));
+        return Ok(Seen::Other(Clash::Bytes(MessageId(last.id))));
     }
-    let mut found = 0;
+    let has_other_patient = has_other_patient(ledger, prepared)?;
+    if prepared.arrival.turns_away(has_other_patient) {
+        return Ok(Seen::Other(Clash::Patient));
+    }
+    let mut found = if has_other_patient { OTHER_PATIENT } else { 0 };
     // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
     if copies.iter().any(|copy| is_same(copy)) {
         found |= if policy == RepeatPolicy::Accept { REPEAT } else { ANEW };
@@ -102,7 +118,7 @@ fn same_effect(ledger: &mut Ledger, prepared: &Prepared) -> Result<Option<Messag
 fn copies(ledger: &mut Ledger, prepared: &Prepared) -> Result<Vec<std::sync::Arc<MessageRow>>, Failure> {
     let Some(copy) = prepared.row.copy else { return Ok(Vec::new()) };
     let arrival = &prepared.arrival;
-    let oldest = arrival.message.received.checked_sub(arrival.repeats.window).map_or(i64::MIN, nanoseconds);
+    let oldest = oldest(arrival);
     let mut copies = ledger.copies(copy, oldest)?;
     copies.retain(|row| {
         row.channel == arrival.channel
@@ -113,6 +129,24 @@ fn copies(ledger: &mut Ledger, prepared: &Prepared) -> Result<Vec<std::sync::Arc
             && !is_superseded_by(row, arrival)
     });
     Ok(copies)
+}
+
+/// When what still counts was received at the earliest.
+fn oldest(arrival: &Arrival) -> i64 {
+    arrival.message.received.checked_sub(arrival.repeats.window).map_or(i64::MIN, nanoseconds)
+}
+
+/// Whether what was taken of its study is another patient's.
+fn has_other_patient(ledger: &mut Ledger, prepared: &Prepared) -> Result<bool, Failure> {
+    let Some(study) = prepared.row.study else { return Ok(false) };
+    let arrival = &prepared.arrival;
+    let oldest = oldest(arrival);
+    ledger.is_of_another(study, oldest, |row| {
+        was_taken(row)
+            && row.state != MessageState::Superseded
+            && row.received >= oldest
+            && !is_superseded_by(row, arrival)
+    })
 }
 
 /// Whether this very write closes it.
@@ -133,7 +167,7 @@ fn stands(copy: &MessageRow, policy: RepeatPolicy, began: u64) -> bool {
     copy.answer == AnswerState::Unavailable || (is_answered_again && (is_open || was_accepted))
 }
 
-/// Whether nobody else has its name: it was not turned away itself.
-fn has_its_name(copy: &MessageRow) -> bool {
+/// Whether what it says of its name and its study counts: it was not turned away itself.
+fn was_taken(copy: &MessageRow) -> bool {
     !matches!(copy.state, MessageState::Refused | MessageState::Failed)
 }

@@ -15,7 +15,7 @@ use engine::PastAttempts;
 use crate::{
     journal::{HEAD, Head, MARK, checksum, segments},
     ledger::{FiledDelivery, FiledMessage, Filing},
-    rows::{ContentRow, DeliveryRow, Image, MessageRow, PartRow, PayloadRow},
+    rows::{ContentRow, DeliveryRow, Image, MessageRow, PartRow, PayloadRow, StudyRow},
     tables::Unusable,
 };
 
@@ -148,6 +148,7 @@ struct Message {
     row: Option<Arc<MessageRow>>,
     content: Option<Arc<ContentRow>>,
     parts: Option<Arc<Vec<PartRow>>>,
+    study: Option<StudyRow>,
 }
 
 #[derive(Default)]
@@ -181,11 +182,16 @@ pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
                 Image::Payload(id, payload) => deliveries.entry(id).or_default().payload = Some(payload),
                 Image::Entry(entry) => filing.entries.push(entry),
                 Image::Attempts(id, attempts) => deliveries.entry(id).or_default().attempts = Some(attempts),
+                Image::Study(id, study) => messages.entry(id).or_default().study = Some(study),
             }
         }
         filing.through = record.number;
     }
-    let message = |Message { row, content, parts }| Some(FiledMessage { row: row?, content, parts });
+    let message = |Message { row, content, parts, study }| {
+        let mut row = row?;
+        Arc::make_mut(&mut row).study = study;
+        Some(FiledMessage { row, content, parts })
+    };
     filing.messages = messages.into_values().filter_map(message).collect();
     let delivery = |Delivery { row, payload, attempts }| Some(FiledDelivery { row: row?, payload, attempts });
     filing.deliveries = deliveries.into_values().filter_map(delivery).collect();

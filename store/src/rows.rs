@@ -50,6 +50,17 @@ pub(crate) struct MessageRow {
     pub(crate) successor: Option<u64>,
     /// Those this one stands for.
     pub(crate) predecessors: Vec<u64>,
+    /// In the journal it has an image of its own, behind that of the first row.
+    #[serde(skip)]
+    pub(crate) study: Option<StudyRow>,
+}
+
+/// The study that a message is of, and whose: a number for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StudyRow {
+    /// Of channel, sender and UID.
+    pub(crate) uid: i64,
+    pub(crate) patient: i64,
 }
 
 /// What a message carries. It never changes.
@@ -194,9 +205,16 @@ pub(crate) enum Image {
     Payload(u64, Arc<PayloadRow>),
     Entry(Arc<Entry>),
     Attempts(u64, Arc<PastAttempts>),
+    /// The study of a message. It never changes.
+    Study(u64, StudyRow),
 }
 
 impl MessageRow {
+    /// The numbers that it is looked up by.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
+        self.copy.into_iter().chain(self.effect).chain(self.study.map(|study| study.uid))
+    }
+
     /// The identity that its effects are named by.
     pub(crate) fn own_identity(&self) -> Hash {
         let arrived = Hash(self.identity);

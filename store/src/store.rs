@@ -351,6 +351,7 @@ impl Sqlite {
                 kind: row.kind.clone(),
                 flags: parsed_or_default(row.flags.clone())?,
                 keys: parsed_or_default(keys)?,
+                study: None,
             };
             let message =
                 row.whole(content.transpose().map_err(|error: rusqlite::Error| Failure::from(error))?)?;

@@ -22,6 +22,7 @@ const SPAN_STEPS: &[&str] = &[
     include_str!("steps/span.sql"),
     include_str!("steps/span_ended.sql"),
     include_str!("steps/span_attempts.sql"),
+    include_str!("steps/span_study.sql"),
 ];
 
 /// How many prepared statements a connection keeps: more than there are in this crate.

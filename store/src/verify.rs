@@ -171,7 +171,11 @@ fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// Rows of one table that name what is not there.
-const REFERENCES: [(&str, &str); 8] = [
+const REFERENCES: [(&str, &str); 9] = [
+    (
+        "attempts without their delivery",
+        "SELECT delivery FROM attempts WHERE delivery NOT IN (SELECT id FROM deliveries)",
+    ),
     (
         "bytes without their message",
         "SELECT message FROM contents WHERE message NOT IN (SELECT id FROM messages)",
@@ -217,14 +221,11 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn all(&mut self, (from, to): (u64, u64)) -> rusqlite::Result<()> {
+        self.stand_in()?;
         self.report.messages += self.count("messages")?;
         self.report.deliveries += self.count("deliveries")?;
         for (what, sql) in REFERENCES {
             self.concerns(what, sql)?;
-        }
-        if self.has_attempts()? {
-            let sql = "SELECT delivery FROM attempts WHERE delivery NOT IN (SELECT id FROM deliveries)";
-            self.concerns("attempts without their delivery", sql)?;
         }
         self.concerns(
             "messages that belong in another file",
@@ -244,10 +245,20 @@ impl Look<'_> {
         self.unpacked()
     }
 
-    /// A file that an earlier version wrote has none until it is opened to be written.
-    fn has_attempts(&self) -> rusqlite::Result<bool> {
-        let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'attempts'";
-        Ok(first(self.connection, sql, [], |_| Ok(()))?.is_some())
+    /// A file that an earlier version wrote has no attempts and no studies until it is opened to be written: on this
+    /// connection it looks as if it had, and none of either.
+    fn stand_in(&self) -> rusqlite::Result<()> {
+        let layout: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if layout < 4 {
+            let none = "CREATE TEMP TABLE attempts (delivery INTEGER, dictionary INTEGER, packed BLOB)";
+            self.connection.execute_batch(none)?;
+        }
+        if layout < 5 {
+            let none =
+                "CREATE TEMP VIEW messages AS SELECT *, NULL AS study, NULL AS patient FROM main.messages";
+            self.connection.execute_batch(none)?;
+        }
+        Ok(())
     }
 
     fn count(&self, table: &str) -> rusqlite::Result<u64> {
@@ -295,9 +306,8 @@ impl Look<'_> {
     fn unpacked(&mut self) -> rusqlite::Result<()> {
         let (mut packed, mut gone) = (Vec::new(), Vec::new());
         let mut unpacker = Unpacker::default();
-        let has_attempts = self.has_attempts()?;
         for id in self.ids("SELECT id FROM messages")? {
-            match self.bodies((&mut unpacker, has_attempts), id) {
+            match self.bodies(&mut unpacker, id) {
                 Ok(bodies) => gone.extend(bodies.iter().any(|body| !self.is_there(body)).then_some(id)),
                 Err(_) => packed.push(id),
             }
@@ -312,11 +322,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn bodies(
-        &self,
-        (unpacker, has_attempts): (&mut Unpacker, bool),
-        id: u64,
-    ) -> rusqlite::Result<Vec<Body>> {
+    fn bodies(&self, unpacker: &mut Unpacker, id: u64) -> rusqlite::Result<Vec<Body>> {
         let mut bodies = Vec::new();
         if let Some(ContentRow { body, facts, keys }) = load::content(self.connection, unpacker, id)? {
             let _: engine::Facts = parsed_or_default(facts)?;
@@ -326,9 +332,7 @@ impl Look<'_> {
         bodies.extend(load::parts(self.connection, unpacker, id)?.into_iter().filter_map(|part| part.body));
         for delivery in load::deliveries_of(self.connection, id)? {
             bodies.extend(load::payload(self.connection, unpacker, delivery.id)?.body);
-            if has_attempts {
-                load::attempts(self.connection, unpacker, delivery.id)?;
-            }
+            load::attempts(self.connection, unpacker, delivery.id)?;
         }
         Ok(bodies)
     }

@@ -115,14 +115,16 @@ async fn a_backup_has_the_attempts() {
 }
 
 #[tokio::test]
-async fn a_store_of_the_version_before_is_found_sound_and_takes_attempts_once_it_is_opened() {
+async fn a_store_of_an_earlier_version_is_found_sound_and_takes_attempts_once_it_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let (message, id) = queue(&store, "A1", "record").await;
     drop(store);
     let span = folder.path().join(format!("spans/{:020}.db", 0));
     let connection = rusqlite::Connection::open(span).unwrap();
-    connection.execute_batch("DROP TABLE attempts; PRAGMA user_version = 3").unwrap();
+    let undo = "DROP TABLE attempts; DROP INDEX messages_by_study; ALTER TABLE messages DROP COLUMN study; \
+                ALTER TABLE messages DROP COLUMN patient; PRAGMA user_version = 3";
+    connection.execute_batch(undo).unwrap();
     drop(connection);
     let report = store::verify(folder.path()).unwrap();
     assert!(report.faults.is_empty(), "{report:?}");

@@ -4,10 +4,9 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{Exit, Line, Seat};
 use crate::{
-    Again, Arrival, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState, Outcome,
-    Owed, Reading, Reply, ReplyWhen, Silence,
+    Again, Arrival, Clash, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState,
+    Outcome, Owed, Reading, Reply, ReplyWhen, Silence,
     caller::Caller,
-    known_otherwise,
     recovery::{IsKept, Stranded},
 };
 
@@ -89,17 +88,16 @@ impl Line {
                 self.is_readable(as_kept(message, &flags), unreadable)
             }
             Ok(Kept::Again(first)) => Box::pin(self.stand_for(first, arrival, unreadable)).await,
-            Ok(Kept::Other(first)) => Err(self.turned_away_for(first, &message)),
+            Ok(Kept::Other(clash)) => Err(self.turned_away_for(clash, &message)),
             Err(error) => Err(Exit::Broken(Some(Box::new(message)), IsKept::Perhaps, error)),
         }
     }
 
-    /// One of its name was taken before, with other bytes: it is kept, and refused.
-    pub(super) fn turned_away_for(&self, first: MessageId, message: &Message) -> Exit {
+    /// It contradicts what was taken before: it is kept, and refused.
+    pub(super) fn turned_away_for(&self, clash: Clash, message: &Message) -> Exit {
         self.says_kept(message);
-        self.has_closed(message.id, &known_otherwise(first));
-        let why = "an object of this name was taken before, with other bytes";
-        Exit::Closed(Box::new(Reply::because(Outcome::Refused, why)))
+        self.has_closed(message.id, &clash.closed());
+        Exit::Closed(Box::new(Reply::because(Outcome::Refused, clash.told())))
     }
 
     /// A second copy: it stands for the first if nobody has taken that one up, else hears what the first one did.
@@ -132,9 +130,9 @@ impl Line {
                 stands(&first);
                 Ok(as_kept(message, &flags))
             }
-            Ok(Kept::Other(other)) => {
+            Ok(Kept::Other(clash)) => {
                 stands(&first);
-                Err(self.turned_away_for(other, &message))
+                Err(self.turned_away_for(clash, &message))
             }
             // A write that seemed to fail had taken effect: the first copy has left `kept`, and goes its way.
             Ok(Kept::Again(standing)) => {
@@ -157,7 +155,8 @@ impl Line {
     }
 
     fn arrival(&self, id: MessageId, received: Received, seat: Option<&Seat>) -> Arrival {
-        let Received { body, facts, effect, again, reading, unreadable } = received;
+        let Received { body, facts, effect, again, mut reading, unreadable } = received;
+        let study = reading.study.take();
         let identity = effect.unwrap_or_else(|| identity(id, &reading, &body));
         let control_id = reading.control_id.clone();
         let received = SystemTime::now();
@@ -174,6 +173,7 @@ impl Line {
             channel: Arc::clone(&self.channel),
             message,
             reading,
+            study,
             version: self.version,
             repeats: self.repeats,
             supersedes: None,

@@ -123,7 +123,7 @@ impl Line {
                 Ok(Ok(done))
             }
             Taken { kept: Kept::New(flags), done: None } => Ok(Err(as_kept(message, &flags))),
-            Taken { kept: Kept::Other(first), .. } => Err(self.turned_away_for(first, &message)),
+            Taken { kept: Kept::Other(clash), .. } => Err(self.turned_away_for(clash, &message)),
             Taken { kept: Kept::Again(first), .. } => {
                 Box::pin(self.stand_for(first, arrival, None)).await.map(Err)
             }

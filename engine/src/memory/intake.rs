@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Arrival, Closed, DeliveryId, DeliveryState, Done, Halt, Interrupted, Kept, Message, MessageId,
     MessageState, NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, Standstill, StoreError,
-    StoredReply, Taken, Told, known_otherwise,
+    StoredReply, Taken, Told,
     store::{abandoned, left_to},
 };
 
@@ -49,9 +49,9 @@ impl State {
         let kept = self.judge(&arrival);
         let flags = match &kept {
             Kept::New(flags) => flags.clone(),
-            Kept::Other(first) => {
-                arrival.closed = Some(known_otherwise(*first));
-                vec!["same-id-other-bytes".to_owned()]
+            Kept::Other(clash) => {
+                arrival.closed = Some(clash.closed());
+                vec![clash.flag().to_owned()]
             }
             Kept::Again(_) => return kept,
         };

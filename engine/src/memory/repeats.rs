@@ -1,7 +1,7 @@
 //! The look at earlier copies of an arrival.
 
 use super::{rows::StoredMessage, state::State};
-use crate::{AnswerState, Arrival, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
+use crate::{AnswerState, Arrival, Clash, Kept, MessageId, MessageState, Outcome, RepeatPolicy};
 
 impl State {
     /// What an arrival is, seen from the copies that are kept.
@@ -14,10 +14,14 @@ impl State {
         if let Some(first) = same.iter().rev().find(|copy| self.stands(copy, arrival.repeats.policy)) {
             return Kept::Again(first.message.id);
         }
-        let last = self.copies(arrival).filter(|copy| has_its_name(copy)).last();
+        let last = self.copies(arrival).filter(|copy| was_taken(copy)).last();
         if let Some(last) = last.filter(|last| arrival.turns_away(last.message.body != arrival.message.body))
         {
-            return Kept::Other(id_of(last));
+            return Kept::Other(Clash::Bytes(id_of(last)));
+        }
+        let has_other_patient = self.is_of_another(arrival);
+        if arrival.turns_away(has_other_patient) {
+            return Kept::Other(Clash::Patient);
         }
         let mut flags = Vec::new();
         // What `AnswerAgain` lets pass is the first one processed anew, under the same identity.
@@ -26,6 +30,9 @@ impl State {
         }
         if !other.is_empty() {
             flags.push("same-id-other-bytes".to_owned());
+        }
+        if has_other_patient {
+            flags.push(Clash::Patient.flag().to_owned());
         }
         Kept::New(flags)
     }
@@ -53,6 +60,23 @@ impl State {
         let by_standing = |stored: &&StoredMessage| (stored.state == MessageState::Superseded, id_of(stored));
         let first = self.messages.values().filter(same).min_by_key(by_standing)?;
         if first.state == MessageState::Superseded { self.latest(id_of(first)) } else { Some(id_of(first)) }
+    }
+
+    /// Whether what stands of its study is another patient's: some of it, and nothing of this one's.
+    fn is_of_another(&self, arrival: &Arrival) -> bool {
+        let Some(study) = &arrival.study else { return false };
+        let oldest = arrival.message.received.checked_sub(arrival.repeats.window);
+        let counting = self.messages.values().filter(|stored| {
+            stored.channel == arrival.channel
+                && stored.reading.sender == arrival.reading.sender
+                && stored.state != MessageState::Superseded
+                && was_taken(stored)
+                && !is_superseded_by(stored, arrival)
+                && oldest.is_none_or(|oldest| stored.message.received >= oldest)
+        });
+        let of_study = counting.filter_map(|stored| stored.study.as_ref()).filter(|of| of.uid == study.uid);
+        let mut patients = of_study.map(|of| &of.patient).peekable();
+        patients.peek().is_some() && patients.all(|patient| *patient != study.patient)
     }
 
     /// What the same sender called by the same name within the window, oldest first.
@@ -87,8 +111,8 @@ fn was_accepted(copy: &StoredMessage) -> bool {
     told.or(copy.outcome).is_some_and(Outcome::is_positive)
 }
 
-/// Whether nobody else has its name: it was not turned away itself.
-fn has_its_name(copy: &StoredMessage) -> bool {
+/// Whether what it says of its name and its study counts: it was not turned away itself.
+fn was_taken(copy: &StoredMessage) -> bool {
     !matches!(copy.state, MessageState::Refused | MessageState::Failed)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     AnswerState, Arrival, AttemptEnd, Awaited, Bond, Closed, Content, Delivery, DeliveryId, DeliveryState,
     Halt, Hash, Message, MessageId, MessageState, NewDelivery, Note, Outcome, Owed, Part, Piece, Position,
-    Reading, Reply, Response, Tally, Texts, Waiting,
+    Reading, Reply, Response, Study, Tally, Texts, Waiting,
 };
 
 /// Everything a [`super::Memory`] holds, in order.
@@ -38,6 +38,7 @@ pub struct StoredMessage {
     pub channel: Arc<str>,
     pub message: Message,
     pub reading: Reading,
+    pub study: Option<Study>,
     /// The version of the channel that received it, and after its steps the one whose steps they were.
     pub version: Hash,
     pub effect: Option<Hash>,
@@ -105,7 +106,8 @@ pub enum Payload {
 
 impl StoredMessage {
     pub(super) fn new(arrival: Arrival, flags: Vec<String>) -> Self {
-        let Arrival { channel, message, reading, version, closed, answer, effect, batch, .. } = arrival;
+        let Arrival { channel, message, reading, study, version, closed, answer, effect, batch, .. } =
+            arrival;
         let answer = match answer {
             Owed::Owed => AnswerState::Owed,
             Owed::NotOwed => AnswerState::NotOwed,
@@ -114,6 +116,7 @@ impl StoredMessage {
             channel,
             message,
             reading,
+            study,
             version,
             effect,
             flags,

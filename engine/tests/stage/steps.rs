@@ -102,12 +102,15 @@ impl Script for Steps {
         }
         let text = text(&inbound.body);
         let mut words = text.split(' ');
+        let study = text.split(' ').find_map(|word| word.strip_prefix("study:")?.split_once('/'));
+        let study =
+            study.map(|(uid, patient)| engine::Study { uid: uid.to_owned(), patient: patient.to_owned() });
         let id = words.next().unwrap_or_default();
         if words.any(|word| word == "unreadable") {
             return Err(Unreadable { why: "no MSH at byte 0".to_owned() });
         }
         let control_id = (id != "-").then(|| id.to_owned());
-        Ok(Reading { sender: "LAB".to_owned(), control_id, ..Reading::default() })
+        Ok(Reading { sender: "LAB".to_owned(), control_id, study, ..Reading::default() })
     }
 
     fn transform(&self, message: &Message, _context: &Context) -> Result<Vec<Piece>, Halt> {

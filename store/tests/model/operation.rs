@@ -6,7 +6,7 @@ use engine::{
     Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, DeliveryOutcome, Expected,
     Filling, Halt, Hash, Held, Intervention, LateAnswer, Memory, MessageId, MessageState, Missing,
     NewDelivery, OtherBytes, Outcome, Part, PastAttempt, Processed, RepeatPolicy, Repeats, Reply, ReplyBody,
-    Response, Settlement, Store, Tally, Texts, Told,
+    Response, Settlement, Store, Study, Tally, Texts, Told,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -55,6 +55,8 @@ pub(crate) struct Coming {
     effect: Option<u8>,
     unreadable: bool,
     refuse: bool,
+    /// The patient whose it is, of a study that all of a channel are of.
+    patient: Option<u8>,
 }
 
 pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
@@ -94,11 +96,12 @@ fn coming() -> impl Strategy<Value = Coming> {
         prop::option::weighted(0.1, 0..2_u8),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.3),
+        prop::option::weighted(0.4, 0..2_u8),
     );
     (place, rest).prop_map(
         |(
             (channel, control_id, body, again, second),
-            (supersedes, run_again, effect, unreadable, refuse),
+            (supersedes, run_again, effect, unreadable, refuse, patient),
         )| Coming {
             channel,
             control_id,
@@ -110,6 +113,7 @@ fn coming() -> impl Strategy<Value = Coming> {
             effect,
             unreadable,
             refuse,
+            patient,
         },
     )
 }
@@ -125,6 +129,8 @@ impl Coming {
             window: Duration::from_mins(1),
             others: if self.refuse { OtherBytes::Refuse } else { OtherBytes::Flag },
         };
+        arrival.study =
+            self.patient.map(|patient| Study { uid: "1.2.3".to_owned(), patient: format!("P{patient}") });
         arrival.supersedes = self.supersedes.map(MessageId);
         arrival.again = self.run_again.map(|id| Again { message: MessageId(id), by: "ada".to_owned() });
         arrival.reading.flags = if self.body == 0 { vec!["charset".to_owned()] } else { Vec::new() };

@@ -27,6 +27,7 @@ pub(crate) fn arrival(id: MessageId, control_id: &str, body: &str) -> Arrival {
         kind: Some("ORU^R01".to_owned()),
         keys: vec![("patient".to_owned(), format!("IPP{control_id}"))],
         flags: Vec::new(),
+        study: None,
     };
     let body = Content::from(body.as_bytes().to_vec());
     let identity = Hash::of(&[b"LAB|HOP", control_id.as_bytes(), &body.hash().0]);
@@ -43,6 +44,7 @@ pub(crate) fn arrival(id: MessageId, control_id: &str, body: &str) -> Arrival {
             received: SystemTime::now(),
         },
         reading,
+        study: None,
         version: Hash::of(&[b"version"]),
         repeats: Repeats {
             policy: RepeatPolicy::Accept,

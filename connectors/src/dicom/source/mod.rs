@@ -55,8 +55,8 @@ pub(in crate::dicom) struct Settings {
     #[schemars(example = serde_json::json!(["1.2.840.10008.5.1.4.1.1.2"]))]
     sop_classes: Vec<String>,
 
-    /// Whether another instance may come under a name (SOP instance UID) that was taken before. By default it is kept and
-    /// refused; the same bytes again are the same instance.
+    /// Whether another instance may come under a name (SOP instance UID) that was taken before, and another patient in a study
+    /// that was. By default such an instance is kept and refused; the same bytes again are the same instance.
     #[serde(default)]
     replace: bool,
 

@@ -80,8 +80,8 @@ pub(in crate::dicomweb) struct Settings {
     #[schemars(with = "Proxy")]
     proxy: Option<Proxy>,
 
-    /// Whether another instance may come under a name (SOP instance UID) that was taken before. By default it is kept and
-    /// refused; the same bytes again are the same instance.
+    /// Whether another instance may come under a name (SOP instance UID) that was taken before, and another patient in a study
+    /// that was. By default such an instance is kept and refused; the same bytes again are the same instance.
     #[serde(default)]
     replace: bool,
 
