@@ -6,6 +6,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -157,6 +158,62 @@ fn what_a_destination_that_is_down_has_not_taken_waits_in_the_directory() {
 }
 
 #[test]
+fn three_syncs_with_one_key_make_no_more_calls_together_than_one_may() {
+    let annuaire = Annuaire::start(&["--practitioners", "150"]);
+    let project = Project::new();
+    project.write("key", "secret\n");
+    for (name, resource) in
+        [("people", "Practitioner"), ("roles", "PractitionerRole"), ("places", "Organization")]
+    {
+        project.channel(
+            name,
+            &format!(
+                "name: {name}\nsource:\n  annuaire: {{ base: \"{}\", resources: [{resource}], every: 1h, page: 10, rate: 10/s, key: \"${{file:key}}\" }}\n\
+                 destinations:\n  - name: directory\n    to:\n      directory: {{}}\n",
+                annuaire.base()
+            ),
+        );
+    }
+    let began = Instant::now();
+    let _relais = project.start();
+    wait_until("all have ended", || {
+        let all = syncs(&project);
+        all.len() == 3 && all.iter().all(|one| one["state"] == "OK")
+    });
+    let took = began.elapsed();
+    let pages: Vec<u64> = syncs(&project).iter().filter_map(|one| one["pages_total"].as_u64()).collect();
+    let (all, most) = (pages.iter().sum::<u64>(), pages.iter().max().copied().unwrap_or_default());
+    assert!(all > most + 10, "several had much to ask for: {pages:?}");
+    // Each page is a call at least, and noise makes calls later only.
+    assert!(took >= Duration::from_millis((all - 1) * 100), "{pages:?} in {took:?}");
+}
+
+#[test]
+fn a_page_of_ten_megabytes_is_taken_and_memory_stays_small() {
+    const PRACTITIONERS: u64 = 11_000;
+    let annuaire = Annuaire::start(&["--practitioners", &PRACTITIONERS.to_string()]);
+    let page = annuaire.search("Practitioner?_count=5500");
+    assert!(page.to_string().len() > 10 << 20, "{} bytes", page.to_string().len());
+    drop(page);
+    let project = Project::new();
+    project.channel(
+        "people",
+        &format!(
+            "name: people\nsource:\n  annuaire: {{ base: \"{}\", resources: [Practitioner], every: 1h, page: 5500, rate: none }}\n\
+             destinations:\n  - name: directory\n    to:\n      directory: {{}}\n",
+            annuaire.base()
+        ),
+    );
+    let relais = project.start();
+    wait_until("everything is here", || sync(&project, "Practitioner")["state"] == "OK");
+    let done = sync(&project, "Practitioner");
+    assert_eq!(done["resources"], PRACTITIONERS);
+    assert!(done["pages"].as_u64().is_some_and(|pages| pages <= 5), "{done}");
+    let peak = relais.memory_peak();
+    assert!(peak < 200, "{peak} MB");
+}
+
+#[test]
 fn a_key_that_is_refused_and_a_certificate_nobody_knows_say_so_and_are_put_right() {
     let annuaire = Annuaire::start(&["--practitioners", "30", "--key", "secret"]);
     let private = Private::before(annuaire.port);
@@ -164,7 +221,7 @@ fn a_key_that_is_refused_and_a_certificate_nobody_knows_say_so_and_are_put_right
     let base = format!("https://127.0.0.1:{}/fhir/v2", private.port);
     let ends = |words: &str| {
         let mut last = Value::Null;
-        let is_so = comes_true(std::time::Duration::from_mins(1), || {
+        let is_so = comes_true(Duration::from_mins(1), || {
             last = sync(&project, "Practitioner");
             last["state"] == "KO" && last["why"].as_str().is_some_and(|why| why.contains(words))
         });

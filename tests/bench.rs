@@ -70,7 +70,9 @@ fn each_way_of_a_message_stands_beside_the_floor_at_each_number_of_connections()
         for row in found {
             paced(row);
             ranked(row, "wait");
-            assert!(number(row, "rate_of_floor") > 0.0 && number(row, "memory_peak_bytes") > 1e6, "{row:#}");
+            // In a tenth of a second nothing may have come where others use the machine: the median slice may be empty.
+            assert!(number(row, "rate_of_floor") >= 0.0 && count(row, "messages") > 0, "{row:#}");
+            assert!(number(row, "memory_peak_bytes") > 1e6, "{row:#}");
             assert!(
                 number(row, "processor_each_seconds") > 0.0 && number(row, "written_each_bytes") > 1e3,
                 "{row:#}"
