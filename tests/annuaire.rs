@@ -245,6 +245,37 @@ fn a_key_that_is_refused_and_a_certificate_nobody_knows_say_so_and_are_put_right
 }
 
 #[test]
+fn what_cannot_be_used_is_shown_kept_and_taken_once_it_can_be() {
+    const SPOILED: &str = "003-9000007-9100007";
+    let annuaire = Annuaire::start(&["--practitioners", "40"]);
+    annuaire.happen(&format!(r#"{{"do": "garble", "ids": ["{SPOILED}"]}}"#));
+    let project = Project::new();
+    mirror(&project, &annuaire.base(), "rate: none, key: x");
+    let relais = project.start();
+    wait_until("the others are here", || sync(&project, "Practitioner")["state"] == "OK");
+    assert_eq!(sync(&project, "Practitioner")["resources"], 39);
+    let said = |arguments: &[&str]| {
+        let output = project.relais(arguments);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = said(&["sync", "show", "people/Practitioner"]);
+    let names = shown.contains(&format!("{SPOILED} since "));
+    assert!(names && shown.contains("1 entries could not be used"), "{shown}");
+    let unusable = || relais.metric("relais_sync_unusable{channel=\"people\",resource=\"Practitioner\"}");
+    assert_eq!(unusable(), Some(1.0));
+    let kept = || said(&["find", "--state", "refused", "--format", "json"]).matches("\"refused\"").count();
+    assert_eq!(kept(), 1);
+    // The same entry is kept once, however often it comes.
+    run(&project, "full");
+    assert_eq!((kept(), sync(&project, "Practitioner")["resources"].clone()), (1, 39.into()));
+    annuaire.happen(r#"{"do": "mend"}"#);
+    run(&project, "start");
+    assert_eq!((unusable(), sync(&project, "Practitioner")["resources"].clone()), (Some(0.0), 40.into()));
+    let created = BTreeMap::from([("created".to_owned(), 40)]);
+    wait_until("all have left", || changes(&project) == created);
+}
+
+#[test]
 fn check_finds_a_base_of_version_1() {
     let project = Project::new();
     mirror(&project, "https://gateway.api.esante.gouv.fr/fhir/v1", "key: secret");

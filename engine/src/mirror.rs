@@ -114,6 +114,10 @@ pub struct Wished {
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     pub seen: Vec<Seen>,
+    /// Those that the server has, and what is asked for does not find: no whole pass looks for them again.
+    pub outside: Vec<Seen>,
+    /// Ids that the server has, and of which nothing could be used.
+    pub present: Vec<String>,
     /// Ids that are no more.
     pub removed: Vec<Removed>,
     /// The whole pass that this is of.
@@ -152,6 +156,8 @@ pub struct Missed {
     /// What an attempt from this one on touched is not meant.
     pub before_attempt: i64,
     pub after: Option<String>,
+    /// Also those that stand outside of what was asked for once: now everything is asked for.
+    pub also_outside: bool,
     pub limit: usize,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use serde_json::Value;
 use url::Url;
 
@@ -140,13 +140,13 @@ pub(super) fn follow(base: &str, also: &[String], link: &str) -> Result<String, 
     Ok(there.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
 }
 
-/// How long the server wants to be left alone, by its headers. `Reset` is in milliseconds since 1970, by its clock.
+/// How long the server wants to be left alone, by its headers. `Retry-After` is in seconds or a time, `Reset` in milliseconds since 1970, by its clock.
 pub(super) fn pause(header: impl Fn(&str) -> Option<String>, date: Option<Timestamp>) -> Option<Duration> {
-    let seconds = header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-    let until = || {
-        let reset = Timestamp::from_millisecond(header("x-rate-limit-reset")?.trim().parse().ok()?).ok()?;
-        Duration::try_from(reset.duration_since(date?)).ok()
-    };
+    let after = header("retry-after");
+    let seconds = after.as_ref().and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    let at = after.and_then(|text| DateTimeParser::new().parse_timestamp(text.trim()).ok());
+    let reset = || Timestamp::from_millisecond(header("x-rate-limit-reset")?.trim().parse().ok()?).ok();
+    let until = || Duration::try_from(at.or_else(reset)?.duration_since(date?)).ok();
     seconds.or_else(until).map(|pause| pause.min(LONGEST_PAUSE))
 }
 
@@ -215,9 +215,8 @@ mod tests {
         let reset = |name: &str| (name == "x-rate-limit-reset").then(|| "1767225600000".to_owned());
         assert_eq!(pause(reset, date), Some(Duration::from_millis(500)));
         assert_eq!(pause(reset, None), None);
-        assert_eq!(
-            pause(|name| (name == "retry-after").then(|| "7".to_owned()), date),
-            Some(Duration::from_secs(7))
-        );
+        let after = |text: &'static str| move |name: &str| (name == "retry-after").then(|| text.to_owned());
+        assert_eq!(pause(after("7"), date), Some(Duration::from_secs(7)));
+        assert_eq!(pause(after("Thu, 01 Jan 2026 00:00:00 GMT"), date), Some(Duration::from_millis(500)));
     }
 }

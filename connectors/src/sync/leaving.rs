@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use engine::{Change, Content, Facts, Hash, Inbound, Inlet, Mirror, Outcome, StoreError, Tenure, Trouble};
 use serde_json::Value;
 
+use super::page::Rejected;
+
 /// So many leave in one write.
 pub(super) const TOGETHER: usize = 100;
 /// Where so many deliveries wait for one destination, changes wait in the directory: there they take no memory.
@@ -20,8 +22,8 @@ pub(super) trait Leave: Send + Sync {
     /// Hands over some of the changes that wait.
     async fn some(&self, tenure: &Tenure) -> Result<Left, StoreError>;
 
-    /// Keeps what is no resource, for somebody to look at.
-    async fn reject(&self, text: &str, why: &str) -> Result<(), String>;
+    /// Keeps what cannot be used as a resource of a type, for somebody to look at.
+    async fn reject(&self, kind: &str, rejected: &Rejected) -> Result<(), String>;
 
     /// Says what keeps the sync of a type from going on, or that it is over.
     fn say(&self, resource: &str, why: Option<String>);
@@ -78,15 +80,19 @@ impl Leave for ToChannel {
         Ok(if is_all { Left::All } else { Left::Some })
     }
 
-    async fn reject(&self, text: &str, why: &str) -> Result<(), String> {
+    async fn reject(&self, kind: &str, Rejected { text, why, id }: &Rejected) -> Result<(), String> {
         let mut facts = Facts::new();
+        facts.insert("type".to_owned(), kind.into());
+        if let Some(id) = id {
+            facts.insert("id".to_owned(), id.as_str().into());
+        }
         facts.insert("connector".to_owned(), self.connector.into());
         facts.insert("base".to_owned(), self.base.as_str().into());
         let inbound = Inbound {
             facts: facts.into(),
-            unreadable: Some(why.to_owned()),
+            unreadable: Some((*why).to_owned()),
             effect: Some(Hash::of(&[b"rejected", self.base.as_bytes(), text.as_bytes()])),
-            ..Inbound::new(Content::from(text.to_owned()))
+            ..Inbound::new(Content::from(text.clone()))
         };
         let answer = self.inlet.receive(inbound).await;
         let is_kept = answer.reply.outcome != Outcome::Unavailable;

@@ -7,6 +7,7 @@ mod plan;
 mod run;
 mod schedule;
 mod settings;
+mod singly;
 mod slices;
 mod source;
 mod state;
@@ -17,7 +18,7 @@ mod waiting;
 
 pub use self::{
     slices::Slice,
-    state::{Mode, Pass, Run, Standing, State},
+    state::{Mode, Pass, Run, Standing, State, Unusable},
 };
 use crate::{Connector, SourceKind};
 

@@ -33,6 +33,7 @@ pub(super) struct Plan {
     pub(super) inactive: Inactive,
     pub(super) removal: Removal,
     pub(super) outside: Outside,
+    pub(super) unusable: Rejects,
     /// Of a hundred.
     pub(super) most_removed: u32,
 }
@@ -71,6 +72,18 @@ pub(super) enum Outside {
     Keep,
     /// It goes as if it were gone.
     Remove,
+}
+
+/// Whether what comes later waits for entries that cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Rejects {
+    /// The next run asks for what changed since this one began.
+    #[default]
+    GoOn,
+    /// The next run asks once more for everything since the last run in which all could be used.
+    Hold,
 }
 
 impl Plan {

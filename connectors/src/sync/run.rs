@@ -74,6 +74,7 @@ impl Work<'_> {
             self.pages().await?;
             let run = self.run().clone();
             if run.mode == Mode::Delta {
+                self.ask_singly().await?;
                 if let Some(pass) = run.pass {
                     self.sweep(pass).await?;
                 }
@@ -94,7 +95,8 @@ impl Work<'_> {
         let now = Timestamp::now();
         let is_old = |last: Timestamp| now.duration_since(last) > self.plan.full_every;
         let is_due = self.state.watermark.is_none() || self.state.last_full.is_none_or(is_old);
-        (self.state.pages, self.state.seen, self.state.rejected) = (0, 0, 0);
+        (self.state.pages, self.state.seen) = (0, 0);
+        (self.state.rejected, self.state.nameless, self.state.late) = (0, 0, 0);
         if wants_full || is_due {
             self.begin_full();
         } else {
@@ -122,19 +124,23 @@ impl Work<'_> {
 
     /// What changed while the whole pass lasted.
     async fn follow_up(&mut self, full: &Run) -> Result<(), Cut> {
+        let reached = self.reached(full);
         self.move_watermark(full);
-        let from = self.state.watermark.map(|watermark| self.back(watermark));
+        let from = reached.map(|reached| self.back(reached));
         self.state.begin(Mode::Delta, self.plan.page, full.pass.clone()).from = from;
         self.note().await
     }
 
-    /// Everything that was there when this run began has been taken.
+    /// Everything that was there when this run began has been taken, but for what is held to be waited for.
     fn move_watermark(&mut self, run: &Run) {
-        self.state.watermark = match run.begun {
-            // Also where the server's clock was set back.
-            Some(begun) => Some(begun),
-            None => self.state.watermark.max(run.latest),
-        };
+        if !self.is_held() {
+            self.state.watermark = self.reached(run);
+        }
+    }
+
+    fn reached(&self, run: &Run) -> Option<Timestamp> {
+        // Also where the server's clock was set back.
+        run.begun.or_else(|| self.state.watermark.max(run.latest))
     }
 
     async fn end(&mut self, left: &Left) -> Result<(), Cut> {
@@ -147,9 +153,7 @@ impl Work<'_> {
         }
         self.state.run = None;
         self.state.standing = Standing::Ok;
-        let rejected = self.state.rejected;
-        self.state.why = (rejected > 0)
-            .then(|| format!("{rejected} entries could not be used: they are kept as refused messages"));
+        self.state.why = self.remarks();
         if let Left::Full(why) = left {
             self.state.why = Some(why.clone());
         }
@@ -339,6 +343,7 @@ impl Work<'_> {
     fn advance(&mut self, got: &Got, page: Page) -> Result<Batch, Cut> {
         let seen = page.found.len() as u64;
         let latest = page.found.iter().filter_map(|found| found.changed).max();
+        self.sort_out(&page);
         let run = self.run();
         if run.pages == 0 {
             run.begun = got.date;
@@ -352,11 +357,12 @@ impl Work<'_> {
         self.state.pages += 1;
         self.state.pages_total += 1;
         self.state.seen += seen;
-        self.state.rejected += page.rejected.len() as u64;
         let full = pass.filter(|_| mode == Mode::Full);
         let early = full.as_ref().and_then(|pass| pass.early).map(nanoseconds);
         let seen = page.found.into_iter().map(|found| self.seen(found, attempt)).collect::<Result<_, _>>()?;
-        Ok(Batch { seen, removed: Vec::new(), pass: full.map(|pass| pass.number), early, note: self.noted() })
+        let present = page.rejected.into_iter().filter_map(|rejected| rejected.id).collect();
+        let pass = full.map(|pass| pass.number);
+        Ok(Batch { seen, present, pass, early, note: self.noted(), ..Batch::default() })
     }
 
     /// Goes on to the next page, or to the next piece, or to the end.
@@ -395,8 +401,8 @@ impl Work<'_> {
     }
 
     async fn reject(&self, page: &Page) -> Result<(), Cut> {
-        for (text, why) in &page.rejected {
-            self.leave.reject(text, why).await.map_err(Cut::Later)?;
+        for rejected in &page.rejected {
+            self.leave.reject(&self.plan.kind, rejected).await.map_err(Cut::Later)?;
         }
         Ok(())
     }
@@ -428,6 +434,7 @@ impl Work<'_> {
         self.state.deactivated += written.deactivated;
         self.state.removed += written.removed;
         self.state.late_changes += written.late;
+        self.state.late += written.late;
     }
 
     /// Hands over as many of the changes that wait as a page brings; none where the channel takes none now.

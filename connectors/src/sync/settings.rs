@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{
-    plan::{Inactive, Outside, Plan, Removal},
+    plan::{Inactive, Outside, Plan, Rejects, Removal},
     run::signed,
     schedule::Times,
 };
@@ -128,6 +128,11 @@ pub(super) struct Settings {
     /// What becomes of a resource that the server has, and a filter finds no more.
     #[serde(default)]
     pub(super) outside: Outside,
+
+    /// Whether later runs go on behind entries that cannot be used. Each is kept as a refused message and asked for again by its id at
+    /// the end of each run, in either case.
+    #[serde(default)]
+    pub(super) unusable: Rejects,
 
     /// So many of a hundred may be gone at once; where more are, somebody must look first.
     #[serde(default = "five")]
@@ -328,6 +333,7 @@ impl Settings {
             inactive: self.inactive,
             removal: self.removed,
             outside: self.outside,
+            unusable: self.unusable,
             most_removed: self.most_removed,
         }
     }

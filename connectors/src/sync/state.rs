@@ -30,8 +30,18 @@ pub struct State {
     pub seen: u64,
     /// Entries of that run that could not be used.
     pub rejected: u64,
+    /// Of those, so many that nothing names: nobody can ask for them again.
+    pub nameless: u64,
+    /// Resources of which an entry could not be used: each is asked for by its id at the end of a run, until it can be.
+    pub unusable: Vec<Unusable>,
     /// Changes that came later than `overlap` allows for.
     pub late_changes: i64,
+    /// Those of the run that runs, or ran last.
+    pub late: i64,
+    /// Resources that no page of a whole pass had, and that their server has: it was asked for each by its id.
+    pub overlooked: u64,
+    /// Resources that their server has, and that the filter finds no more.
+    pub outside: u64,
     /// Of all runs.
     pub pages_total: u64,
     pub created: i64,
@@ -39,6 +49,14 @@ pub struct State {
     pub deactivated: i64,
     pub removed: i64,
     pub run: Option<Run>,
+}
+
+/// A resource of which nothing could be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unusable {
+    pub id: String,
+    /// When it came so first.
+    pub since: Timestamp,
 }
 
 /// How a sync stands.

@@ -6,7 +6,7 @@ use engine::{Missed, Page as Batch, Removed};
 
 use super::{
     asking::{self, Question, Trouble},
-    page::{Found, content_hash},
+    page::{One, content_hash},
     plan::{Outside, Removal, inactive},
     run::{Cut, Work, blocking, failed},
     state::{Mode, Pass},
@@ -26,6 +26,7 @@ impl Work<'_> {
                 pass: pass.number,
                 before_attempt: pass.attempt,
                 after: pass.swept.clone(),
+                also_outside: self.plan.filter.is_empty(),
                 limit: TOGETHER,
             };
             let (mirror, tenure) = (Arc::clone(self.mirror), self.tenure.clone());
@@ -71,12 +72,15 @@ impl Work<'_> {
         let attempt = self.run().attempt;
         let found = loop {
             let trouble = match self.ask.get(&target).await {
-                Ok(got) if got.status == 200 => {
-                    match serde_json::from_slice(&got.body).ok().map(|one| Found::of(&one)) {
-                        Some(Ok(found)) if found.id == id => break Some(found),
-                        _ => Trouble::Again("its answer is no whole resource".to_owned()),
+                Ok(got) if got.status == 200 => match One::read(&self.plan.kind, id, &got.body) {
+                    One::Found(found) => break Some(*found),
+                    One::Unusable => {
+                        // It is there, whatever it is.
+                        self.state.nameless += u64::from(!self.remember(id));
+                        return Ok(());
                     }
-                }
+                    One::Torn => Trouble::Again("its answer is no whole resource".to_owned()),
+                },
                 Ok(got) => asking::trouble(&got, Question::One),
                 Err(trouble) => trouble,
             };
@@ -93,10 +97,18 @@ impl Work<'_> {
             self.pause(pause).await?;
         };
         match found {
-            Some(found) if self.plan.filter.is_empty() || self.plan.outside == Outside::Keep => {
+            Some(found) if self.plan.filter.is_empty() => {
+                self.state.overlooked += 1;
                 batch.seen.push(self.seen(found, attempt)?);
             }
-            _ => batch.removed.push(self.removed(id, attempt)?),
+            Some(found) => {
+                self.state.outside += 1;
+                match self.plan.outside {
+                    Outside::Keep => batch.outside.push(self.seen(found, attempt)?),
+                    Outside::Remove => batch.removed.push(self.removed(id, attempt)?),
+                }
+            }
+            None => batch.removed.push(self.removed(id, attempt)?),
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
-use connectors::sync::{Mode, Standing, State as Noted};
+use connectors::sync::{Mode, Standing, State as Noted, Unusable};
 use engine::{ChannelState, Mirror as _, SyncRow, Wish};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -26,6 +26,9 @@ use crate::{
     fleet::{Deployment, Fleet, Member},
     why::Why,
 };
+
+/// So many of what is asked for again are named.
+const SHOWN: usize = 20;
 
 type Shared = State<Arc<Context>>;
 
@@ -62,13 +65,32 @@ pub(crate) struct SyncStatus {
     pub(crate) last_full: Option<Timestamp>,
     /// Changes that have not left for the channel yet.
     pub(crate) waiting: i64,
+    /// Entries of the run that runs, or ran last, that could not be used.
     pub(crate) rejected: u64,
+    /// Of those, so many that nothing names: nobody can ask for them again.
+    pub(crate) nameless: u64,
+    /// Resources of which an entry could not be used, and which are asked for again by their ids.
+    pub(crate) unusable: usize,
+    /// The first of them.
+    pub(crate) asked_again: Vec<AskedAgain>,
     pub(crate) late_changes: i64,
+    /// Resources that no page of a whole pass had, and that their server has.
+    pub(crate) overlooked: u64,
+    /// Resources that their server has, and that the filter finds no more.
+    pub(crate) outside: u64,
     pub(crate) created: i64,
     pub(crate) updated: i64,
     pub(crate) deactivated: i64,
     pub(crate) removed: i64,
     pub(crate) pages_total: u64,
+}
+
+/// A resource of which nothing could be used yet.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct AskedAgain {
+    pub(crate) id: String,
+    #[schemars(with = "String")]
+    pub(crate) since: Timestamp,
 }
 
 /// A channel that is to be made for a sync.
@@ -196,7 +218,7 @@ pub(super) async fn metrics(context: &Context) -> String {
         |status: &SyncStatus| status.watermark.map(|at| Timestamp::now().duration_since(at).as_secs_f64());
     let up =
         |status: &SyncStatus| Some(f64::from(u8::from(status.state == "OK" || status.state == "RUNNING")));
-    let series: [Series<'_>; 7] = [
+    let series: [Series<'_>; 9] = [
         ("relais_sync_up", "gauge", "1 if the sync is OK or runs", &up),
         ("relais_sync_resources", "gauge", "Resources that its server has", &|status| {
             Some(status.resources as f64)
@@ -209,6 +231,18 @@ pub(super) async fn metrics(context: &Context) -> String {
         ("relais_sync_rejected", "gauge", "Entries of the last run that could not be used", &|status| {
             Some(status.rejected as f64)
         }),
+        (
+            "relais_sync_unusable",
+            "gauge",
+            "Resources that cannot be used yet and are asked for by id",
+            &|status| Some(status.unusable as f64),
+        ),
+        (
+            "relais_sync_overlooked_total",
+            "counter",
+            "Resources that no page of a whole pass had, and that their server has",
+            &|status| Some(status.overlooked as f64),
+        ),
         (
             "relais_sync_late_changes_total",
             "counter",
@@ -269,6 +303,12 @@ async fn blocking<T: Send + 'static>(
     Ok(done.unwrap_or_else(|_| Err(engine::StoreError("reading was cut".to_owned())))?)
 }
 
+impl From<Unusable> for AskedAgain {
+    fn from(Unusable { id, since }: Unusable) -> Self {
+        Self { id, since }
+    }
+}
+
 impl SyncStatus {
     fn of(row: &SyncRow, member: &Member) -> Self {
         let noted: Noted = serde_json::from_value(row.note.clone()).unwrap_or_default();
@@ -301,7 +341,12 @@ impl SyncStatus {
             last_full: noted.last_full,
             waiting: row.waiting,
             rejected: noted.rejected,
+            nameless: noted.nameless,
+            unusable: noted.unusable.len(),
+            asked_again: noted.unusable.into_iter().take(SHOWN).map(AskedAgain::from).collect(),
             late_changes: noted.late_changes,
+            overlooked: noted.overlooked,
+            outside: noted.outside,
             created: noted.created,
             updated: noted.updated,
             deactivated: noted.deactivated,

@@ -228,7 +228,13 @@ fn whole(sync: &SyncStatus) -> String {
         ),
     );
     line("rejected", sync.rejected.to_string());
+    line("unusable", sync.unusable.to_string());
+    for again in &sync.asked_again {
+        line("", format!("{} since {}: asked for again by its id", again.id, again.since));
+    }
     line("late changes", sync.late_changes.to_string());
+    line("overlooked", sync.overlooked.to_string());
+    line("outside", sync.outside.to_string());
     text
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     Directory, Fault,
-    pages::Entry,
+    pages::{Entry, OUTSIDE},
     resources::{self, Current, Fresh},
 };
 
@@ -97,14 +97,15 @@ impl Mirror for Directory {
     fn unseen(&self, tenure: &Tenure, missed: &Missed) -> Result<(i64, Vec<String>), StoreError> {
         self.look(|connection| {
             let meant = "FROM seen JOIN resources r USING (resource) \
-                         WHERE seen.sync = ?1 AND seen.state != 2 AND pass != ?2 AND attempt < ?3";
-            let bounds = (tenure.sync, missed.pass, missed.before_attempt);
+                         WHERE seen.sync = ?1 AND seen.state != 2 AND pass NOT IN (?2, ?3) AND attempt < ?4";
+            let spared = if missed.also_outside { missed.pass } else { OUTSIDE };
+            let bounds = (tenure.sync, missed.pass, spared, missed.before_attempt);
             let count =
                 connection.query_row(&format!("SELECT count(*) {meant}"), bounds, |row| row.get(0))?;
-            let sql = format!("SELECT r.id {meant} AND r.id > ?4 ORDER BY r.id LIMIT ?5");
+            let sql = format!("SELECT r.id {meant} AND r.id > ?5 ORDER BY r.id LIMIT ?6");
             let mut statement = connection.prepare_cached(&sql)?;
             let after = missed.after.as_deref().unwrap_or_default();
-            let values = params![bounds.0, bounds.1, bounds.2, after, missed.limit as i64];
+            let values = params![bounds.0, bounds.1, bounds.2, bounds.3, after, missed.limit as i64];
             let ids = statement.query_map(values, |row| row.get(0))?;
             Ok((count, ids.collect::<rusqlite::Result<_>>()?))
         })

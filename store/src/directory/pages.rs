@@ -10,6 +10,9 @@ use super::{
     resources::{self, Current, Fresh},
 };
 
+/// The pass of those that stand outside of what is asked for.
+pub(super) const OUTSIDE: i64 = -1;
+
 /// What a sync knows of a resource.
 struct Known {
     resource: i64,
@@ -33,7 +36,15 @@ impl Entry<'_> {
     pub(super) fn page(mut self, page: &Page) -> Result<Written, Fault> {
         let mut resources = self.resources()?;
         for seen in &page.seen {
-            resources += self.see(seen, page)?;
+            resources += self.see(seen, page.pass, page.early)?;
+        }
+        for seen in &page.outside {
+            resources += self.see(seen, Some(OUTSIDE), None)?;
+        }
+        if let Some(pass) = page.pass {
+            for id in &page.present {
+                self.met(id, pass)?;
+            }
         }
         for removed in &page.removed {
             resources -= self.remove(removed)?;
@@ -51,9 +62,10 @@ impl Entry<'_> {
     }
 
     /// Takes one version; returns 1 where the resource was not there.
-    fn see(&mut self, seen: &Seen, page: &Page) -> Result<i64, Fault> {
+    fn see(&mut self, seen: &Seen, pass: Option<i64>, early: Option<i64>) -> Result<i64, Fault> {
         let known = self.known(&seen.id)?;
-        let pass = page.pass.or(known.as_ref().map(|known| known.pass)).unwrap_or(0);
+        let before = known.as_ref().map(|known| known.pass).filter(|pass| *pass != OUTSIDE);
+        let pass = pass.or(before).unwrap_or(0);
         let is_greater = known
             .as_ref()
             .is_none_or(|known| (seen.rank, seen.hash.0.as_slice()) > (known.rank, known.hash.as_slice()));
@@ -88,12 +100,21 @@ impl Entry<'_> {
                 Some(_) => Changed::Updated,
             };
             self.change(made, what, known.as_ref().map_or(0, |known| known.version))?;
-            self.written.late += i64::from(page.early.is_some_and(|early| seen.rank.1 < early));
+            self.written.late += i64::from(early.is_some_and(|early| seen.rank.1 < early));
             made
         };
         let kept = Known { resource, rank: seen.rank, hash: seen.hash.0.to_vec(), state, version, pass };
         self.keep(&kept)?;
         Ok(i64::from(there.is_none()))
+    }
+
+    /// Notes that a whole pass has met one, whatever it holds now: nobody looks for it as one that may be gone.
+    fn met(&self, id: &str, pass: i64) -> Result<(), Fault> {
+        let sql = "UPDATE seen SET pass = ?3 WHERE sync = ?1 \
+                   AND resource = (SELECT resource FROM resources WHERE kind = ?2 AND id = ?4)";
+        let values = params![self.tenure.sync, self.tenure.resource, pass, id];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
     }
 
     /// Takes one away; returns 1 where it was there.

@@ -54,6 +54,8 @@ pub enum Deed {
     Add,
     /// Without a trace.
     Delete,
+    /// It is given so that nobody can use it, on pages and alone, until `mend`.
+    Garble,
     /// Everything is loaded anew: the numbers of versions begin at 1.
     Reload,
     /// Something goes wrong from now on.
@@ -155,7 +157,7 @@ impl Annuaire {
         let Some(kind) = Kind::of(&event.resource) else { return };
         match event.deed {
             Deed::Reload => return self.world.reload(now),
-            Deed::Mend => return self.faults.clear(),
+            Deed::Mend => return self.mend(),
             Deed::Fail => {
                 let fault = event.fault.as_deref().and_then(|fault| fault.parse().ok());
                 if let Some(fault) = fault {
@@ -175,6 +177,7 @@ impl Annuaire {
         for place in self.meant(event, kind) {
             match event.deed {
                 Deed::Delete => self.world.delete(kind, place, now),
+                Deed::Garble => self.world.garble(kind, place),
                 // As the real one once did: what was changed has a number for a number.
                 _ => self.world.change(
                     kind,

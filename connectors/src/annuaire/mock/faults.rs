@@ -41,11 +41,13 @@ pub enum Kind {
     NoTotal,
     /// One entry without an id.
     BadEntry,
+    /// The first entry's resource without its id, which its address has still.
+    LostId,
     /// The first entry twice.
     Double,
 }
 
-const NAMES: [(&str, Kind); 26] = [
+const NAMES: [(&str, Kind); 27] = [
     ("401", Kind::Unauthorized),
     ("429", Kind::TooMany),
     ("500", Kind::Unknown),
@@ -66,6 +68,7 @@ const NAMES: [(&str, Kind); 26] = [
     ("no_date", Kind::NoDate),
     ("no_total", Kind::NoTotal),
     ("bad_entry", Kind::BadEntry),
+    ("lost_id", Kind::LostId),
     ("double", Kind::Double),
     ("gateway-401", Kind::Unauthorized),
     ("gateway-429", Kind::TooMany),
@@ -170,7 +173,7 @@ impl FromStr for Fault {
         let (name, when) = text.split_once(':').unwrap_or((text, ""));
         let kind =
             NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind).ok_or_else(|| {
-                let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).take(21).collect();
+                let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).take(22).collect();
                 format!("`{name}` is no fault that is known here: {}", names.join(", "))
             })?;
         let when = parse_when(when).ok_or_else(|| {

@@ -114,6 +114,7 @@ impl Annuaire {
     /// Ends everything that goes wrong.
     pub fn mend(&mut self) {
         self.faults.clear();
+        self.world.mend();
     }
 
     /// The gateway, which lets not everybody through.
@@ -242,6 +243,9 @@ impl Page<'_> {
                     0,
                     (String::new(), format!(r#"{{"resourceType":"{}","active":true}}"#, self.kind.name())),
                 );
+            }
+            Some(FaultKind::LostId) if !self.found.is_empty() => {
+                self.found[0].1 = world::garbled(&self.found[0].1);
             }
             Some(FaultKind::Loop) if self.next.is_some() => self.next = Some(self.own.clone()),
             Some(FaultKind::ForeignLink) => {

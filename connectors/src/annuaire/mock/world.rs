@@ -18,6 +18,8 @@ pub(super) struct World {
     practitioners: u64,
     shelves: BTreeMap<Kind, Shelf>,
     drawn: u64,
+    /// Those that nobody can use as they are given.
+    garbled: HashSet<(Kind, u64)>,
 }
 
 /// The resources of one type.
@@ -88,7 +90,7 @@ struct Found {
 impl World {
     pub(super) fn new(practitioners: u64, seed: u64) -> Self {
         let empty = |kind: Kind| (kind, Shelf::new(kind, kind.count(practitioners)));
-        Self { seed, practitioners, shelves: Kind::ALL.map(empty).into(), drawn: 0 }
+        Self { seed, practitioners, shelves: Kind::ALL.map(empty).into(), drawn: 0, garbled: HashSet::new() }
     }
 
     /// Some places whose resources are active, each once.
@@ -131,6 +133,16 @@ impl World {
         self.shelf_mut(kind).close(place, now);
     }
 
+    /// Gives a resource so that nobody can use it.
+    pub(super) fn garble(&mut self, kind: Kind, place: u64) {
+        self.garbled.insert((kind, place));
+    }
+
+    /// Gives everything as it is again.
+    pub(super) fn mend(&mut self) {
+        self.garbled.clear();
+    }
+
     /// Loads everything anew: the numbers of the versions begin at 1, and what was inactive for long is gone.
     pub(super) fn reload(&mut self, now: i64) {
         for held in self.shelves.values_mut() {
@@ -165,7 +177,7 @@ impl World {
         let held = self.shelf(kind);
         self.walk(kind, (wanted, end), (position, most), |at, version| {
             last = at + 1;
-            found.push((held.id(version.place), self.text(kind, version)));
+            found.push((held.id(version.place), self.given(kind, version)));
         });
         // A page that is full has a next one, which may be empty.
         let next = (found.len() == most && most > 0).then_some(last);
@@ -175,7 +187,7 @@ impl World {
     /// The resource that goes by an id, as it is now.
     pub(super) fn read(&self, kind: Kind, id: &str) -> Option<String> {
         let held = self.shelf(kind);
-        Some(self.text(kind, &held.head(held.known(id)?)?))
+        Some(self.given(kind, &held.head(held.known(id)?)?))
     }
 
     /// Every id with its text, as it is now.
@@ -219,6 +231,11 @@ impl World {
                 .profession
                 .as_ref()
                 .is_none_or(|code| found.is_active && profession(self.seed, place) == code)
+    }
+
+    fn given(&self, kind: Kind, found: &Found) -> String {
+        let text = self.text(kind, found);
+        if self.garbled.contains(&(kind, found.place)) { garbled(&text) } else { text }
     }
 
     fn text(&self, kind: Kind, found: &Found) -> String {
@@ -379,6 +396,11 @@ impl Wanted {
             && self.is_active.is_none()
             && self.profession.is_none()
     }
+}
+
+/// A resource that has lost its id.
+pub(super) fn garbled(text: &str) -> String {
+    text.replacen("\"id\"", "\"was\"", 1)
 }
 
 fn identified(kind: Kind, place: u64, wanted: &[String]) -> bool {

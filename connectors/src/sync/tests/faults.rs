@@ -103,6 +103,63 @@ async fn half_a_server_is_not_taken_for_deletions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_leaves_a_filter_is_looked_for_once_and_counts_no_more_for_the_guard() {
+    let mut stage = Stage::new(300, 20, 7);
+    (stage.plan.filter, stage.plan.most_removed) = ("qualification-code=10".to_owned(), 0);
+    stage.run(false, None).await.unwrap();
+    let all = stage.held().len();
+    let happen = |deed, ids: Vec<String>| {
+        stage.server.pass(HOUR);
+        stage.server.annuaire().happen(&Event { ids, ..Event::new(deed) }, stage.server.now());
+    };
+    let mut gone = String::new();
+    for round in 1..=3 {
+        let held = stage.held();
+        let active = held.iter().filter(|(_, (_, is_active))| *is_active).map(|(id, _)| id.clone());
+        // A stub has no qualification.
+        let leaving: Vec<String> = active.take(15).collect();
+        gone.clone_from(&leaving[0]);
+        happen(Deed::Deactivate, leaving);
+        let ended = stage.run(true, None).await.unwrap();
+        assert_eq!((ended.outside, ended.overlooked, stage.held().len()), (15 * round, 0, all));
+        assert!(!stage.held()[&gone].1, "it is kept as its server has it");
+    }
+    // One that is found again is looked for again.
+    happen(Deed::Change, vec![gone.clone()]);
+    stage.run(false, None).await.unwrap();
+    assert!(stage.held()[&gone].1);
+    happen(Deed::Delete, vec![gone.clone()]);
+    stage.run(true, None).await.unwrap();
+    assert!(!stage.held().contains_key(&gone));
+    // Where everything is asked for, everything is looked for.
+    let held = stage.held();
+    let (outside, _) = held.iter().find(|(_, (_, is_active))| !is_active).unwrap();
+    happen(Deed::Delete, vec![outside.clone()]);
+    stage.plan.filter = String::new();
+    stage.run(true, None).await.unwrap();
+    assert_eq!(stage.held(), stage.server.truth());
+    stage.told_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_whole_pass_passes_over_or_finds_late_is_told() {
+    let stage = Stage::new(20, 5, 1);
+    stage.run(false, None).await.unwrap();
+    let late =
+        |id: &str| Event { ids: vec![id.to_owned()], late: "3d".parse().ok(), ..Event::new(Deed::Change) };
+    stage.server.pass(HOUR);
+    stage.server.annuaire().happen(&late("003-9000001-9100001"), stage.server.now());
+    // The last one changes before its page comes, and by its own word before what follows begins.
+    let first = stage.server.asked.load(Ordering::SeqCst) + 1;
+    stage.server.during.lock().unwrap().push((first, late("003-9000020-9100020")));
+    let ended = stage.run(true, None).await.unwrap();
+    assert_eq!((ended.overlooked, ended.late_changes, ended.standing), (1, 1, Standing::Ok));
+    assert!(ended.why.is_some_and(|why| why.contains("later than `overlap` allows for")));
+    assert_eq!(stage.held(), stage.server.truth());
+    stage.told_once();
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_a_destination_has_enough_before_it_changes_wait_and_the_mirror_goes_on() {
     let stage = Stage::new(30, 7, 1);
     let told = || stage.gone.all.lock().unwrap().len();

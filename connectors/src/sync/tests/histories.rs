@@ -6,7 +6,10 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::{DAY, HOUR, Stage};
-use crate::annuaire::mock::{Deed, Event, Fault, FaultKind};
+use crate::{
+    annuaire::mock::{Deed, Event, Fault, FaultKind},
+    sync::plan::Rejects,
+};
 
 /// One thing that happens in a history.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ enum Happens {
     Deactivate(u64),
     Add(u64),
     Delete(u64),
+    Garble(u64),
+    Mend,
     Reload,
     Time(i64),
     Fault(FaultKind, u64),
@@ -35,6 +40,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         FaultKind::LinkTooOld,
         FaultKind::NoTotal,
         FaultKind::Double,
+        FaultKind::LostId,
+        FaultKind::BadEntry,
     ]);
     prop_oneof![
         3 => (1..6_u64, 0..20 * HOUR).prop_map(|(count, late)| Happens::Change { count, late }),
@@ -42,6 +49,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => (1..4_u64).prop_map(Happens::Add),
         1 => (1..3_u64).prop_map(Happens::Delete),
         1 => Just(Happens::Reload),
+        2 => (1..4_u64).prop_map(Happens::Garble),
+        1 => Just(Happens::Mend),
         2 => (HOUR..3 * DAY).prop_map(Happens::Time),
         // The server's clock is set back, and forth.
         1 => prop::sample::select(vec![-DAY, DAY]).prop_map(Happens::Time),
@@ -65,6 +74,8 @@ async fn play(stage: &Stage, history: &[Happens]) {
             Happens::Deactivate(count) => happen(Deed::Deactivate, *count, 0),
             Happens::Add(count) => happen(Deed::Add, *count, 0),
             Happens::Delete(count) => happen(Deed::Delete, *count, 0),
+            Happens::Garble(count) => happen(Deed::Garble, *count, 0),
+            Happens::Mend => happen(Deed::Mend, 0, 0),
             Happens::Reload => happen(Deed::Reload, 0, 0),
             Happens::Time(milliseconds) => server.pass(*milliseconds),
             Happens::Fault(kind, calls) => {
@@ -99,15 +110,20 @@ proptest! {
         history in prop::collection::vec(happens(), 1..24),
         (practitioners, page, seed) in (0..30_u64, 1..7_u32, any::<u64>()),
         slice in prop::option::of(1..60 * DAY / 1000),
+        holds in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let mut stage = Stage::new(practitioners, page, seed);
             stage.plan.slice = slice.map(SignedDuration::from_secs);
+            if holds {
+                stage.plan.unusable = Rejects::Hold;
+            }
             play(&stage, &history).await;
             converge(&stage).await;
             assert_eq!(stage.held(), stage.server.truth());
             stage.told_once();
+            assert_eq!(stage.noted().unusable, []);
         });
     }
 }

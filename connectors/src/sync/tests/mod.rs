@@ -2,6 +2,7 @@
 
 mod faults;
 mod histories;
+mod rejects;
 mod scenario;
 mod slices;
 
@@ -23,7 +24,8 @@ use store::Directory;
 use super::{
     asking::{self, Ask, Got, Trouble},
     leaving::{Leave, Left},
-    plan::{Inactive, Outside, Plan, Removal},
+    page::Rejected,
+    plan::{Inactive, Outside, Plan, Rejects, Removal},
     run::{Cut, Work},
     state::{Standing, State},
 };
@@ -154,7 +156,7 @@ impl Leave for Gone {
         Ok(Left::Some)
     }
 
-    async fn reject(&self, _text: &str, _why: &str) -> Result<(), String> {
+    async fn reject(&self, _kind: &str, _rejected: &Rejected) -> Result<(), String> {
         self.rejected.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
@@ -196,6 +198,7 @@ impl Stage {
             inactive: Inactive::AsReceived,
             removal: Removal::Tombstone,
             outside: Outside::Keep,
+            unusable: Rejects::GoOn,
             most_removed: 100,
         };
         Self { server: Played::new(practitioners, seed), mirror, directory, gone, plan, _folder: folder }
@@ -204,6 +207,11 @@ impl Stage {
     fn tenure(&self) -> Tenure {
         let name = SyncName { channel: "annuaire".into(), resource: KIND.name().into() };
         self.mirror.take_over(&name).unwrap()
+    }
+
+    /// What the sync has noted last.
+    fn noted(&self) -> State {
+        serde_json::from_value(self.tenure().note).unwrap_or_default()
     }
 
     /// What a sync has at its start.

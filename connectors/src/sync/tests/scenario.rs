@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{KIND, Stage};
 use crate::{
     annuaire::mock::{Deed, Event, Fault, FaultKind},
-    sync::{run::Cut, state::State},
+    sync::run::Cut,
 };
 
 const STORY: &str = include_str!("scenario.json");
@@ -91,7 +91,7 @@ async fn the_story_ends_day_by_day_as_it_is_told() {
 
 async fn run(stage: &Stage, event: &Value) {
     let told = || stage.gone.all.lock().unwrap().len();
-    let before = (told(), noted(stage).passes);
+    let before = (told(), stage.noted().passes);
     let wants_full = event["mode"] == "FULL";
     let dies = prepare(stage, event);
     let ended = stage.run(wants_full, dies).await;
@@ -106,7 +106,7 @@ async fn run(stage: &Stage, event: &Value) {
     }
     held_as_told(stage, &event["expect"]);
     if event["expect_mode"] == "FULL" {
-        assert_eq!(noted(stage).passes, before.1 + 1, "after so long a gap everything is asked for");
+        assert_eq!(stage.noted().passes, before.1 + 1, "after so long a gap everything is asked for");
     }
     let adds_nothing = |name: &str| event[name] == 0;
     if adds_nothing("expect_new_local_versions")
@@ -115,8 +115,4 @@ async fn run(stage: &Stage, event: &Value) {
         assert_eq!(told(), before.0, "{}", event["at"]);
     }
     stage.told_once();
-}
-
-fn noted(stage: &Stage) -> State {
-    serde_json::from_value(stage.tenure().note).unwrap_or_default()
 }
