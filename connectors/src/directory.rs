@@ -1,6 +1,6 @@
 //! The directory as a destination: FHIR resources that are kept here, with their versions, to be looked up.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use engine::{
@@ -9,7 +9,7 @@ use engine::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{Connector, DestinationKind, Examine};
 
@@ -55,11 +55,14 @@ impl Destination for Keeping {
 
 fn keep(mirror: &dyn Mirror, outbound: &Outbound) -> Result<Response, SendError> {
     let body = &outbound.body.whole()?;
-    let resource: Value =
+    // What tells one resource from another is read; the rest is not taken apart.
+    let fields: BTreeMap<String, &RawValue> =
         serde_json::from_slice(body).map_err(|_| SendError::refused("it is no FHIR resource in JSON"))?;
-    let (Some(kind), Some(id)) = (resource["resourceType"].as_str(), resource["id"].as_str()) else {
+    let text = |name: &str| serde_json::from_str::<String>(fields.get(name)?.get()).ok();
+    let (Some(kind), Some(id)) = (text("resourceType"), text("id")) else {
         return Err(SendError::refused("a resource for the directory has a `resourceType` and an `id`"));
     };
+    let (kind, id) = (kind.as_str(), id.as_str());
     let fact = |name: &str| outbound.source.get(name).and_then(Value::as_str);
     let is_ours =
         fact("directory") == Some(mirror.name()) && fact("type") == Some(kind) && fact("id") == Some(id);
@@ -71,6 +74,10 @@ fn keep(mirror: &dyn Mirror, outbound: &Outbound) -> Result<Response, SendError>
         return Err(SendError::refused(
             "a step has changed it, and the directory has it as its server gave it: change it on its way to other destinations",
         ));
+    }
+    // What others read whole must be readable whole.
+    if serde_json::from_slice::<Value>(body).is_err() {
+        return Err(SendError::refused("it is no FHIR resource in JSON"));
     }
     let version = mirror.put(kind, id, body).map_err(|error| SendError::not_delivered(error.to_string()))?;
     Ok(Response { body: None, facts: facts(kind, id, version, "kept") })

@@ -158,7 +158,9 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -16384)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", 4000, |_| Ok(()))
+    // What people search by has no order in which it comes: the same pages of the tree are written again and again, and go
+    // into the file once for all that waits in the journal.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 16000, |_| Ok(()))
 }
 
 /// Brings the layout up to date, and says what the directory is called; `None` where it is of a later layout.

@@ -1,10 +1,10 @@
 //! What a resource can be found by: its identifiers, names, addresses, codes and references, made of its content alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::Term;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{Fault, resources::Fresh};
 
@@ -38,32 +38,41 @@ pub(super) fn take(
 
 /// Everything that a resource is found by. Each begins with its type and a letter.
 fn of(kind: &str, _id: &str, body: &[u8]) -> BTreeSet<String> {
-    let Ok(resource) = serde_json::from_slice::<Value>(body) else { return BTreeSet::new() };
+    let Ok(fields) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) else {
+        return BTreeSet::new();
+    };
+    // What nobody searches by, which is most of it, is not taken apart.
+    let field = |name: &str| {
+        let field = fields.get(name).and_then(|field| serde_json::from_str::<Value>(field.get()).ok());
+        field.unwrap_or_default()
+    };
     let mut found = BTreeSet::new();
     let mut add = |letter: char, text: &str| {
-        let text: String = text.chars().take(LONGEST).collect();
-        found.insert(format!("{kind}{OF}{letter}{text}"));
+        let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);
+        found.insert(format!("{kind}{OF}{letter}{}", &text[..end]));
     };
-    for identifier in each(&resource["identifier"]) {
+    for identifier in each(&field("identifier")) {
         if let Some(value) = identifier["value"].as_str() {
             add('i', &format!("{value}{OF}{}", identifier["system"].as_str().unwrap_or_default()));
         }
     }
-    for name in each(&resource["name"]).chain(each(&resource["alias"])) {
+    for name in each(&field("name")).chain(each(&field("alias"))) {
         texts(name, &mut |text| words(text, &mut |word| add('n', word)));
     }
-    for address in each(&resource["address"]) {
+    for address in each(&field("address")) {
         texts(address, &mut |text| words(text, &mut |word| add('a', word)));
     }
-    let qualified = each(&resource["qualification"]).map(|one| &one["code"]);
-    let concepts = ["code", "specialty", "type", "category"].iter().flat_map(|field| each(&resource[*field]));
-    for coding in concepts.chain(qualified).flat_map(|concept| each(&concept["coding"])) {
+    let (qualifications, concepts) =
+        (field("qualification"), ["code", "specialty", "type", "category"].map(field));
+    let qualified = each(&qualifications).map(|one| &one["code"]);
+    for coding in concepts.iter().flat_map(each).chain(qualified).flat_map(|concept| each(&concept["coding"]))
+    {
         if let Some(code) = coding["code"].as_str() {
             add('r', code);
         }
     }
-    for field in ["practitioner", "organization", "partOf", "providedBy", "owner"] {
-        if let Some(reference) = resource[field]["reference"].as_str() {
+    for name in ["practitioner", "organization", "partOf", "providedBy", "owner"] {
+        if let Some(reference) = field(name)["reference"].as_str() {
             add('o', local(reference));
         }
     }
