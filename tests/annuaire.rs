@@ -301,6 +301,7 @@ fn syncs_are_made_stopped_and_removed_while_the_server_runs() {
         &project,
         &["sync", "create", "devices", "--source", "played", "--resources", "Device,Organization"],
     );
+    assert_eq!(project.relais(&["check", "--strict"]).status.code(), Some(0));
     let stands = |resource: &str, state: &str| {
         wait_until(&format!("{resource} is {state}"), || sync(&project, resource)["state"] == state);
     };
@@ -317,8 +318,12 @@ fn syncs_are_made_stopped_and_removed_while_the_server_runs() {
     succeeds(&project, &["sync", "delete", "devices", "--forget"]);
     assert!(syncs(&project).is_empty() && !project.path("channels/devices.yaml").exists());
     // Nothing is left of what it brought: everything comes anew.
-    succeeds(&project, &["sync", "create", "devices", "--source", "played", "--resources", "Device"]);
+    let at = ["--at", "30 2 * * *", "--zone", "Europe/Paris"];
+    let anew = ["sync", "create", "devices", "--source", "played", "--resources", "Device"];
+    succeeds(&project, &[anew.as_slice(), &at].concat());
     stands("Device", "OK");
+    let next = sync(&project, "Device")["next_run"].as_str().unwrap_or_default().to_owned();
+    assert!(next.contains(":30:") || next.contains(":29:59"), "half past two in Paris: {next}");
     assert_eq!(sync(&project, "Device")["created"], found["total"]);
 }
 

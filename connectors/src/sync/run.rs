@@ -69,7 +69,9 @@ impl Work<'_> {
             self.begin(wants_full);
         }
         self.state.standing = Standing::Running;
-        self.state.next_run = None;
+        (self.state.next_run, self.state.why) = (None, None);
+        // The first answer may be long in coming: it runs, and a whole pass that was wished is begun.
+        self.note().await?;
         loop {
             self.pages().await?;
             let run = self.run().clone();

@@ -105,6 +105,10 @@ pub(crate) struct NewSync {
     pub(crate) key: Option<String>,
     pub(crate) resources: Vec<String>,
     pub(crate) every: Option<String>,
+    /// In place of `every`: when runs begin, as cron writes it.
+    pub(crate) at: Option<String>,
+    /// The zone of `at`.
+    pub(crate) zone: Option<String>,
     pub(crate) rate: Option<String>,
     /// A FHIR server that the changes go to, beside the directory.
     pub(crate) fhir: Option<String>,
@@ -396,7 +400,14 @@ fn written(new: &NewSync) -> Result<String, Problem> {
         let _ = writeln!(text, "  {protocol}:");
         "    "
     };
-    let settings = [("base", &new.base), ("key", &new.key), ("every", &new.every), ("rate", &new.rate)];
+    let settings = [
+        ("base", &new.base),
+        ("key", &new.key),
+        ("every", &new.every),
+        ("at", &new.at),
+        ("zone", &new.zone),
+        ("rate", &new.rate),
+    ];
     for (name, value) in settings {
         if let Some(value) = value {
             let _ = writeln!(text, "{indent}{name}: {}", quoted(value));
@@ -406,11 +417,14 @@ fn written(new: &NewSync) -> Result<String, Problem> {
         let resources: Vec<String> = new.resources.iter().map(|resource| quoted(resource)).collect();
         let _ = writeln!(text, "{indent}resources: [{}]", resources.join(", "));
     }
-    text.push_str("destinations:\n  - name: directory\n    to:\n      directory: {}\n");
+    // In order of each resource: in that of all, one after the other would take as long as the disk for each.
+    text.push_str(
+        "destinations:\n  - name: directory\n    to:\n      directory: {}\n    order: { key: source.id }\n    workers: 16\n    queue: always\n",
+    );
     if let Some(base) = &new.fhir {
         let _ = write!(
             text,
-            "  - name: server\n    when: source.change != \"removed\"\n    to:\n      fhir: {{ base: {} }}\n    order: {{ key: source.id }}\n",
+            "  - name: server\n    when: source.change != \"removed\"\n    to:\n      fhir: {{ base: {} }}\n    order: {{ key: source.id }}\n    workers: 4\n",
             quoted(base)
         );
     }

@@ -38,7 +38,7 @@ enum Act {
     /// Ask for everything at once, and find what is gone
     Full(Which),
     /// Make a channel with a sync, as a file of `channels/`, and start it
-    Create(Create),
+    Create(Box<Create>),
     /// Remove the file of a channel with syncs, and the channel with it
     Delete {
         channel: String,
@@ -79,6 +79,12 @@ struct Create {
     /// The pause between two runs: `1h`
     #[arg(long, value_name = "PERIOD")]
     every: Option<String>,
+    /// In place of `--every`: when runs begin, as cron writes it: `30 2 * * *`
+    #[arg(long, value_name = "TIMES", conflicts_with = "every")]
+    at: Option<String>,
+    /// The zone of `--at`: `Europe/Paris`
+    #[arg(long, value_name = "ZONE", requires = "at")]
+    zone: Option<String>,
     /// How often calls are made at most: `17/s`, `none`
     #[arg(long, value_name = "RATE")]
     rate: Option<String>,
@@ -145,6 +151,8 @@ async fn create(client: &Client, create: &Create) -> Ending {
         key: create.key.clone(),
         resources: create.resources.clone(),
         every: create.every.clone(),
+        at: create.at.clone(),
+        zone: create.zone.clone(),
         rate: create.rate.clone(),
         fhir: create.fhir.clone(),
     };
@@ -194,7 +202,7 @@ fn words(sync: &SyncStatus) -> String {
     if let Some(rate) = sync.rate {
         words = format!("{words}, {rate:.1} pages/s");
     }
-    if let Some(left) = sync.seconds_left {
+    if let Some(left) = sync.seconds_left.filter(|left| *left > 0) {
         words = format!("{words}, {} left", lasting(Duration::from_secs(left)));
     }
     words

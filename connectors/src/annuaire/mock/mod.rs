@@ -249,7 +249,11 @@ impl Page<'_> {
             }
             Some(FaultKind::Loop) if self.next.is_some() => self.next = Some(self.own.clone()),
             Some(FaultKind::ForeignLink) => {
-                self.next = self.next.map(|url| url.replacen("://", "://gateway.preprod.", 1));
+                let behind = |url: String| {
+                    let (_, there) = url.split_once("://")?;
+                    Some(format!("http://gateway.preprod.example/{}", there.split_once('/')?.1))
+                };
+                self.next = self.next.and_then(behind);
             }
             Some(FaultKind::OldLink) => {
                 let base = self.base.replace(PATH, "/fhir/v1");

@@ -160,6 +160,16 @@ async fn what_a_whole_pass_passes_over_or_finds_late_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_waits_for_its_first_page_runs_and_a_whole_pass_that_was_asked_for_is_begun() {
+    let stage = Stage::new(20, 5, 1);
+    stage.run(false, None).await.unwrap();
+    assert_eq!(stage.run(true, Some(0)).await.unwrap_err(), Cut::Stopped);
+    let noted = stage.noted();
+    assert_eq!((noted.standing, noted.run.map(|run| run.mode)), (Standing::Running, Some(Mode::Full)));
+    assert_eq!(stage.run(false, None).await.unwrap().passes, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_a_destination_has_enough_before_it_changes_wait_and_the_mirror_goes_on() {
     let stage = Stage::new(30, 7, 1);
     let told = || stage.gone.all.lock().unwrap().len();
