@@ -153,12 +153,22 @@ impl Rhythm {
     /// How many messages the silence that goes on has cost, as far as the rhythm tells.
     pub(crate) fn missed(&self) -> f64 {
         let today = if self.day.came > 0.0 {
-            self.silence.usual * self.day.part
+            self.missed_of_day()
         } else {
             let holiday = self.limit().map_or(f64::MAX, |limit| limit * HOLIDAY);
             self.silence.quiet.max(self.silence.usual.min(holiday))
         };
         self.silence.before + today
+    }
+
+    /// What a day has cost that brought something. A few messages of a night say little of the day that follows, so what the day is
+    /// like stays in doubt while it is silent: of a rate that is known by as many messages as were to be expected until the
+    /// silence began, this is what the silence weighs. It is no less than on the quietest day, unless the day is quieter.
+    fn missed_of_day(&self) -> f64 {
+        let Silence { usual, quiet, .. } = self.silence;
+        let shown = self.day.expected - usual + DOUBT;
+        let in_doubt = self.day.part * shown * (usual / shown).ln_1p();
+        in_doubt.max(quiet.min(usual * self.day.part))
     }
 
     /// With so many missed messages the silence is not explained any more; none while too little is known.
