@@ -351,7 +351,37 @@ fn the_words_of_steps_and_receivers_are_read_on_no_path_by_who_may_not_see_conte
         assert!(text.contains("queue_old") && !text.contains(MARKER), "{text}");
     }
     assert!(!relais.log().contains(MARKER), "the log holds words of a step");
+    looks_at_words_are_written_down(&owner);
     changes_nothing_to_words(&without, &places, &ids);
+}
+
+/// Each place at which words were read has one line, however often it was read, and nobody has one who read kinds.
+fn looks_at_words_are_written_down(owner: &Asker) {
+    for _ in 0..3 {
+        assert!(owner.get("/api/v1/episodes").body.contains(MARKER));
+    }
+    let lines = owner.get("/api/v1/audit?limit=1000").json();
+    let of =
+        |what: &'static str| lines.as_array().expect("lines").iter().filter(move |line| line["what"] == what);
+    let who: BTreeSet<_> = of("see reasons").map(|line| line["who"].to_string()).collect();
+    assert!(who.len() == 1 && !who.contains("\"vera\"") && !who.contains("\"token w\""), "{who:?}");
+    let looks = |place: &str| of("see reasons").filter(|line| line["subject"] == place).count();
+    for place in [
+        "messages",
+        "deliveries",
+        "pending",
+        "episodes",
+        "channels",
+        "channels/blood",
+        "messages/5/attempts",
+        "events",
+    ] {
+        assert_eq!(looks(&format!("/{place}")), 1, "{place}: {lines}");
+    }
+    // A look at what it holds is one already, and nothing of a reason was read where there is none.
+    assert_eq!((looks("/messages/1"), looks("/certificates")), (0, 0), "{lines}");
+    assert!(of("see content").any(|line| line["subject"] == "message 1"), "{lines}");
+    assert!(!lines.to_string().contains(MARKER), "a line holds words of a step");
 }
 
 /// What is changed without the right to content is answered without it too.

@@ -1,6 +1,6 @@
 //! Why something did not get through: in words for who may see content, as a kind and a code for everybody else.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 use engine::SendError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -25,8 +25,25 @@ pub(crate) enum Reader {
     OfKinds,
 }
 
+/// An answer that is being made: for whom, and what it has shown him.
+struct Reading {
+    reader: Reader,
+    shown: Cell<Shown>,
+}
+
+/// What somebody was shown of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Kinds and codes.
+    Kinds,
+    /// Words that say more than their kind does: a look that must be written down.
+    Words,
+    /// Anything: this look was written down before the answer was made.
+    Noted,
+}
+
 tokio::task_local! {
-    static READER: Reader;
+    static READING: Reading;
 }
 
 impl Reader {
@@ -34,13 +51,26 @@ impl Reader {
         if caller.may(Right::Content) { Self::OfWords } else { Self::OfKinds }
     }
 
-    /// Lets an answer be made, and written, for this reader.
-    pub(crate) async fn answered<F: Future>(self, answer: F) -> F::Output {
-        READER.scope(self, answer).await
+    /// Lets an answer be made, and written, for this reader; says what it shows him.
+    pub(crate) async fn answered<F: Future>(self, answer: F) -> (F::Output, Shown) {
+        let reading = Reading { reader: self, shown: Cell::new(Shown::Kinds) };
+        READING.scope(reading, async { (answer.await, READING.with(|reading| reading.shown.get())) }).await
     }
 
+    pub(crate) fn told<T>(self, write: impl FnOnce() -> T) -> (T, Shown) {
+        let reading = Reading { reader: self, shown: Cell::new(Shown::Kinds) };
+        READING.sync_scope(reading, || (write(), READING.with(|reading| reading.shown.get())))
+    }
+
+    /// Writes what nobody looks at through the server: a file of ours, or what a terminal shows of an answer it was given.
     pub(crate) fn written<T>(self, write: impl FnOnce() -> T) -> T {
-        READER.sync_scope(self, write)
+        self.told(write).0
+    }
+
+    /// The look at what is being answered is in the audit log already.
+    pub(crate) fn is_noted() {
+        // Outside an answer there is no look.
+        let _ = READING.try_with(|reading| reading.shown.set(Shown::Noted));
     }
 }
 
@@ -96,10 +126,16 @@ impl Why {
 
 impl Serialize for Why {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match READER.try_with(|reader| *reader) {
-            Ok(Reader::OfWords) => serializer.serialize_str(&self.words),
-            Ok(Reader::OfKinds) | Err(_) => serializer.serialize_str(&self.kind),
-        }
+        let words = READING.try_with(|reading| {
+            if reading.reader == Reader::OfKinds {
+                return &self.kind;
+            }
+            if reading.shown.get() == Shown::Kinds && self.words != self.kind {
+                reading.shown.set(Shown::Words);
+            }
+            &self.words
+        });
+        serializer.serialize_str(words.unwrap_or(&self.kind))
     }
 }
 
@@ -338,6 +374,19 @@ mod tests {
         assert_eq!(written(), "\"refused\"");
         assert_eq!(Reader::OfKinds.written(written), "\"refused\"");
         assert_eq!(Reader::OfWords.written(written), "\"refused: DUPONT\"");
+    }
+
+    #[test]
+    fn words_that_say_more_than_their_kind_are_a_look_unless_it_was_noted() {
+        let shown = |reader: Reader, why: Why| reader.told(|| serde_json::to_string(&why).unwrap()).1;
+        assert_eq!(shown(Reader::OfWords, Why::of("refused: DUPONT")), Shown::Words);
+        assert_eq!(shown(Reader::OfWords, Why::of("record given up")), Shown::Kinds);
+        assert_eq!(shown(Reader::OfKinds, Why::of("refused: DUPONT")), Shown::Kinds);
+        let noted = Reader::OfWords.told(|| {
+            Reader::is_noted();
+            serde_json::to_string(&Why::of("refused: DUPONT")).unwrap()
+        });
+        assert_eq!(noted.1, Shown::Noted);
     }
 
     #[test]

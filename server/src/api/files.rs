@@ -167,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_audit_log_calls_a_deed_is_said_in_both_languages() {
+        let english = keys("words_en.js");
+        // Of what everybody may ask for there is no line.
+        let places = super::super::paths::all();
+        let places = places.iter().filter(|place| place.method != "get" || !place.rights.is_empty());
+        let others =
+            ["see content", "see reasons", "search by content", "sent many messages again", "sign in"];
+        for deed in places.map(|place| place.words).chain(others) {
+            let key = format!("deed.{}", deed.replace(' ', "_"));
+            assert!(english.contains(&key.as_str()), "no language has `{key}`");
+        }
+    }
+
+    #[test]
     fn nothing_of_the_console_reads_text_as_html() {
         for (name, _, text) in FILES {
             for word in [

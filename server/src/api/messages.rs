@@ -26,6 +26,7 @@ use super::{
 use crate::{
     accounts::{Caller, Right},
     audit::Deed,
+    why::Reader,
 };
 
 /// As many as a list gives at once, unless asked for fewer or more.
@@ -215,7 +216,9 @@ pub(super) async fn show(
 
 pub(super) async fn look(context: &Context, caller: &Caller, shown: &Shown) -> Result<(), Problem> {
     let deed = Deed::of(caller, "see content", &format!("message {}", shown.row.id));
-    context.audit.write(deed).await.map_err(|error| Problem::no_audit(&error))
+    context.audit.write(deed).await.map_err(|error| Problem::no_audit(&error))?;
+    Reader::is_noted();
+    Ok(())
 }
 
 /// The bytes as they came.

@@ -16,7 +16,7 @@ use super::{Context, problem::Problem};
 use crate::{
     accounts::{Caller, Right},
     audit::Deed,
-    why::Reader,
+    why::{Reader, Shown},
 };
 
 /// What a path is about: who sees some channels only is let at those alone.
@@ -103,7 +103,7 @@ pub(super) async fn allowed(
             return Problem::no_audit(&error).into_response();
         }
     }
-    let response = Reader::of(&caller).answered(next.run(request)).await;
+    let response = asks.answered(&caller, request, next).await;
     if asks.changes && response.extensions().get::<Nothing>().is_none() {
         let subject = response.extensions().get().map_or(path, |Subject(subject)| subject.clone());
         let status = response.status().as_u16();
@@ -122,6 +122,24 @@ impl Asks {
         let bytes = to_bytes(body, super::LARGEST).await.unwrap_or_default();
         let is_plan = serde_json::from_slice(&bytes).is_ok_and(|Planned { plan }| plan);
         (Request::from_parts(head, Body::from(bytes)), is_plan)
+    }
+
+    /// Lets the answer be made. Where it shows words of steps or receivers, that look is on disk before the answer goes out; where it
+    /// cannot be, the same is answered with kinds and codes: a full disk is when somebody must see how things stand.
+    async fn answered(&self, caller: &Caller, request: Request, next: Next) -> Response {
+        if self.changes {
+            // Who changes something is in the log by that.
+            return Reader::of(caller).answered(next.run(request)).await.0;
+        }
+        let (head, body) = request.into_parts();
+        let again = (next.clone(), head.clone());
+        let request = Request::from_parts(head, body);
+        let (response, shown) = Reader::of(caller).answered(next.run(request)).await;
+        if shown != Shown::Words || self.context.audit.notes_look(caller, again.1.uri.path()).await {
+            return response;
+        }
+        let request = Request::from_parts(again.1, Body::empty());
+        Reader::OfKinds.answered(again.0.run(request)).await.0
     }
 
     async fn require(&self, caller: &Caller, parameters: &RawPathParams) -> Result<(), Problem> {

@@ -18,7 +18,7 @@ use super::{Context, asked::Query};
 use crate::{
     accounts::{Caller, Right},
     events::Event,
-    why::Reader,
+    why::{Reader, Shown},
 };
 
 /// How often counts are told, if they changed.
@@ -102,7 +102,7 @@ impl Listener {
             }
             match heard {
                 Some(Ok(event)) if !self.may_hear(&event) => {}
-                Some(event) => return Reader::of(&self.caller).written(|| told(event)),
+                Some(event) => return self.told(event).await,
                 None => {
                     if let Some(counts) = self.counts() {
                         return Some(sse::Event::default().event("counts").data(counts));
@@ -124,6 +124,15 @@ impl Listener {
         !is_hidden && is_seen && self.wanted.takes(event)
     }
 
+    /// Words of steps and receivers only once the look is on disk, as in an answer (`rights.rs`).
+    async fn told(&self, event: Result<Arc<Event>, RecvError>) -> Option<sse::Event> {
+        let (whole, shown) = Reader::of(&self.caller).told(|| told(&event));
+        if shown != Shown::Words || self.context.audit.notes_look(&self.caller, "/events").await {
+            return whole;
+        }
+        Reader::OfKinds.written(|| told(&event))
+    }
+
     fn counts(&mut self) -> Option<Arc<str>> {
         let context = &self.context;
         let around = (&*context.fleet, &*context.metrics);
@@ -136,10 +145,10 @@ impl Listener {
     }
 }
 
-fn told(event: Result<Arc<Event>, RecvError>) -> Option<sse::Event> {
+fn told(event: &Result<Arc<Event>, RecvError>) -> Option<sse::Event> {
     match event {
         Ok(event) => {
-            let told = serde_json::to_string(&*event).expect("an event has text keys");
+            let told = serde_json::to_string(&**event).expect("an event has text keys");
             Some(sse::Event::default().event(event.name()).data(told))
         }
         Err(RecvError::Lagged(missed)) => {

@@ -1,6 +1,7 @@
 //! The audit log: who did what and who looked at what, each line holding the hash of the one before.
 
 mod fhir;
+mod looks;
 mod read;
 
 use std::{
@@ -56,6 +57,7 @@ pub(crate) struct Entry {
 pub(crate) struct Audit {
     path: PathBuf,
     end: Arc<Mutex<End>>,
+    looks: looks::Looks,
 }
 
 struct End {
@@ -117,7 +119,8 @@ impl Audit {
             }
         };
         fs::File::open(folder)?.sync_all()?;
-        Ok(Self { path, end: Arc::new(Mutex::new(End { file, number, hash, length })) })
+        let end = Arc::new(Mutex::new(End { file, number, hash, length }));
+        Ok(Self { path, end, looks: looks::Looks::default() })
     }
 
     /// Writes a line where no request waits for the disk.
