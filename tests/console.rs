@@ -1,11 +1,9 @@
-//! The console in a real browser on the real server, with real traffic: what a person sees, does, and must not see.
+//! The console in a real browser on the real server: what a viewer must not see, what others write, and a telephone in the dark.
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
-use std::{env, fs, path::Path};
-
 use serde_json::json;
-use tests::{Behaviour, Browser, Project, Receiver, Relais, Sender, free_port, message, wait_until};
+use tests::{Behaviour, Browser, Project, Receiver, Relais, Sender, free_port, message};
 
 const PASSWORD: &str = "a long and quiet evening";
 
@@ -45,146 +43,12 @@ fn welcome(browser: &mut Browser, link: &str) {
     browser.see("#top nav", "");
 }
 
-/// Those that `docs/guide` shows.
-const IN_GUIDE: [&str; 4] = ["now", "channel", "resend", "message"];
-
-/// A picture is kept in `target/console`; those of the guide are made by `SCREENSHOTS=1 cargo test --workspace --test console`.
-fn picture(browser: &mut Browser, name: &str) {
-    let taken = browser.shot(name);
-    if env::var_os("SCREENSHOTS").is_some() && IN_GUIDE.contains(&name) {
-        let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/console");
-        fs::create_dir_all(&guide).unwrap();
-        fs::copy(&taken, guide.join(taken.file_name().unwrap())).unwrap();
-    }
-}
-
 fn send(port: u16, ids: impl IntoIterator<Item = String>) {
     let mut sender = Sender::connect(port).unwrap();
     for id in ids {
         let answer = sender.send(&message(&id, "4711")).unwrap();
         assert!(String::from_utf8_lossy(&answer).contains("MSA|AA"), "{id}");
     }
-}
-
-#[test]
-fn a_person_sees_a_receiver_go_and_come_finds_a_message_and_sends_it_once_more() {
-    let (project, away) = (Project::new(), free_port());
-    let port = lab(&project, away);
-    let record = Receiver::listen(away, Behaviour::Code("AA"));
-    let _relais = project.start();
-    let mut browser = Browser::start(project.port);
-    browser.anew(&json!({}));
-    welcome(&mut browser, &link(&project, "admin"));
-    browser.see(".headline", "Nothing needs you");
-    browser.is_open_to_all();
-    browser.open("#/channels");
-    browser.see("[data-row=lab][data-tone=good]", "running");
-    send(port, (0..20).map(|number| format!("DAY{number}")));
-    browser.see("[data-row=lab] .of-in", "20");
-
-    goes_and_comes(&mut browser, (port, away), record);
-
-    let record = Receiver::listen(away, Behaviour::Code("AA"));
-    wait_until("everything is sent", || record.count() > 0);
-    browser.see("[data-row=lab][data-tone=good]", "running");
-    browser.see("[data-row=lab] .of-out", "42");
-    browser.open("#/now");
-    browser.see(".headline", "Nothing needs you");
-
-    browser.press(&["/"]);
-    browser.see("#search", "");
-    browser.fill("#search", "AWAY");
-    browser.see(".foot", "1 message shown");
-    browser.see(".found li", "AWAY");
-    assert_eq!(browser.count(".found li"), 1);
-    browser.is_open_to_all();
-    picture(&mut browser, "find");
-    browser.click(".found li a");
-    reads_its_way(&mut browser);
-    sends_it_once_more(&mut browser, &record);
-    looks_at_the_rest(&mut browser);
-    assert_eq!(browser.complaints(), json!([]));
-}
-
-/// The channel is told as red while its receiver is away, with the reason and the queue.
-fn goes_and_comes(browser: &mut Browser, (port, _): (u16, u16), record: Receiver) {
-    drop(record);
-    send(port, ["AWAY".to_owned()]);
-    browser.see("[data-row=lab][data-tone=bad]", "record takes nothing");
-    picture(browser, "channels");
-    browser.is_open_to_all();
-    browser.click("[data-row=lab] a.name");
-    browser.see("[data-destination=record]", "takes nothing, tried again");
-    browser.see("[data-destination=record]", "1 waits");
-    browser.see("[data-destination=record] .why", "cannot connect");
-    picture(browser, "channel");
-    browser.is_open_to_all();
-    browser.open("#/now");
-    browser.see("[data-episode=destination_down]", "lab → record");
-    browser.see(".headline", "1 thing needs somebody");
-    picture(browser, "now");
-    browser.is_open_to_all();
-    browser.open("#/channels");
-}
-
-/// What it holds is nowhere before it is asked for, and the look is written down.
-fn reads_its_way(browser: &mut Browser) {
-    browser.see(".trace", "came");
-    browser.see(".trace .event.good", "sent");
-    browser.see(".trace", "attempts");
-    browser.see(".veil", "writes a line into the audit log");
-    let hidden = browser.run("document.body.innerText + document.body.outerHTML");
-    assert!(!hidden.as_str().unwrap().contains("EXAMPLE"), "{hidden}");
-    browser.is_open_to_all();
-    browser.click("[data-key=reveal]");
-    browser.see(".tree", "Patient Name");
-    browser.see(".tree", "EXAMPLE^ANNA");
-    browser.click("button:has-text('After the steps')");
-    browser.see(".tree tr.other", "HOSPITAL");
-    browser.run("document.querySelector('.tree tr.other').scrollIntoView({ block: 'center' })");
-    picture(browser, "message");
-    browser.is_open_to_all();
-    browser.click("button:has-text('Changes')");
-    browser.see(".difference .new", "HOSPITAL");
-    browser.click("button:has-text('Bytes')");
-    browser.see("pre.code", "4d 53 48 7c");
-}
-
-/// First what it will do, then it is done, and the receiver has it once.
-fn sends_it_once_more(browser: &mut Browser, record: &Receiver) {
-    let before = record.count();
-    browser.click("button:has-text('Send again')");
-    browser.choose("dialog select", "record");
-    browser.click("dialog button[type=submit]");
-    browser.see("dialog .lines", "was sent, send to record a second time");
-    assert_eq!(record.count(), before, "a plan does nothing");
-    picture(browser, "resend");
-    browser.click("dialog button.first");
-    browser.see("#told", "1 delivery goes again");
-    browser.see(".trace", "a later delivery took its place");
-    wait_until("the record has it", || record.count() > before);
-    browser.see(".subject .mark.good", "sent");
-    assert_eq!(record.count(), before + 1);
-}
-
-/// The other screens: each is there, open to all, and says what it should.
-fn looks_at_the_rest(browser: &mut Browser) {
-    for (place, on, words) in [
-        ("#/system", ".panel", "Free on the disk"),
-        ("#/system/accounts", ".panel", "admin"),
-        ("#/system/tokens", ".panel", "There are no tokens"),
-        ("#/system/audit", ".audit", "saw content"),
-        ("#/channels/lab/queue", ".panel", "Nothing waits"),
-        ("#/channels/lab/file", ".code", "require: [PID-3.1, OBR-4]"),
-        ("#/channels/lab/changes", ".panel", "the files say the same"),
-        ("#/channels/lab/tests", ".panel", "a result goes to the record"),
-    ] {
-        browser.open(place);
-        browser.see(on, words);
-        browser.is_open_to_all();
-    }
-    browser.click(".panel button.first");
-    browser.see(".episode.good", "passed");
 }
 
 #[test]
@@ -315,7 +179,7 @@ fn the_keyboard_alone_is_enough_in_french_on_a_telephone_in_the_dark() {
     browser.see("h1", "lab");
     browser.see("[data-destination=record]", "au repos");
     browser.is_open_to_all();
-    picture(&mut browser, "telephone");
+    browser.shot("telephone");
     browser.run("document.querySelector('[data-key=pause]').focus()");
     browser.press(&["Enter"]);
     browser.see("dialog .lines", "ne prend plus de messages");

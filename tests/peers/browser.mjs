@@ -36,6 +36,14 @@ const acts = {
   fill: ({ on, text }) => page.fill(on, text),
   choose: ({ on, value }) => page.selectOption(on, value).then(() => {}),
   press: ({ key }) => page.keyboard.press(key),
+  /** Goes on from field to field until this one has the keyboard, as somebody without a mouse does. */
+  async reach({ on }) {
+    for (let steps = 0; steps < 300; steps += 1) {
+      if (await page.locator(on).first().evaluate((one) => one === document.activeElement)) return;
+      await page.keyboard.press("Tab");
+    }
+    throw new Error(`the keyboard does not come to ${on}`);
+  },
   type: ({ text }) => page.keyboard.type(text),
   see: ({ on, words }) => page.locator(on, words ? { hasText: words } : {}).first().waitFor({ state: "visible" }),
   gone: ({ on, words }) => page.locator(on, words ? { hasText: words } : {}).first().waitFor({ state: "hidden" }),

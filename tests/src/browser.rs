@@ -76,6 +76,12 @@ impl Browser {
         }
     }
 
+    /// Goes from field to field by the keyboard until this one has it.
+    #[track_caller]
+    pub fn reach(&mut self, on: &str) {
+        self.ask(&json!({ "do": "reach", "on": on }));
+    }
+
     #[track_caller]
     pub fn type_in(&mut self, text: &str) {
         self.ask(&json!({ "do": "type", "text": text }));
