@@ -146,6 +146,8 @@ async fn what_cannot_be_sent_is_refused_before_anything_leaves() {
     }
     let patient = json!({ "resourceType": "Patient" });
     refuses(json!({ "interaction": "update" }), &outbound(patient.to_string()), "needs an `id`").await;
+    let patch = json!({ "interaction": "patch", "target": "Patient/1" });
+    refuses(patch, &outbound(patient.to_string()), "a patch is a list").await;
     for empty in ["", "  ", "urn:a|"] {
         let outbound = with_texts(&patient, &[("condition.identifier", empty)]);
         let settings = json!({ "condition": { "identifier": "${msg}" } });

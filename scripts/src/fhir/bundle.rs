@@ -91,7 +91,7 @@ impl Draft {
             Element::default().with("system", self.site.sender_authority()).with("value", read(10)?);
         let bundle = Element::of("Bundle")
             .with("type", kind)
-            .with("timestamp", super::instant(&read(7)?))
+            .with("timestamp", super::instant(&read(7)?, &self.site.zone))
             .with("identifier", identifier)
             .with("meta", Element::default().with("extension", lost));
         let mut bundle = bundle.map().unwrap_or_default();

@@ -22,8 +22,8 @@ impl Draft {
                 super::people::person(&sight.parts(), site)
                     .map_or_else(String::new, |(person, _)| super::shown_name(&person))
             })?;
-            let when = self.read(&note, Place::field(6), |sight, _| {
-                super::date_time(&sight.parts().text(1)).unwrap_or_default()
+            let when = self.read(&note, Place::field(6), |sight, site| {
+                super::date_time(&sight.parts().text(1), &site.zone).unwrap_or_default()
             })?;
             self.read(&note, Place::field(2), |_, _| ())?;
             match comments.last_mut() {

@@ -71,7 +71,8 @@ impl Draft {
             |path: &str| Path::parse(path).map(|path| text.get(&path).trim().to_owned()).unwrap_or_default();
         let named = of("MSH-4.1");
         let sender = if named.is_empty() { of("MSH-3.1") } else { named };
-        let site = Arc::new(Site { options, sender });
+        let zone = super::message_zone(&of("MSH-7.1"));
+        let site = Arc::new(Site { options, sender, zone });
         let read = vec![0; message.segments(None).len()];
         Self { message, site, work: Arc::new(Mutex::new(Work { read, ..Work::default() })) }
     }

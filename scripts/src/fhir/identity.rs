@@ -31,7 +31,7 @@ pub(crate) fn identifier(cx: &Parts<'_>, site: &Site) -> Option<Map> {
     }
     let kind = cx.text(5);
     let system = owner(&[cx.part(4), cx.part(6)], &kind, site);
-    let period = super::period(&cx.text(7), &cx.text(8));
+    let period = super::period(&cx.text(7), &cx.text(8), &site.zone);
     let french = FRENCH.iter().find(|(oid, _)| *oid == system).map(|(_, kind)| *kind);
     let coding = match french {
         Some(kind) => Element::default().with("system", FRENCH_TYPES).with("code", kind),

@@ -28,7 +28,7 @@ pub(crate) use people::{Party, human_name, shown_name};
 pub(crate) use places::{address, contact_point};
 pub(crate) use quantities::{decimal, quantity, reference_range, unit};
 pub(crate) use site::Site;
-pub(crate) use times::{date, date_time, instant, period, time_of_day};
+pub(crate) use times::{date, date_time, instant, message_zone, period, time_of_day};
 
 use rhai::{Dynamic, ImmutableString, Map};
 

@@ -128,7 +128,7 @@ impl Draft {
         }
         let known = self.lock().times.get(&text).cloned();
         let time = known.unwrap_or_else(|| {
-            let time = super::date_time(&text);
+            let time = super::date_time(&text, &self.site.zone);
             self.lock().times.insert(text, time.clone());
             time
         });

@@ -24,11 +24,11 @@ const XCN: Layout =
     Layout { family: 2, given: 3, suffix: 5, prefix: 6, degree: 7, kind: 10, start: 19, end: 20 };
 
 /// A person's name (XPN).
-pub(crate) fn human_name(xpn: &Parts<'_>) -> Option<Map> {
-    name(xpn, &XPN).map()
+pub(crate) fn human_name(xpn: &Parts<'_>, site: &Site) -> Option<Map> {
+    name(xpn, &XPN, site).map()
 }
 
-fn name(parts: &Parts<'_>, at: &Layout) -> Element {
+fn name(parts: &Parts<'_>, at: &Layout, site: &Site) -> Element {
     let given = vec![parts.text(at.given), parts.text(at.given + 1)];
     let suffix = vec![parts.text(at.suffix), parts.text(at.degree)];
     let family = parts.part(at.family).text(1);
@@ -41,7 +41,7 @@ fn name(parts: &Parts<'_>, at: &Layout) -> Element {
         return name;
     }
     name.with("use", usage(&parts.text(at.kind)))
-        .with("period", super::period(&parts.text(at.start), &parts.text(at.end)))
+        .with("period", super::period(&parts.text(at.start), &parts.text(at.end), &site.zone))
 }
 
 /// What a name is used for, by its type (table 0200). In France L is the name of birth and D the one in use.
@@ -70,7 +70,7 @@ pub(super) fn person(parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>
     } else {
         (*parts, parts.part(9), parts.text(13))
     };
-    let name = name(&parts, &XCN);
+    let name = name(&parts, &XCN, site);
     let value = if cnn.raw().is_empty() { String::new() } else { parts.text(1) };
     let number = identity::number(value, &authority, &kind, site);
     let practitioner = Element::of("Practitioner").with("name", vec![name]);

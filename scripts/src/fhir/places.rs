@@ -2,10 +2,10 @@
 
 use rhai::Map;
 
-use super::{Element, Parts};
+use super::{Element, Parts, Site};
 
 /// An address (XAD).
-pub(crate) fn address(xad: &Parts<'_>) -> Option<Map> {
+pub(crate) fn address(xad: &Parts<'_>, site: &Site) -> Option<Map> {
     let kind = xad.text(7);
     // 1 is a street address: a text, or its parts (SAD).
     let street = xad.part(1);
@@ -34,7 +34,8 @@ pub(crate) fn address(xad: &Parts<'_>) -> Option<Map> {
     let (start, end) = (xad.first_of(&[13]), xad.text(14));
     let start = if start.is_empty() { period.text(1) } else { start };
     let end = if end.is_empty() { period.text(2) } else { end };
-    address.with("use", kinds.0).with("type", kinds.1).with("period", super::period(&start, &end)).map()
+    let period = super::period(&start, &end, &site.zone);
+    address.with("use", kinds.0).with("type", kinds.1).with("period", period).map()
 }
 
 fn join(texts: &[String]) -> String {

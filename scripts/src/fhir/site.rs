@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use rhai::{Dynamic, Map};
 
 use super::{Parts, systems};
@@ -11,6 +12,8 @@ pub(crate) struct Site {
     pub(crate) options: Map,
     /// MSH-4, else MSH-3: it owns the numbers and codes that name no owner.
     pub(crate) sender: String,
+    /// The zone of times without an offset.
+    pub(crate) zone: TimeZone,
 }
 
 impl Site {

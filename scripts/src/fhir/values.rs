@@ -104,9 +104,11 @@ fn value(parts: &Parts<'_>, kind: &str, unit: Option<&Map>, site: &Site) -> One 
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => {
             one("valueCodeableConcept", map(super::concept(parts, "", site)))
         }
-        "DT" | "TS" | "DTM" => one("valueDateTime", super::date_time(&parts.text(1)).map(Dynamic::from)),
+        "DT" | "TS" | "DTM" => {
+            one("valueDateTime", super::date_time(&parts.text(1), &site.zone).map(Dynamic::from))
+        }
         "TM" => one("valueTime", super::time_of_day(&parts.text(1)).map(Dynamic::from)),
-        "DR" => one("valuePeriod", map(super::period(&parts.text(1), &parts.text(2)).map())),
+        "DR" => one("valuePeriod", map(super::period(&parts.text(1), &parts.text(2), &site.zone).map())),
         "NR" => one("valueRange", range(&parts.text(1), &parts.text(2), unit)),
         "CQ" => {
             let own = super::unit(&parts.part(2), site);

@@ -2,6 +2,7 @@
 //! the HL7 null is `()`, or an empty list.
 
 use formats::hl7::Place;
+use jiff::tz::TimeZone;
 use rhai::{Array, Dynamic, INT, ImmutableString, Map, plugin::*};
 
 use super::{Outcome, broke};
@@ -260,7 +261,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn names(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
-        each(to, &segment, field(place)?, |parts, _| fhir::human_name(parts))
+        each(to, &segment, field(place)?, fhir::human_name)
     }
 
     /// The addresses (XAD) of all repetitions of a field.
@@ -270,7 +271,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn addresses(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
-        each(to, &segment, field(place)?, |parts, _| fhir::address(parts))
+        each(to, &segment, field(place)?, fhir::address)
     }
 
     /// The telephone numbers (XTN) of all repetitions of a field, with what they are for where they do not say it.
@@ -314,10 +315,16 @@ pub(crate) mod functions {
         timely(to, &segment, field(place)?, fhir::date)
     }
 
-    /// A `dateTime` as precise as it is written, in the channel's zone where it names none.
+    /// A `dateTime` as precise as it is written, in the message's zone (MSH-7), else the channel's, where it names none.
     ///
     /// ```rhai
     /// let to = fhir(msg, #{}); to.date_time(to.first("MSH"), 7) == "2026-03-01T08:00:00+01:00"
+    /// ```
+    /// ```rhai
+    /// msg["MSH-7"] = "20260301080000-0500"; msg["OBX-14"] = "202607010900"; let to = fhir(msg, #{}); to.date_time(to.first("OBX"), 14) == "2026-07-01T09:00:00-05:00"
+    /// ```
+    /// ```rhai
+    /// msg["MSH-7"] = "20260301080000+0100"; msg["OBX-14"] = "202607010900"; let to = fhir(msg, #{}); to.date_time(to.first("OBX"), 14) == "2026-07-01T09:00:00+02:00"
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn date_time(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
@@ -347,7 +354,7 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn time_of_day(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Dynamic> {
-        timely(to, &segment, field(place)?, fhir::time_of_day)
+        timely(to, &segment, field(place)?, |text, _| fhir::time_of_day(text))
     }
 
     /// A Period from one place to another; without an end that lies before its start.
@@ -359,7 +366,7 @@ pub(crate) mod functions {
     pub fn period(to: &mut Draft, segment: Segment, start: INT, end: INT) -> Outcome<Dynamic> {
         let from = to.read(&segment, field(start)?, first_text)?;
         let until = to.read(&segment, field(end)?, first_text)?;
-        Ok(fhir::period(&from, &until).map().map_or(Dynamic::UNIT, Dynamic::from_map))
+        Ok(fhir::period(&from, &until, &to.site.zone).map().map_or(Dynamic::UNIT, Dynamic::from_map))
     }
 
     /// As `period` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
@@ -367,7 +374,7 @@ pub(crate) mod functions {
     pub fn period_within(to: &mut Draft, segment: Segment, start: &str, end: &str) -> Outcome<Dynamic> {
         let from = to.read(&segment, within(start)?, first_text)?;
         let until = to.read(&segment, within(end)?, first_text)?;
-        Ok(fhir::period(&from, &until).map().map_or(Dynamic::UNIT, Dynamic::from_map))
+        Ok(fhir::period(&from, &until, &to.site.zone).map().map_or(Dynamic::UNIT, Dynamic::from_map))
     }
 
     /// A number with the digits that came; `()` where the text is none.
@@ -466,9 +473,14 @@ fn each(
 }
 
 /// Something of time at a place; a note where there is text and no time.
-fn timely(to: &Draft, segment: &Segment, place: Place, read: fn(&str) -> Option<String>) -> Outcome<Dynamic> {
+fn timely(
+    to: &Draft,
+    segment: &Segment,
+    place: Place,
+    read: fn(&str, &TimeZone) -> Option<String>,
+) -> Outcome<Dynamic> {
     let (text, name) = to.read(segment, place, |sight, site| (first_text(sight, site), sight.name()))?;
-    let time = read(&text);
+    let time = read(&text, &to.site.zone);
     if time.is_none() && !text.is_empty() {
         to.note(format!("{name} is not the date or time it should be"));
     }

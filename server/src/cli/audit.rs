@@ -29,8 +29,9 @@ enum Act {
         /// One account or token alone
         #[arg(long, value_name = "NAME")]
         who: Option<String>,
-        #[arg(long, default_value_t = 50, value_name = "N")]
-        limit: usize,
+        /// At most so many, the newest first; 1000 at the most
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: Format,
     },
@@ -81,7 +82,7 @@ fn folder(written: Option<&PathBuf>, place: &Place) -> Result<PathBuf, Complaint
     written.map_or_else(|| store_folder(place), |dir| Ok(dir.clone()))
 }
 
-async fn show(place: &Place, who: Option<&String>, limit: usize, format: Format) -> Ending {
+async fn show(place: &Place, who: Option<&String>, limit: u32, format: Format) -> Ending {
     let client = Client::reach(place)?;
     let mut query = vec![("limit", limit.to_string())];
     query.extend(who.map(|who| ("who", who.clone())));

@@ -22,8 +22,9 @@ pub(crate) struct Arguments {
     /// Older than this message: the next page
     #[arg(long, value_name = "ID")]
     before: Option<u64>,
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: usize,
+    /// At most so many; 1000 at the most
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
@@ -46,7 +47,7 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     Ok(if found.is_empty() && arguments.text.is_some() { Exit::Wrong } else { Exit::Done })
 }
 
-fn table(found: &[MessageStatus], limit: usize) -> String {
+fn table(found: &[MessageStatus], limit: u32) -> String {
     let Some(last) = found.last() else { return "nothing found\n".to_owned() };
     let mut table =
         Table::headed(&["ID", "STATE", "RECEIVED", "CHANNEL", "TYPE", "CONTROL ID", "DELIVERIES"]);
@@ -62,7 +63,7 @@ fn table(found: &[MessageStatus], limit: usize) -> String {
         ]);
     }
     let mut text = table.render(Some(1));
-    if found.len() == limit {
+    if found.len() == limit as usize {
         let _ = writeln!(text, "older ones: --before {}", last.id);
     }
     text

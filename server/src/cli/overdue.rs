@@ -11,8 +11,9 @@ pub(crate) struct Arguments {
     /// Say that this one needs no answer any more, by its key
     #[arg(long, value_name = "KEY", requires = "channel")]
     settle: Option<String>,
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    limit: usize,
+    /// At most so many, the longest due first; 10000 at the most
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
@@ -35,12 +36,12 @@ pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
     let found: Vec<Unanswered> = client.get(&["overdue"], &query).await?;
     match arguments.format {
         Format::Json => say_json(&found),
-        Format::Text => say(table(&found)),
+        Format::Text => say(table(&found, arguments.limit)),
     }
     Ok(Exit::Done)
 }
 
-fn table(found: &[Unanswered]) -> String {
+fn table(found: &[Unanswered], limit: u32) -> String {
     if found.is_empty() {
         return "no answer is overdue\n".to_owned();
     }
@@ -54,5 +55,9 @@ fn table(found: &[Unanswered]) -> String {
             shortened(&one.due),
         ]);
     }
-    table.render(None)
+    let mut text = table.render(None);
+    if found.len() == limit as usize {
+        text.push_str("these are the longest due; there may be more: --limit\n");
+    }
+    text
 }

@@ -18,9 +18,9 @@ use crate::{
 pub(crate) struct Arguments {
     /// One channel alone, with the names of its files
     channel: Option<String>,
-    /// So many files of a place are named, the oldest
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    limit: usize,
+    /// So many files of a place are named, the oldest; 10000 at the most
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(..=10_000))]
+    limit: u32,
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }

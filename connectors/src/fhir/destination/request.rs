@@ -133,6 +133,9 @@ impl Settings {
     }
 
     fn patch(&self, outbound: &Outbound, payload: &Value) -> Result<Request, SendError> {
+        if !payload.is_array() && payload["resourceType"] != "Parameters" {
+            return Err(refused("a patch is a list (JSON Patch) or Parameters (FHIRPath Patch)"));
+        }
         let (target, name, condition) = self.target(outbound)?;
         let deed = if condition.is_some() { Deed::ChangeWhere(self.searched()) } else { Deed::Patch };
         let content_type = if payload.is_array() { JSON_PATCH } else { FHIR };
