@@ -1,5 +1,7 @@
 //! Writes each message to a file of its own, or adds it to one.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use engine::{
     Checks, Destination, DestinationSettings, Doubt, Facts, Note, OpenError, Opening, Outbound, Response,
@@ -13,6 +15,7 @@ use super::{
     folder::Folder,
     name::Name,
     place::Placing,
+    rounds::Folders,
 };
 use crate::{Examine, flow::Existing};
 
@@ -61,6 +64,7 @@ impl DestinationSettings for Settings {
             folder: Folder::new(&opening.root, &self.dir),
             name: self.name.clone(),
             existing: self.existing,
+            folders: Arc::default(),
         };
         if self.append {
             Ok(Box::new(Appender { files, turns: Turns::default() }))
@@ -82,6 +86,8 @@ struct Files {
     folder: Folder,
     name: Option<String>,
     existing: Existing,
+    /// Those that its workers make durable together.
+    folders: Arc<Folders>,
 }
 
 impl Files {
@@ -104,12 +110,13 @@ impl Files {
 impl Destination for Files {
     async fn send(&self, outbound: &Outbound) -> Result<Response, SendError> {
         let name = self.name(outbound)?;
-        let (folder, existing) = (self.folder.clone(), self.existing);
+        let (folder, existing, folders) = (self.folder.clone(), self.existing, Arc::clone(&self.folders));
         let (body, hidden) = (outbound.body.clone(), format!(".{:.32}.tmp", outbound.effect.to_string()));
         let placed = blocking(move || {
             let opened = folder.open(&name)?;
+            let (folder, opened, folders) = (&folder, &opened, &*folders);
             let placing =
-                Placing { folder: &folder, opened: &opened, hidden, file: &name.file, body: &body, existing };
+                Placing { folder, opened, folders, hidden, file: &name.file, body: &body, existing };
             placing.run().map(|file| name.with(&file))
         });
         placed.await.map(|name| self.response(&name))

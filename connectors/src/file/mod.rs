@@ -6,6 +6,7 @@ mod folder;
 mod here;
 pub(crate) mod name;
 mod place;
+mod rounds;
 mod source;
 
 use crate::{Connector, DestinationKind, SourceKind};

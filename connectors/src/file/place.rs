@@ -17,6 +17,7 @@ use rustix::{
 use super::{
     folder::{FILE, Folder, rename_to_free, words},
     name::numbered,
+    rounds::Folders,
 };
 use crate::flow::Existing;
 
@@ -24,6 +25,7 @@ use crate::flow::Existing;
 pub(super) struct Placing<'a> {
     pub(super) folder: &'a Folder,
     pub(super) opened: &'a OwnedFd,
+    pub(super) folders: &'a Folders,
     /// The name under which it is written.
     pub(super) hidden: String,
     /// The name it shall have.
@@ -50,7 +52,7 @@ impl Placing<'_> {
         }
         self.write_hidden().inspect_err(|_| self.remove_hidden())?;
         let name = self.show(&mut number).inspect_err(|_| self.remove_hidden())?;
-        fsync(self.opened).map_err(|error| self.in_doubt("make the folder durable", error))?;
+        self.folders.sync(self.opened).map_err(|error| self.in_doubt("make the folder durable", error))?;
         Ok(name)
     }
 
@@ -160,7 +162,7 @@ impl Placing<'_> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         openat(self.opened, name, flags, Mode::empty())
             .and_then(|file| fstat(&file).and_then(|_| fsync(&file)))
-            .and_then(|()| fsync(self.opened))
+            .and_then(|()| self.folders.sync(self.opened))
             .map_err(|error| self.in_doubt("make the file durable", error))
     }
 
