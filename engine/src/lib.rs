@@ -43,6 +43,7 @@ mod ports;
 mod recovery;
 mod register;
 mod reply;
+mod ride;
 pub mod routing;
 mod script;
 mod shares;
