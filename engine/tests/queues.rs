@@ -12,7 +12,7 @@ use std::{
 
 use engine::{Content, DeliveryId, DeliveryState, Order, Outcome, QueueMode, ReadAhead, ReplyWhen};
 use proptest::prelude::*;
-use stage::{Answer, News, Peer, Stage, outlet, plan, replying};
+use stage::{Answer, News, Peer, Sight, Stage, outlet, plan, replying};
 
 /// So little that everything happens with few messages.
 const LITTLE: ReadAhead = ReadAhead { deliveries: 4, of_a_key: 2, page: 2 };
@@ -49,6 +49,29 @@ async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_behind_is_read_while_the_one_before_it_is_sent() {
+    let (mut stage, peer) = one(Order::Arrival, ReadAhead::default()).await;
+    stage.channel.hold("record", "anna").await.unwrap();
+    for message in ["A", "B", "C"] {
+        stage.receive(message).await;
+    }
+    // Nothing of what is to be sent is in memory after a start.
+    stage.crash().await;
+    peer.shut();
+    stage.channel.release("record", "anna").await.unwrap();
+    stage.news.until("A is being sent", || peer.tried() == ["A"]).await;
+    settle().await;
+    stage.store.sees(Sight::Blind);
+    peer.open();
+    stage.news.until("B goes without a look into the store", || peer.took() == ["A", "B"]).await;
+    settle().await;
+    assert_eq!(peer.tried(), ["A", "B"], "C could not be read");
+    stage.store.sees(Sight::Clear);
+    stage.quiet().await;
+    assert_eq!(peer.took(), ["A", "B", "C"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,9 +24,14 @@ struct Whole {
 }
 
 impl Sqlite {
-    /// What memory knows is looked at first: what it does not know then is in a file by then.
+    /// What memory knows is looked at first: what it does not know then is in a file by then. Its row is needed again soon,
+    /// by whoever begins it.
     pub(crate) async fn whole_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let peek = self.writer.write(move |ledger| Ok(ledger.peek(id.0))).await?;
+        let peek = self.writer.write(move |ledger| {
+            ledger.delivery(id.0)?;
+            Ok(ledger.peek(id.0))
+        });
+        let peek = peek.await?;
         if let Some(row) = peek.delivery.as_ref().filter(|_| peek.is_new && peek.is_at_hand()) {
             return Whole::of(&peek).delivery(row, &self.large).map_err(StoreError::from);
         }

@@ -38,8 +38,9 @@ impl Outlet {
             let position = going.position;
             // It stood ready until the one before it was written.
             going.began = (SystemTime::now(), Instant::now());
-            let result = self.send(&going.outbound, conduct).await;
-            let concluded = pin!(self.conclude(going, result, (conduct, stop)));
+            let (result, ahead) =
+                tokio::join!(self.send(&going.outbound, conduct), self.read_ahead(position));
+            let concluded = pin!(self.conclude(going, (result, ahead), (conduct, stop)));
             let concluded = self.guarded(position, stop, concluded);
             // Together, so that one commit takes both.
             (next, ()) = tokio::join!(concluded, self.keep_late(conduct));
@@ -65,7 +66,7 @@ impl Outlet {
         };
         let mut going = Going::new(position, delivery, (outbound, body));
         if let Err(error) = self.prepare(&mut going, conduct).await {
-            return self.conclude(going, Err(error), (conduct, stop)).await;
+            return self.conclude(going, (Err(error), None), (conduct, stop)).await;
         }
         let Outbound { id, note, .. } = &going.outbound;
         let doubts = going.delivery.tally.doubts;
@@ -94,10 +95,30 @@ impl Outlet {
         sent.unwrap_or_else(|panic| Err(SendError::unknown(pace::words(panic.as_ref()))))
     }
 
+    /// Reads what stands behind while this one is sent, where nobody else sends meanwhile: of a long queue only the front is
+    /// in memory, and without its bytes.
+    async fn read_ahead(&self, position: Position) -> Option<Delivery> {
+        let next = self.lanes().unread_behind(&position)?;
+        let read = AssertUnwindSafe(self.store.delivery(next.delivery)).catch_unwind().await;
+        // What cannot be read is read again when its turn comes, and spoken of then.
+        read.ok()?.ok()?
+    }
+
     /// What may be sent once this one is, ready to be begun: so one write ends the one and begins the other.
-    async fn behind(&self, position: Position, conduct: &Conduct, stop: &Stop) -> Option<Going> {
+    async fn behind(
+        &self,
+        position: Position,
+        ahead: Option<Delivery>,
+        (conduct, stop): (&Conduct, &Stop),
+    ) -> Option<Going> {
         let next = self.take_behind(position, conduct, stop)?;
-        let delivery = self.load(next).await?;
+        let delivery = match ahead.filter(|ahead| ahead.id == next.delivery) {
+            Some(ahead) => {
+                self.has_loaded(next);
+                ahead
+            }
+            None => self.load(next).await?,
+        };
         let Some((outbound, body)) = self.outbound(&delivery) else {
             self.put_back(next);
             return None;
@@ -151,7 +172,7 @@ impl Outlet {
     async fn conclude(
         &self,
         going: Going,
-        result: Result<Response, SendError>,
+        (result, ahead): (Result<Response, SendError>, Option<Delivery>),
         (conduct, stop): (&Conduct, &Stop),
     ) -> Option<Going> {
         let Going { position, delivery, body, began, .. } = going;
@@ -177,7 +198,7 @@ impl Outlet {
         let made = past((&verdict, &tally), began);
         self.tell_of_attempt(&delivery, &made);
         let next = match &verdict {
-            Verdict::Sent(_) => self.behind(position, conduct, stop).await,
+            Verdict::Sent(_) => self.behind(position, ahead, (conduct, stop)).await,
             _ => None,
         };
         let (received, behind) = (delivery.message.received, next.as_ref().map(|next| next.position));

@@ -185,6 +185,17 @@ impl Lanes {
         self.turn(behind, State::Busy { nudged: false }).then_some(behind)
     }
 
+    /// What [`Self::take_behind`] is about to take, if it has to be read from the store first. Of several workers nobody
+    /// can tell who takes it.
+    pub(super) fn unread_behind(&self, position: &Position) -> Option<Position> {
+        let [lane] = self.entries.get(position)?.lanes[..] else { return None };
+        let behind = || self.by_key.get(&lane)?.iter().nth(1).copied();
+        let next = self.ready.first().copied().or_else(behind)?;
+        let entry = self.get(&next)?;
+        let is_next = self.under_way.len() == 1 && entry.is_untouched() && entry.fresh.is_none();
+        is_next.then_some(next)
+    }
+
     /// The attempt under way is the last, if there is one.
     pub(super) fn let_it_be_the_last(&mut self, position: &Position) {
         if let Some(entry) = self.entries.get_mut(position) {
