@@ -211,3 +211,40 @@ async fn a_bug_where_files_are_written_costs_its_caller_alone() {
     assert!(store.writer.with_files(|filer| Ok(filer.highest()?)).await.unwrap().0 >= id.0);
     assert_eq!(store.trouble(), None);
 }
+
+/// As if an attempt had just begun, and ended after so long before; and a write took so long.
+fn attempts_take(writer: &Writer, take: Duration, took: Duration) -> u64 {
+    let mut core = writer.shared.core();
+    core.attempts = Attempts::begun_of(take);
+    core.took = took;
+    core.ledger.journal().last()
+}
+
+fn comes(writer: &Writer) -> impl Future<Output = Result<(), StoreError>> {
+    writer.write_as(Sort::Arrival, |ledger| crate::people::switch(ledger, "a message", Some("1"), "a test"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_shares_the_record_of_an_attempt_that_is_about_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open_with(folder.path(), Settings::default()).unwrap();
+    let writer = &store.writer;
+    let hour = Duration::from_hours(1);
+
+    let written = attempts_take(writer, hour, 2 * hour);
+    let mut comes_now = pin!(comes(writer));
+    let is_done = comes_now.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    while writer.shared.queued.load(Ordering::SeqCst) > 0 {
+        tokio::task::yield_now().await;
+    }
+    let ends = |ledger: &mut Ledger| crate::people::switch(ledger, "an attempt", Some("1"), "a test");
+    let (came, ended) = tokio::join!(comes_now, writer.write_as(Sort::End, ends));
+    came.and(ended).unwrap();
+    let last = writer.shared.core().ledger.journal().last();
+    assert!(!is_done && last == written + 1, "one record has both");
+
+    attempts_take(writer, hour, hour / 2);
+    comes(writer).await.expect("nobody waits for what is further than a write");
+    attempts_take(writer, Duration::from_millis(5), hour);
+    comes(writer).await.expect("what does not end is not waited for");
+}
