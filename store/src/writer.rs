@@ -46,7 +46,7 @@ const AT_ONCE: Duration = Duration::from_micros(500);
 /// So many bytes are filed at once, without waiting for more.
 const ENOUGH: usize = 4 << 20;
 /// More than this waits for the filer.
-const TOO_MUCH: usize = 48 << 20;
+const TOO_MUCH: usize = 32 << 20;
 /// How often a store in trouble is tried when nobody writes.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How many words of what senders were told are remembered while nothing can be written.
