@@ -13,8 +13,9 @@ use crate::{
     codes::Coded,
     filters::{
         self, Filter, Filters, Group,
-        columns::{self, Columns, TOGETHER},
+        columns::{self, Columns},
         group_of, run_of,
+        square::{Square, TOGETHER},
     },
     large::{self, Large},
     ledger::Filing,
@@ -263,6 +264,7 @@ impl Filer {
             };
             filters.take_older(group, columns);
         }
+        filters.gather(highest);
         Ok(filters)
     }
 
@@ -286,17 +288,19 @@ impl Filer {
     }
 
     fn made_anew(&mut self, number: u64) -> rusqlite::Result<Option<Columns>> {
-        let mut group = Group { number, filters: Vec::new(), columns: None };
+        let mut filters = Vec::new();
         for place in 0..TOGETHER {
-            group.filters.extend(self.filter_of(number * TOGETHER + place)?.map(|filter| (place, filter)));
+            filters.extend(self.filter_of(number * TOGETHER + place)?.map(|filter| (place, filter)));
         }
+        let square = Square::of(filters.iter().map(|(place, filter)| (*place, filter)));
+        let mut group = Group { number, square, columns: None };
         self.write_group(&mut group);
         Ok(group.columns)
     }
 
     /// Where it cannot be written, its messages are looked for without it: that costs time, and nothing else.
     fn write_group(&self, group: &mut Group) {
-        match Columns::write(&self.folder, group.number, &group.filters) {
+        match Columns::write(&self.folder, group.number, &group.square) {
             Ok(columns) => group.columns = Some(columns),
             Err(error) => tracing::warn!(%error, "cannot write the filters of older messages"),
         }

@@ -1,17 +1,19 @@
 //! Says at once, of nearly every message, that none like it came before.
 //!
 //! One filter (Bloom's) for each run of 65,536 messages: what it does not know is not there; what it knows is looked up.
-//! Those of the newest runs are in memory, those of older ones in files, 64 together: a look costs little however much is
-//! kept.
+//! Those of the newest runs are in memory, 64 together once they are complete, those of older ones in files: a look costs
+//! little however much is kept.
 
 pub(crate) mod columns;
+pub(crate) mod square;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use columns::{Columns, TOGETHER};
+use columns::Columns;
+use square::{Square, TOGETHER};
 
 /// A message's number, cut to its run.
 pub(crate) const fn run_of(message: u64) -> u64 {
@@ -25,6 +27,8 @@ pub(crate) const fn group_of(run: u64) -> u64 {
 
 /// The filters of so many groups are in memory, the current one counted.
 const GROUPS: u64 = 4;
+/// A run is surely complete when so many have begun after it.
+const LATER: u64 = 2;
 /// More than so many, where their files cannot be written, are looked up instead.
 const MOST: usize = 512;
 const BITS: usize = 1 << 20;
@@ -33,6 +37,8 @@ const PROBES: u32 = 4;
 #[derive(Default)]
 pub(crate) struct Filters {
     recent: BTreeMap<u64, Filter>,
+    /// Groups of which every run is complete.
+    squares: BTreeMap<u64, Square>,
     older: BTreeMap<u64, Columns>,
     /// Groups that no filter is known of.
     unknown: BTreeSet<u64>,
@@ -50,8 +56,7 @@ pub(crate) struct Filter {
 /// The filters of one group, on their way into a file.
 pub(crate) struct Group {
     pub(crate) number: u64,
-    /// By the place of its run in the group.
-    pub(crate) filters: Vec<(u64, Filter)>,
+    pub(crate) square: Square,
     /// Set once it is written.
     pub(crate) columns: Option<Columns>,
 }
@@ -72,6 +77,9 @@ pub(crate) fn first_in_memory(run: u64) -> u64 {
 impl Filters {
     pub(crate) fn add(&mut self, message: u64, mark: i64, received: i64) {
         let run = run_of(message);
+        if let Some(square) = self.squares.get_mut(&group_of(run)) {
+            return square.set(run % TOGETHER, mark, received);
+        }
         // One that comes after its group went into a file is known in memory alone.
         let is_late = self.older.contains_key(&group_of(run));
         let filter = self.recent.entry(run).or_insert_with(Filter::empty);
@@ -79,10 +87,10 @@ impl Filters {
         // One that comes late belongs into the filter that is filed, too.
         filter.is_filed = is_late;
         filter.newest = filter.newest.max(received);
-        while self.recent.len() > MOST {
-            if let Some((run, _)) = self.recent.pop_first() {
-                self.unknown.insert(group_of(run));
-            }
+        while self.recent.len() + self.squares.len() * TOGETHER as usize > MOST {
+            let oldest = self.squares.pop_first().map(|(group, _)| group);
+            let oldest = oldest.or_else(|| self.recent.pop_first().map(|(run, _)| group_of(run)));
+            self.unknown.extend(oldest);
         }
     }
 
@@ -96,13 +104,12 @@ impl Filters {
         let recent = self.recent.iter().rev().filter(|(_, filter)| filter.newest >= oldest);
         let mut runs: Vec<u64> = recent.filter(|(_, filter)| filter.has(mark)).map(|(run, _)| *run).collect();
         let mut unknown: Vec<u64> = self.unknown.iter().copied().collect();
+        for (group, square) in self.squares.iter().rev() {
+            runs.extend(runs_of(*group, square.look(mark, oldest)));
+        }
         for (group, columns) in self.older.iter().rev() {
             match columns.look(mark, oldest) {
-                Ok(0) => {}
-                Ok(bits) => {
-                    let places = (0..TOGETHER).rev().filter(|place| bits >> place & 1 == 1);
-                    runs.extend(places.map(|place| group * TOGETHER + place));
-                }
+                Ok(bits) => runs.extend(runs_of(*group, bits)),
                 Err(_) => unknown.push(*group),
             }
         }
@@ -126,23 +133,43 @@ impl Filters {
     pub(crate) fn complete(&mut self, newest_message: u64) -> Vec<(u64, i64, Vec<u8>)> {
         let current = run_of(newest_message);
         let complete =
-            self.recent.iter_mut().filter(|(run, filter)| **run + 2 <= current && !filter.is_filed);
-        complete
+            self.recent.iter_mut().filter(|(run, filter)| **run + LATER <= current && !filter.is_filed);
+        let mut complete: Vec<_> = complete
             .map(|(run, filter)| {
                 filter.is_filed = true;
                 (*run, filter.newest, filter.bytes())
             })
-            .collect()
+            .collect();
+        for (group, square) in &mut self.squares {
+            let unfiled = square.take_unfiled().into_iter();
+            complete.extend(
+                unfiled.map(|(place, filter)| (group * TOGETHER + place, filter.newest, filter.bytes())),
+            );
+        }
+        self.gather(newest_message);
+        complete
+    }
+
+    /// Puts the filters of each group together whose runs are all complete.
+    pub(crate) fn gather(&mut self, newest_message: u64) {
+        let first = group_of(run_of(newest_message).saturating_sub(LATER));
+        let alone = |filters: &Self, group: &u64| {
+            *group < first && !filters.is_settled(*group) && !filters.squares.contains_key(group)
+        };
+        while let Some(group) = self.recent.keys().map(|run| group_of(*run)).find(|group| alone(self, group))
+        {
+            let runs = self.recent.range(group * TOGETHER..(group + 1) * TOGETHER);
+            self.squares.insert(group, Square::of(runs.map(|(run, filter)| (run % TOGETHER, filter))));
+            self.recent.retain(|run, _| group_of(*run) != group);
+        }
     }
 
     /// The oldest group in memory, where it is time for it to go into a file.
     pub(crate) fn leaving(&self, newest_message: u64) -> Option<Group> {
         let first = first_in_memory(run_of(newest_message));
-        let mut groups = self.recent.keys().map(|run| group_of(*run));
-        let number = groups.find(|group| *group < first && !self.is_settled(*group))?;
-        let runs = self.recent.range(number * TOGETHER..(number + 1) * TOGETHER);
-        let filters = runs.map(|(run, filter)| (run % TOGETHER, filter.clone())).collect();
-        Some(Group { number, filters, columns: None })
+        let (number, square) =
+            self.squares.iter().find(|(group, _)| **group < first && !self.is_settled(**group))?;
+        Some(Group { number: *number, square: square.clone(), columns: None })
     }
 
     /// They are in a file: memory has room for others.
@@ -152,7 +179,7 @@ impl Filters {
             return;
         }
         self.older.insert(number, columns);
-        self.recent.retain(|run, _| group_of(*run) != number);
+        self.squares.remove(&number);
     }
 
     fn is_settled(&self, group: u64) -> bool {
@@ -161,9 +188,16 @@ impl Filters {
 
     /// Everything in these groups and before is forgotten.
     pub(crate) fn forget_before(&mut self, group: u64) {
+        self.squares = self.squares.split_off(&group);
         self.older = self.older.split_off(&group);
         self.unknown = self.unknown.split_off(&group);
     }
+}
+
+/// The runs of a group whose bits are set, newest first.
+fn runs_of(group: u64, bits: u64) -> impl Iterator<Item = u64> {
+    let places = (0..TOGETHER).rev().filter(move |place| bits >> place & 1 == 1);
+    places.map(move |place| group * TOGETHER + place)
 }
 
 impl Filter {
@@ -246,12 +280,14 @@ mod tests {
         let message = |run: u64| run << 16 | 7;
         for run in 0..700 {
             filters.add(message(run), mark(run), run as i64);
+            filters.complete(message(run));
             if let Some(mut group) = filters.leaving(message(run)) {
-                group.columns = Columns::write(folder.path(), group.number, &group.filters).ok();
+                group.columns = Columns::write(folder.path(), group.number, &group.square).ok();
                 filters.has_left(group);
             }
         }
-        assert!(filters.recent.len() <= (GROUPS * TOGETHER) as usize, "{}", filters.recent.len());
+        assert!(filters.recent.len() <= (TOGETHER + LATER) as usize, "{}", filters.recent.len());
+        assert!(filters.squares.len() < GROUPS as usize && filters.older.len() > 3);
         for run in 0..700 {
             let Maybe { runs, unknown } = filters.look(mark(run), i64::MIN);
             assert!(
