@@ -14,17 +14,12 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
-    sync::{Semaphore, SemaphorePermit},
+    sync::Semaphore,
     task::JoinHandle,
-    time::timeout,
 };
 
-/// Above this, work leaves the async threads. To hand a thread's other work to another one, and to have as many work at once as
-/// there are senders, costs more than a wait of this length.
-const QUICK: Duration = Duration::from_millis(4);
-
-/// So long a message waits for a spot: then what is on them is not as quick as it was.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// Above this, work leaves the async threads.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// What is this slow was no accident.
 const SLOW: Duration = Duration::from_millis(20);
@@ -78,9 +73,6 @@ impl Spots {
     }
 }
 
-/// Where a message's steps may run on the async threads; or none, and they run where [`Pace::run`] finds room.
-pub(crate) struct Spot<'a>(Option<SemaphorePermit<'a>>);
-
 /// A panic, in its own words.
 pub(crate) struct Panicked(pub(crate) String);
 
@@ -89,27 +81,11 @@ impl Pace {
         Self { trust: AtomicU32::new(0), spots }
     }
 
-    /// Waits for a spot, where the steps are quick: those of many messages then take turns, and not each a thread.
-    pub(crate) async fn spot(&self) -> Spot<'_> {
-        if self.trust.load(Ordering::Relaxed) < TRUSTED {
-            return Spot(None);
-        }
-        if let Ok(spot) = self.spots.steps.try_acquire() {
-            return Spot(Some(spot));
-        }
-        Spot(timeout(PATIENCE, self.spots.steps.acquire()).await.ok().and_then(Result::ok))
-    }
-
     /// Runs `work`, and survives its panic.
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, Panicked> {
-        self.run_on(&Spot(None), work)
-    }
-
-    /// As [`Pace::run`], on a spot that was waited for.
-    pub(crate) fn run_on<T>(&self, spot: &Spot<'_>, work: impl FnOnce() -> T) -> Result<T, Panicked> {
         let began = Instant::now();
         let trust = self.trust.load(Ordering::Relaxed);
-        let (done, worked) = self.place((trust, spot), || {
+        let (done, worked) = self.place(trust, || {
             // To ask costs as much as a quick step: it is done where there is a doubt.
             let before = (trust < MOST).then(processor_time);
             let done = catch_unwind(AssertUnwindSafe(work));
@@ -128,10 +104,7 @@ impl Pace {
         done.map_err(|panic| Panicked(words(panic.as_ref())))
     }
 
-    fn place<T>(&self, (trust, spot): (u32, &Spot<'_>), work: impl FnOnce() -> T) -> T {
-        if spot.0.is_some() {
-            return work();
-        }
+    fn place<T>(&self, trust: u32, work: impl FnOnce() -> T) -> T {
         if trust >= TRUSTED
             && let Ok(_spot) = self.spots.steps.try_acquire()
         {
@@ -160,48 +133,5 @@ pub(crate) fn words(panic: &(dyn Any + Send)) -> String {
     match panic.downcast_ref::<&'static str>() {
         Some(fixed) => format!("it panicked: {fixed}"),
         None => "it panicked".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{pin::pin, task::Poll};
-
-    use super::*;
-
-    fn trusted(spots: &Spots) -> Pace {
-        let pace = Pace::new(spots.clone());
-        (0..TRUSTED).for_each(|_| drop(pace.run(|| ())));
-        pace
-    }
-
-    #[tokio::test]
-    async fn quick_steps_take_turns_on_the_spots_there_are() {
-        let spots = Spots::new(1);
-        let (first, second) = (trusted(&spots), trusted(&spots));
-        let spot = first.spot().await;
-        let mut waiting = Box::pin(second.spot());
-        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-        drop(spot);
-        assert!(waiting.await.0.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn steps_that_hang_on_all_spots_keep_no_message_waiting_for_long() {
-        let spots = Spots::new(1);
-        let (hanging, other) = (trusted(&spots), trusted(&spots));
-        let _spot = hanging.spot().await;
-        assert!(other.spot().await.0.is_none(), "it goes on without one");
-    }
-
-    #[tokio::test]
-    async fn steps_that_are_not_known_to_be_quick_wait_for_no_spot() {
-        let spots = Spots::new(1);
-        let quick = trusted(&spots);
-        let _spot = quick.spot().await;
-        let fresh = Pace::new(spots.clone());
-        let asked = pin!(fresh.spot());
-        let Poll::Ready(spot) = futures_util::poll!(asked) else { panic!("it waits") };
-        assert!(spot.0.is_none());
     }
 }

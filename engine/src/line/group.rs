@@ -57,7 +57,7 @@ impl Line {
     async fn run_group(&self, gathering: &Gathering, outlets: &[Arc<Outlet>]) -> Result<(), StoreError> {
         let Run { inbound, gathers, too_much } = self.gather_members(gathering).await?;
         self.observer.received(&self.channel);
-        let (mut arrival, unreadable) = self.enter(self.receive(inbound).await, None, &Caller::nobody());
+        let (mut arrival, unreadable) = self.enter(self.receive(inbound), None, &Caller::nobody());
         let id = arrival.message.id;
         arrival.gathers = Some(gathers);
         arrival.reading.keys.push(("group".to_owned(), gathering.key.clone()));

@@ -172,10 +172,8 @@ impl Line {
             return Ok(Looked::Went);
         }
         let Some(message) = self.store.message(id).await? else { return Ok(Looked::Went) };
-        let spot = self.pace.spot().await;
         self.store.enters(id);
-        let routed =
-            self.transform_now(message.clone(), spot).and_then(|transformed| self.route(transformed));
+        let routed = self.transform_now(message.clone()).and_then(|transformed| self.route(transformed));
         self.store.leaves(id);
         let ended = match routed {
             Ok(routed) => {

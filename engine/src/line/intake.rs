@@ -22,10 +22,10 @@ pub(super) struct Received {
 
 impl Line {
     /// Reads what the message says of itself. What cannot be read is kept all the same.
-    pub(super) async fn receive(&self, inbound: Inbound) -> Received {
+    pub(super) fn receive(&self, inbound: Inbound) -> Received {
         let read = match &inbound.unreadable {
             Some(why) => Err(why.clone()),
-            None => match self.pace.run_on(&self.pace.spot().await, || self.script.read(&inbound)) {
+            None => match self.pace.run(|| self.script.read(&inbound)) {
                 Ok(read) => read.map_err(|unreadable| unreadable.why),
                 Err(panicked) => Err(panicked.0),
             },

@@ -64,7 +64,7 @@ pub(crate) struct Line {
 impl Line {
     /// Carries one message from its sender's bytes to its sender's answer.
     async fn carry(&self, inbound: Inbound, seat: Option<Seat>, caller: &mut Caller) -> Result<(), Exit> {
-        let received = self.receive(inbound).await;
+        let received = self.receive(inbound);
         let queued = match self.take(received, seat, caller).await? {
             Way::Taken(queued) => queued,
             Way::Kept(message) => {

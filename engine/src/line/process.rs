@@ -11,20 +11,17 @@ use crate::{
     Tally, Waiting,
     caller::Caller,
     outlet::{Fresh, Outlet, Tried},
-    pace::Spot,
     recovery::IsKept,
     routing,
 };
 
 /// A message after the channel's steps.
-pub(super) struct Transformed<'s> {
+pub(super) struct Transformed {
     message: Message,
     pieces: Vec<Piece>,
     /// Set where it is a member of a group: it has no pieces.
     joins: Option<Joins>,
     context: Context,
-    /// Its destinations' steps run where its own did.
-    spot: Spot<'s>,
 }
 
 /// A message whose deliveries are known, and not durable yet.
@@ -61,53 +58,44 @@ impl Watched {
 
 impl Line {
     /// Runs the channel's steps, once no older message has to be taken up first.
-    pub(super) async fn transform(&self, message: Message) -> Result<Transformed<'_>, Exit> {
+    pub(super) async fn transform(&self, message: Message) -> Result<Transformed, Exit> {
         self.recovery.turn().await;
-        self.transform_now(message, self.pace.spot().await)
+        self.transform_now(message)
     }
 
-    pub(super) fn transform_now<'s>(
-        &'s self,
-        message: Message,
-        spot: Spot<'s>,
-    ) -> Result<Transformed<'s>, Exit> {
+    pub(super) fn transform_now(&self, message: Message) -> Result<Transformed, Exit> {
         let context =
             Context::new(Arc::clone(&self.channel), message.id, Arc::clone(&message.facts), Inputs::Live)
                 .looking_into(Arc::clone(&self.directory));
         let context = self.measured(&message, context);
         if self.is_member(&message) {
-            return self.join(message, context, spot);
+            return self.join(message, context);
         }
         let pieces = self
             .pace
-            .run_on(&spot, || self.script.transform(&message, &context))
+            .run(|| self.script.transform(&message, &context))
             .unwrap_or_else(|panicked| Err(broke("the steps", panicked.0)));
         match pieces {
-            Ok(pieces) => Ok(Transformed { message, pieces, joins: None, context, spot }),
+            Ok(pieces) => Ok(Transformed { message, pieces, joins: None, context }),
             Err(halt) => Err(halted(message, halt, &context)),
         }
     }
 
     /// Asks a member which group it belongs to. Steps and destinations are for the whole of that.
-    fn join<'s>(
-        &'s self,
-        message: Message,
-        context: Context,
-        spot: Spot<'s>,
-    ) -> Result<Transformed<'s>, Exit> {
+    fn join(&self, message: Message, context: Context) -> Result<Transformed, Exit> {
         let joins = self
             .pace
-            .run_on(&spot, || self.script.joins(&message, &context))
+            .run(|| self.script.joins(&message, &context))
             .unwrap_or_else(|panicked| Err(broke("`group`", panicked.0)));
         match joins {
-            Ok(joins) => Ok(Transformed { message, pieces: Vec::new(), joins: Some(joins), context, spot }),
+            Ok(joins) => Ok(Transformed { message, pieces: Vec::new(), joins: Some(joins), context }),
             Err(halt) => Err(halted(message, halt, &context)),
         }
     }
 
     /// Asks each outlet whether it wants each piece, and what would leave.
-    pub(super) fn route(&self, transformed: Transformed<'_>) -> Result<Routed, Exit> {
-        let Transformed { message, pieces, joins, context, spot } = transformed;
+    pub(super) fn route(&self, transformed: Transformed) -> Result<Routed, Exit> {
+        let Transformed { message, pieces, joins, context } = transformed;
         if joins.is_some() {
             return Ok(self.joined(message, joins, &context));
         }
@@ -116,9 +104,7 @@ impl Line {
             if self.outlets.iter().any(|outlet| outlet.is_by_key()) { pieces.clone() } else { Vec::new() };
         let routed = self
             .pace
-            .run_on(&spot, || {
-                pieces.into_iter().map(|piece| self.route_piece(&message, piece, &context)).collect()
-            })
+            .run(|| pieces.into_iter().map(|piece| self.route_piece(&message, piece, &context)).collect())
             .unwrap_or_else(|panicked| Err(broke("the destinations' steps", panicked.0)));
         let parts: Vec<RoutedPiece> = match routed {
             Ok(parts) => parts,
@@ -128,7 +114,7 @@ impl Line {
             }
             Err(halt) => return Err(halted(message, halt, &context)),
         };
-        match self.expected(&parts, &context, &spot) {
+        match self.expected(&parts, &context) {
             Ok(expected) => Ok(self.gather(message, (parts, expected), &context)),
             Err(halt) => Err(halted(message, halt, &context)),
         }

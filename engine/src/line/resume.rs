@@ -107,12 +107,11 @@ impl Line {
 
     async fn process_again(&self, stranded: &Stranded) -> Result<(), StoreError> {
         let id = stranded.message.id;
-        let spot = self.pace.spot().await;
         let is_suspect = stranded.starts >= SUSPECT_AFTER;
         if is_suspect {
             self.store.enters(id);
         }
-        let routed = self.transform_now(stranded.message.clone(), spot).and_then(|done| self.route(done));
+        let routed = self.transform_now(stranded.message.clone()).and_then(|done| self.route(done));
         if is_suspect {
             self.store.leaves(id);
         }

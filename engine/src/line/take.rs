@@ -52,8 +52,7 @@ impl Line {
 
     async fn take_in_one_write(&self, arrival: Box<Arrival>, caller: &mut Caller) -> Result<Way, Exit> {
         let message = arrival.message.clone();
-        let spot = self.pace.spot().await;
-        match self.transform_now(message.clone(), spot).and_then(|transformed| self.route(transformed)) {
+        match self.transform_now(message.clone()).and_then(|transformed| self.route(transformed)) {
             Ok(routed) => self.take_routed(arrival, routed, caller).await,
             // It is kept first: its steps run again once what they ask answers.
             Err(Exit::Halted(halted)) if halted.unavailable().is_some() => {
