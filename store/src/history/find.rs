@@ -30,6 +30,9 @@ const DELIVERIES: &str =
     "deliveries d JOIN messages m ON m.id = d.message JOIN channels c ON c.id = m.channel
      JOIN outlets o ON o.id = d.outlet";
 
+/// The runs from one to another.
+const THESE_RUNS: &str = "WITH RECURSIVE r(run) AS (SELECT ? UNION ALL SELECT run + 1 FROM r WHERE run < ?)";
+
 /// Conditions that must all hold, with their values in order.
 #[derive(Default)]
 struct Conditions {
@@ -43,9 +46,46 @@ enum State {
     Delivery(DeliveryState),
 }
 
+/// Newest first. Keys are looked for in few runs of messages, then in more: of what fits many, the newest are at once there.
 pub(super) fn messages(connection: &Connection, query: &Query) -> Result<Vec<MessageRow>, Failure> {
+    if asked_text(query).is_none() {
+        return messages_within(connection, query, None);
+    }
+    let bounds = "SELECT min(id) >> 14, max(id) >> 14 FROM messages";
+    let (first, last): (Option<i64>, Option<i64>) =
+        connection.query_row(bounds, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
+    let last = query.before.map_or(last, |before| last.min(before.0 as i64 >> 14));
+    let (mut query, limit) = (query.clone(), query.limit);
+    let mut found = Vec::new();
+    for runs in windows(first, last) {
+        query.limit = limit - found.len();
+        if query.limit == 0 {
+            break;
+        }
+        found.extend(messages_within(connection, &query, Some(runs))?);
+    }
+    Ok(found)
+}
+
+/// All runs from the last to the first, each time four times as many.
+fn windows(first: i64, last: i64) -> impl Iterator<Item = (i64, i64)> {
+    let widths = std::iter::successors(Some(1), |width: &i64| width.checked_mul(4));
+    let ends = widths.scan(last, move |end, width| {
+        let window = (first.max(*end - width + 1), *end);
+        *end -= width;
+        (window.1 >= first).then_some(window)
+    });
+    ends.fuse()
+}
+
+fn messages_within(
+    connection: &Connection,
+    query: &Query,
+    runs: Option<(i64, i64)>,
+) -> Result<Vec<MessageRow>, Failure> {
     let state = asked_state(query)?;
-    let mut conditions = Conditions::of(query, state.as_ref());
+    let mut conditions = Conditions::of(query, state.as_ref(), runs);
     match state {
         Some(State::Message(state)) => {
             conditions.message_state(state);
@@ -70,7 +110,7 @@ pub(super) fn messages(connection: &Connection, query: &Query) -> Result<Vec<Mes
 
 pub(super) fn deliveries(connection: &Connection, query: &Query) -> Result<Vec<DeliveryRow>, Failure> {
     let state = asked_state(query)?;
-    let mut conditions = Conditions::of(query, state.as_ref());
+    let mut conditions = Conditions::of(query, state.as_ref(), None);
     match state {
         Some(State::Message(state)) => conditions.message_state(state),
         Some(State::Delivery(state)) => conditions.clauses.push(in_state(state)),
@@ -144,8 +184,9 @@ fn counted(row: &Row<'_>, state: &'static str) -> rusqlite::Result<Unsettled> {
 }
 
 impl Conditions {
-    /// All but state and destination, which mean other things for messages and for deliveries.
-    fn of(query: &Query, state: Option<&State>) -> Self {
+    /// All but state and destination, which mean other things for messages and for deliveries. Keys are looked for in these
+    /// runs, or in all.
+    fn of(query: &Query, state: Option<&State>, runs: Option<(i64, i64)>) -> Self {
         let mut conditions = Self::default();
         if let Some(channel) = &query.channel {
             // A plus keeps the channel's index out: that of a rare state is shorter.
@@ -153,8 +194,8 @@ impl Conditions {
             let clause = format!("{plus}m.channel = (SELECT id FROM channels WHERE name = ?)");
             conditions.add(&clause, channel.clone().into());
         }
-        if let Some(text) = query.text.as_deref().filter(|text| *text != "*") {
-            conditions.text(text);
+        if let Some(text) = asked_text(query) {
+            conditions.text(text, runs);
         }
         if let Some(since) = query.since {
             conditions.add("m.received >= ?", nanoseconds(since).into());
@@ -170,10 +211,12 @@ impl Conditions {
         self.values.push(value);
     }
 
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str, runs: Option<(i64, i64)>) {
+        self.values.extend(runs.iter().flat_map(|(first, last)| [Value::from(*first), Value::from(*last)]));
+        let runs = if runs.is_some() { THESE_RUNS } else { RUNS };
         let keyed = |which: &str| {
             format!(
-                "m.id IN ({RUNS} SELECT k.message FROM r CROSS JOIN keys k WHERE k.run = r.run AND {which})"
+                "m.id IN ({runs} SELECT k.message FROM r CROSS JOIN keys k WHERE k.run = r.run AND {which})"
             )
         };
         if let Some(beginning) = text.strip_suffix('*') {
@@ -230,6 +273,11 @@ fn in_state(state: DeliveryState) -> String {
     }
 }
 
+/// The text that is looked for, where not everything fits it.
+fn asked_text(query: &Query) -> Option<&str> {
+    query.text.as_deref().filter(|text| *text != "*")
+}
+
 /// Refuses what cannot be asked.
 pub(super) fn check(query: &Query) -> Result<(), Failure> {
     asked_state(query).map(drop)
@@ -282,4 +330,22 @@ fn read_delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         ended: row.get::<_, Option<i64>>(15)?.map(written),
         tally,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::windows;
+
+    #[test]
+    fn the_windows_are_all_runs_once_from_the_last_to_the_first() {
+        for (first, last) in [(0, 0), (3, 3), (0, 700), (17, 101), (5, 9)] {
+            let mut runs = Vec::new();
+            for (from, to) in windows(first, last) {
+                runs.extend((from..=to).rev());
+            }
+            assert!(runs.iter().copied().eq((first..=last).rev()), "{first} to {last}: {runs:?}");
+        }
+        assert_eq!(windows(4, 3).next(), None);
+        assert_eq!(windows(0, 700).take(3).collect::<Vec<_>>(), [(700, 700), (696, 699), (680, 695)]);
+    }
 }
