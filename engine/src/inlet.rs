@@ -8,7 +8,6 @@ use crate::{
     AnswerState, Content, Cut, Hash, Inbound, MessageId, Outcome, Reply, Spool, Told,
     caller::{Caller, Waiting, Wants},
     line::{Line, Seat},
-    ride::{Ride, Way},
 };
 
 /// How many messages of one channel may be under way at once.
@@ -58,7 +57,7 @@ impl Inlet {
     /// channel slows its senders; never longer than `within`.
     pub async fn receive(&self, inbound: Inbound) -> Answer {
         match self.enter(inbound, Wants::Answer).await {
-            Ok((way, pending)) => Ride::new(way).until(pending.answer()).await,
+            Ok(pending) => pending.answer().await,
             Err(answer) => answer,
         }
     }
@@ -74,7 +73,7 @@ impl Inlet {
         let pending: Vec<Pending> = inbounds
             .into_iter()
             .zip(seats)
-            .map(|(inbound, seat)| spawned(self.begin(inbound, Wants::Answer, (Some(seat), None))))
+            .map(|(inbound, seat)| self.begin(inbound, Wants::Answer, (Some(seat), None)))
             .collect();
         let mut answers = Vec::with_capacity(pending.len());
         for one in pending {
@@ -86,7 +85,7 @@ impl Inlet {
     /// Takes a message and returns as soon as it is durable: `Ok`, and the application's answer follows;
     /// `Err`, where it was not taken.
     pub async fn accept(&self, inbound: Inbound) -> Result<Pending, Answer> {
-        let Pending { waiting, line, since } = spawned(self.enter(inbound, Wants::Kept).await?);
+        let Pending { waiting, line, since } = self.enter(inbound, Wants::Kept).await?;
         match waiting.kept().await {
             Ok(waiting) => Ok(Pending { waiting, line, since }),
             Err((reply, (id, first))) => Err(Answer::new(reply, Receipt { line, id, first, since })),
@@ -132,7 +131,7 @@ impl Inlet {
         *self.0.line.write().unwrap_or_else(PoisonError::into_inner) = line;
     }
 
-    async fn enter(&self, inbound: Inbound, wants: Wants) -> Result<(Way, Pending), Answer> {
+    async fn enter(&self, inbound: Inbound, wants: Wants) -> Result<Pending, Answer> {
         let within = self.line().within();
         let room = tokio::time::timeout(within, Arc::clone(&self.0.room).acquire_owned()).await;
         if let Ok(Ok(room)) = room {
@@ -143,33 +142,28 @@ impl Inlet {
         Err(Answer { reply, receipt: None })
     }
 
-    /// A message's way, and what its sender waits for. The way ends by itself: every wait on it is bounded or recovers.
+    /// Starts a message on its way. The task ends by itself: every wait on the way is bounded or recovers. It is not its
+    /// sender's: a step that hangs must not keep that one from hearing in time.
     fn begin(
         &self,
         inbound: Inbound,
         wants: Wants,
         (seat, room): (Option<Seat>, Option<tokio::sync::OwnedSemaphorePermit>),
-    ) -> (Way, Pending) {
+    ) -> Pending {
         let line = self.line();
         let (caller, waiting) = Caller::new(line.within(), wants);
         let since = caller.since;
         let way = Arc::clone(&line);
-        let way = line.tasks().track_future(async move {
+        line.tasks().spawn(async move {
             way.run(inbound, seat, caller).await;
             drop(room);
         });
-        (Box::pin(way), Pending { waiting, line, since })
+        Pending { waiting, line, since }
     }
 
     fn line(&self) -> Arc<Line> {
         Arc::clone(&self.0.line.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Gives the way a task of its own.
-fn spawned((way, pending): (Way, Pending)) -> Pending {
-    tokio::spawn(way);
-    pending
 }
 
 impl Pending {

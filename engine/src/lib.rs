@@ -43,7 +43,6 @@ mod ports;
 mod recovery;
 mod register;
 mod reply;
-mod ride;
 pub mod routing;
 mod script;
 mod shares;

@@ -69,7 +69,6 @@ impl Line {
             Way::Taken(queued) => queued,
             Way::Kept(message) => {
                 self.ack(caller);
-                heard(caller).await;
                 let transformed = self.transform(message).await?;
                 let routed = self.route(transformed)?;
                 self.queue(routed, caller).await?
@@ -261,13 +260,6 @@ impl Halted {
             _ => MessageState::Failed,
         };
         Closed { state, outcome, why: self.halt.to_string(), halt: Some(self.halt), inputs: self.inputs }
-    }
-}
-
-/// Lets a sender that has its answer go before the steps begin: whoever waits may be who goes this way.
-async fn heard(caller: &Caller) {
-    if caller.answered().is_some() {
-        tokio::task::yield_now().await;
     }
 }
 

@@ -192,8 +192,6 @@ pub fn is_quiet(snapshot: &Snapshot) -> bool {
 }
 
 pub async fn receive(inlet: Inlet, message: &str) -> Reply {
-    // It comes over a network: what the channel has begun goes first.
-    tokio::task::yield_now().await;
     let answer = inlet.receive(inbound(message)).await;
     let reply = answer.reply.clone();
     answer.told();
