@@ -201,7 +201,7 @@ fn json(project: &Project, arguments: &[&str]) -> serde_json::Value {
 
 /// How many messages of a channel there are.
 fn messages(project: &Project, channel: &str) -> usize {
-    let found = json(project, &["find", "--channel", channel, "--limit", "10000", "--format", "json"]);
+    let found = json(project, &["find", "--channel", channel, "--limit", "1000", "--format", "json"]);
     found.as_array().map_or(0, Vec::len)
 }
 
