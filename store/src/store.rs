@@ -19,7 +19,6 @@ use crate::{
     queues::Queue,
     rows::{Body, MessageRow},
     spans::look,
-    writer::Sort,
 };
 
 /// After an end that was not in order: a message whose steps end the process does so within this time.
@@ -50,7 +49,7 @@ impl Store for Sqlite {
             }
         }
         let written: Vec<_> = prepared.iter().map(intake::Prepared::written).collect();
-        let kept = self.writer.write_as(Sort::Arrival, move |ledger| intake::keep(ledger, &prepared)).await?;
+        let kept = self.writer.write(move |ledger| intake::keep(ledger, &prepared)).await?;
         let not_kept = kept.iter().zip(&written).filter(|(kept, _)| matches!(kept, Kept::Again(_)));
         not_kept.for_each(|(_, written)| self.take_back(written));
         Ok(kept)
@@ -58,7 +57,7 @@ impl Store for Sqlite {
 
     async fn queue(&self, processed: Processed) -> Result<Vec<(DeliveryId, DeliveryState)>, StoreError> {
         let prepared = messages::Prepared::new(processed, &self.large).await?;
-        self.writer.write_as(Sort::Arrival, move |ledger| messages::queue(ledger, &prepared)).await
+        self.writer.write(move |ledger| messages::queue(ledger, &prepared)).await
     }
 
     fn keeps_first(&self) -> bool {
@@ -76,10 +75,7 @@ impl Store for Sqlite {
                 return Err(error);
             }
         };
-        let taken = self
-            .writer
-            .write_as(Sort::Arrival, move |ledger| messages::take(ledger, &arrival, &done))
-            .await?;
+        let taken = self.writer.write(move |ledger| messages::take(ledger, &arrival, &done)).await?;
         if matches!(taken.kept, Kept::Again(_)) {
             self.take_back(&written);
         }
@@ -91,9 +87,7 @@ impl Store for Sqlite {
     }
 
     async fn begin(&self, id: DeliveryId, note: Option<Note>, doubts: u32) -> Result<(), StoreError> {
-        self.writer
-            .write_as(Sort::Begin, move |ledger| deliveries::begin(ledger, id, note.as_ref(), doubts))
-            .await
+        self.writer.write(move |ledger| deliveries::begin(ledger, id, note.as_ref(), doubts)).await
     }
 
     async fn settle(
@@ -101,7 +95,7 @@ impl Store for Sqlite {
         id: DeliveryId,
         settlement: Settlement,
     ) -> Result<Vec<(String, Waiting)>, StoreError> {
-        self.writer.write_as(Sort::End, move |ledger| deliveries::settle(ledger, id, &settlement)).await
+        self.writer.write(move |ledger| deliveries::settle(ledger, id, &settlement)).await
     }
 
     async fn settle_and_begin(
@@ -110,7 +104,7 @@ impl Store for Sqlite {
         next: Begin,
     ) -> Result<(Vec<(String, Waiting)>, bool), StoreError> {
         self.writer
-            .write_as(Sort::EndAndBegin, move |ledger| {
+            .write(move |ledger| {
                 let taken = deliveries::settle(ledger, id, &settlement)?;
                 let Begin { id, note, doubts } = &next;
                 Ok((taken, deliveries::begin(ledger, *id, note.as_ref(), *doubts).is_ok()))

@@ -27,7 +27,7 @@ use std::{
 use engine::{MessageId, StoreError, Told};
 use tokio::sync::oneshot;
 
-use self::core::{Attempts, Core};
+use self::core::Core;
 use crate::{
     failure::{Failure, words},
     filer::Filer,
@@ -89,20 +89,6 @@ enum Command {
     Stop,
 }
 
-/// What a write is to whoever shares a record with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sort {
-    /// A message comes: it may wait a moment for the end of an attempt, and share its record.
-    Arrival,
-    /// An attempt begins.
-    Begin,
-    /// An attempt ends.
-    End,
-    /// One ends, and the next begins.
-    EndAndBegin,
-    Other,
-}
-
 /// What the filing thread does, one after the other.
 enum Task {
     File(Box<Filing>, Option<PathBuf>),
@@ -112,8 +98,6 @@ enum Task {
 
 /// Something to be written, and somebody who waits for it.
 trait Job: Send {
-    fn sort(&self) -> Sort;
-
     /// Does the work; says whether it stands.
     fn apply(&mut self, ledger: &mut Ledger) -> bool;
 
@@ -122,17 +106,12 @@ trait Job: Send {
 }
 
 struct Asked<T, W> {
-    sort: Sort,
     work: W,
     result: Option<Result<T, StoreError>>,
     asker: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T: Send, W: Fn(&mut Ledger) -> Result<T, Failure> + Send> Job for Asked<T, W> {
-    fn sort(&self) -> Sort {
-        self.sort
-    }
-
     fn apply(&mut self, ledger: &mut Ledger) -> bool {
         let done = (self.work)(ledger).map_err(StoreError::from);
         let stands = done.is_ok();
@@ -167,7 +146,6 @@ impl Writer {
             try_due: None,
             wakes: None,
             took: Duration::ZERO,
-            attempts: Attempts::default(),
             wanted: Vec::new(),
             is_filing: false,
             is_stopping: false,
@@ -194,23 +172,15 @@ impl Writer {
         &self,
         work: impl Fn(&mut Ledger) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_as(Sort::Other, work).await
-    }
-
-    pub(crate) async fn write_as<T: Send + 'static>(
-        &self,
-        sort: Sort,
-        work: impl Fn(&mut Ledger) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
         let (asker, answer) = oneshot::channel();
-        self.write_job(Box::new(Asked { sort, work, result: None, asker }));
+        self.write_job(Box::new(Asked { work, result: None, asker }));
         answer.await.unwrap_or_else(|_| Err(StoreError("the thread that writes has ended".to_owned())))
     }
 
     /// Where nobody else writes, whoever asks does it at once, on a quick disk: to wake a thread takes as long.
     fn write_job(&self, job: Box<dyn Job>) {
         match self.alone() {
-            Some(core) if core.took < AT_ONCE && !core.may_wait(job.as_ref()) => {
+            Some(core) if core.took < AT_ONCE => {
                 match catch_unwind(AssertUnwindSafe(|| self.write_here(core, job))) {
                     Ok(Some(job)) => self.command(Command::Write(job)),
                     Ok(None) => {}
@@ -392,7 +362,6 @@ impl Thread {
             {
                 core.take(command, &mut jobs);
             }
-            self.wait_for_an_end(&mut core, &mut jobs);
             core.take_held(&mut jobs);
             core.write(jobs);
             core.file_if_due();
@@ -402,15 +371,6 @@ impl Thread {
             }
             due = core.due();
             core.wakes = due;
-        }
-    }
-
-    /// Where messages come and an attempt is about to end, one record takes both: two would each be waited for, and the
-    /// order of arrival waits for the second.
-    fn wait_for_an_end(&self, core: &mut Core, jobs: &mut Vec<Box<dyn Job>>) {
-        while !jobs.is_empty() && jobs.len() < BATCH && jobs.iter().all(|job| core.may_wait(job.as_ref())) {
-            let Some(command) = self.next(core.attempt_due()) else { return };
-            core.take(command, jobs);
         }
     }
 

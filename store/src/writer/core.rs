@@ -12,47 +12,13 @@ use engine::{MessageId, StoreError, Told};
 use tokio::sync::oneshot;
 
 use super::{
-    BATCH, Command, ENOUGH, FILED_WITHIN, Job, Sort, TOLD_AT_MOST, TOLD_WITHIN, TOO_MUCH, TRY_AGAIN, Task,
-    Troubles,
+    BATCH, Command, ENOUGH, FILED_WITHIN, Job, TOLD_AT_MOST, TOLD_WITHIN, TOO_MUCH, TRY_AGAIN, Task, Troubles,
 };
 use crate::{
     failure,
     ledger::{Filing, Ledger, Mark},
     messages,
 };
-
-/// When an attempt is about to end, as far as the last ones tell.
-#[derive(Default)]
-pub(super) struct Attempts {
-    /// When the last one began, until one ends.
-    begun: Option<Instant>,
-    /// How long they take of late, from one that begins to one that ends.
-    take: Option<Duration>,
-}
-
-impl Attempts {
-    /// One has just begun; they take so long.
-    #[cfg(test)]
-    pub(super) fn begun_of(take: Duration) -> Self {
-        Self { begun: Some(Instant::now()), take: Some(take) }
-    }
-
-    /// Until when an end may still be near: some take a little longer.
-    fn due(&self) -> Option<Instant> {
-        Some(self.begun? + self.take? * 3 / 2)
-    }
-
-    fn ends(&mut self, now: Instant) {
-        if let Some(begun) = self.begun.take() {
-            let took = now.saturating_duration_since(begun);
-            self.take = Some(self.take.map_or(took, |before| (before * 7 + took) / 8));
-        }
-    }
-
-    fn begins(&mut self) {
-        self.begun = Some(Instant::now());
-    }
-}
 
 /// Everything that is to be written, and is not yet filed.
 pub(super) struct Core {
@@ -68,7 +34,6 @@ pub(super) struct Core {
     pub(super) wakes: Option<Instant>,
     /// How long a write takes of late.
     pub(super) took: Duration,
-    pub(super) attempts: Attempts,
     /// Who waits for what is written to be filed, and whether the filing under way covers it.
     pub(super) wanted: Vec<(oneshot::Sender<()>, bool)>,
     pub(super) is_filing: bool,
@@ -114,19 +79,6 @@ impl Core {
         [self.told_due, file, try_due, at_once].into_iter().flatten().min()
     }
 
-    /// Whether a job may wait for the end of an attempt: one that is nearer than a write of its own would be long.
-    pub(super) fn may_wait(&self, job: &dyn Job) -> bool {
-        let is_near = |due: Instant| {
-            let left = due.saturating_duration_since(Instant::now());
-            !left.is_zero() && left < self.took
-        };
-        job.sort() == Sort::Arrival && !self.is_stopping && self.attempt_due().is_some_and(is_near)
-    }
-
-    pub(super) fn attempt_due(&self) -> Option<Instant> {
-        self.attempts.due()
-    }
-
     pub(super) fn is_too_much(&self) -> bool {
         self.is_filing && self.ledger.weight() > TOO_MUCH
     }
@@ -159,7 +111,7 @@ impl Core {
             self.apply(&mut jobs);
             self.make_durable(start, is_tried)
         }));
-        self.end((jobs, now), done);
+        self.end(jobs, done);
     }
 
     /// Does the same with a job whose caller must not wait for the files; gives it back where it needs them.
@@ -169,7 +121,7 @@ impl Core {
             self.refuse(jobs);
             return None;
         }
-        let (start, began) = (self.ledger.mark(), Instant::now());
+        let start = self.ledger.mark();
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.ledger.close_files();
             self.apply(&mut jobs);
@@ -181,8 +133,8 @@ impl Core {
         }));
         match done {
             Ok(None) => return jobs.pop(),
-            Ok(Some(answer)) => self.end((jobs, began), Ok(answer)),
-            Err(panic) => self.end((jobs, began), Err(panic)),
+            Ok(Some(answer)) => self.end(jobs, Ok(answer)),
+            Err(panic) => self.end(jobs, Err(panic)),
         }
         None
     }
@@ -199,17 +151,6 @@ impl Core {
             if !job.apply(&mut self.ledger) {
                 self.ledger.undo(mark);
             }
-        }
-    }
-
-    /// Takes note of the attempts that the jobs end and begin.
-    fn note_attempts(&mut self, jobs: &[Box<dyn Job>], began: Instant) {
-        let has = |sort: Sort| jobs.iter().any(|job| job.sort() == sort);
-        if has(Sort::End) || has(Sort::EndAndBegin) {
-            self.attempts.ends(began);
-        }
-        if has(Sort::Begin) || has(Sort::EndAndBegin) {
-            self.attempts.begins();
         }
     }
 
@@ -242,16 +183,11 @@ impl Core {
         answer
     }
 
-    fn end(
-        &mut self,
-        (jobs, began): (Vec<Box<dyn Job>>, Instant),
-        done: std::thread::Result<Result<(), StoreError>>,
-    ) {
+    fn end(&mut self, jobs: Vec<Box<dyn Job>>, done: std::thread::Result<Result<(), StoreError>>) {
         let Ok(answer) = done else {
             self.break_down();
             return self.refuse(jobs);
         };
-        self.note_attempts(&jobs, began);
         for job in jobs {
             job.answer(answer.clone());
         }
