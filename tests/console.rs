@@ -1,38 +1,9 @@
 //! The console in a real browser on the real server: what a viewer must not see, what others write, and a telephone in the dark.
 
-#![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
-
 use serde_json::json;
-use tests::{Behaviour, Browser, Project, Receiver, Relais, Sender, free_port, message};
+use tests::{Behaviour, Browser, Project, Receiver, Relais, Sender, free_port, laboratory, results};
 
 const PASSWORD: &str = "a long and quiet evening";
-
-/// Results to a record that may be away, and to files.
-fn lab(project: &Project, record: u16) -> u16 {
-    let port = free_port();
-    project.channel(
-        "lab",
-        &format!(
-            "name: lab\ndescription: Results from the analysers to the record\ntags: [laboratory]\nsource:\n  mllp: {{ listen: \"127.0.0.1:{port}\" }}\n\
-             steps:\n  - filter: msg[\"MSH-9.1\"] == \"ORU\"\n  - require: [PID-3.1, OBR-4]\n  - set: {{ PID-3.4: HOSPITAL }}\n\
-             destinations:\n  - name: record\n    to:\n      mllp: {{ connect: \"127.0.0.1:{record}\" }}\n    retry: {{ first: 200ms, longest: 500ms }}\n  \
-             - name: archive\n    to:\n      file: {{ dir: out, name: '${{msg[\"MSH-10\"]}}.hl7' }}\n\
-             tests:\n  - name: a result goes to the record\n    message: messages/one.hl7\n    expect: {{ record: {{ paths: {{ PID-3.4: HOSPITAL }} }} }}\n"
-        ),
-    );
-    project.write("messages/one.hl7", message("T1", "4711"));
-    port
-}
-
-/// A link by which the administrator chooses a password.
-fn link(project: &Project, name: &str) -> String {
-    let said = project.relais(&["account", "link", name]);
-    let words = String::from_utf8_lossy(&said.stdout).into_owned();
-    let at = words
-        .find("#/welcome/")
-        .unwrap_or_else(|| panic!("{words}{}", String::from_utf8_lossy(&said.stderr)));
-    words[at..].split_whitespace().next().unwrap().to_owned()
-}
 
 /// Signs in by a link that works once.
 fn welcome(browser: &mut Browser, link: &str) {
@@ -43,23 +14,15 @@ fn welcome(browser: &mut Browser, link: &str) {
     browser.see("#top nav", "");
 }
 
-fn send(port: u16, ids: impl IntoIterator<Item = String>) {
-    let mut sender = Sender::connect(port).unwrap();
-    for id in ids {
-        let answer = sender.send(&message(&id, "4711")).unwrap();
-        assert!(String::from_utf8_lossy(&answer).contains("MSA|AA"), "{id}");
-    }
-}
-
 #[test]
 fn a_viewer_sees_states_and_nothing_that_a_message_holds() {
     let (project, record) = (Project::new(), Receiver::start(Behaviour::Code("AA")));
-    let port = lab(&project, record.port);
+    let port = laboratory(&project, record.port);
     let relais = project.start();
-    send(port, ["SEEN1".to_owned()]);
+    results(port, ["SEEN1".to_owned()]);
     let mut browser = Browser::start(project.port);
     browser.anew(&json!({}));
-    welcome(&mut browser, &link(&project, "admin"));
+    welcome(&mut browser, &project.link("admin"));
     browser.open("#/system/accounts");
     browser.click("button:has-text('Make an account')");
     browser.fill("dialog [name=name]", "paul");
@@ -122,7 +85,7 @@ fn what_others_write_is_text_and_never_runs() {
     }
     let mut browser = Browser::start(project.port);
     browser.anew(&json!({ "policy": true }));
-    welcome(&mut browser, &link(&project, "admin"));
+    welcome(&mut browser, &project.link("admin"));
     for place in [
         "#/now",
         "#/channels",
@@ -155,12 +118,12 @@ fn what_others_write_is_text_and_never_runs() {
 #[test]
 fn the_keyboard_alone_is_enough_in_french_on_a_telephone_in_the_dark() {
     let (project, record) = (Project::new(), Receiver::start(Behaviour::Code("AA")));
-    let port = lab(&project, record.port);
+    let port = laboratory(&project, record.port);
     let _relais: Relais = project.start();
-    send(port, ["TEL1".to_owned()]);
+    results(port, ["TEL1".to_owned()]);
     let mut browser = Browser::start(project.port);
     browser.anew(&json!({ "locale": "fr-FR", "scheme": "dark", "width": 390, "height": 844 }));
-    browser.open(&link(&project, "admin"));
+    browser.open(&project.link("admin"));
     browser.see("h1", "Choisir un mot de passe");
     browser.is_open_to_all();
     browser.type_in(PASSWORD);

@@ -7,8 +7,8 @@ use std::{env, fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use tests::{
-    Behaviour, Browser, Project, Receiver, Receiving, Relais, Sender, comes_true, free_port, message, python,
-    wait_until,
+    Behaviour, Browser, Project, Receiver, Receiving, Relais, comes_true, free_port, laboratory, python,
+    results, wait_until,
 };
 
 const PASSWORD: &str = "a long and quiet evening";
@@ -131,45 +131,14 @@ impl Seat {
     }
 }
 
-/// Results to a record that may be away, and to files; who is on call gets a letter when the record takes nothing.
-fn lab(project: &Project, record: u16, mail: u16) -> u16 {
-    let port = free_port();
-    project.channel(
-        "lab",
-        &format!(
-            "name: lab\ndescription: Results from the analysers to the record\ntags: [laboratory]\nsource:\n  mllp: {{ listen: \"127.0.0.1:{port}\" }}\n\
-             steps:\n  - filter: msg[\"MSH-9.1\"] == \"ORU\"\n  - require: [PID-3.1, OBR-4]\n  - set: {{ PID-3.4: HOSPITAL }}\n\
-             destinations:\n  - name: record\n    to:\n      mllp: {{ connect: \"127.0.0.1:{record}\" }}\n    retry: {{ first: 200ms, longest: 500ms }}\n  \
-             - name: archive\n    to:\n      file: {{ dir: out, name: '${{msg[\"MSH-10\"]}}.hl7' }}\n\
-             tests:\n  - name: a result goes to the record\n    message: messages/one.hl7\n    expect: {{ record: {{ paths: {{ PID-3.4: HOSPITAL }} }} }}\n"
-        ),
-    );
-    project.write("messages/one.hl7", message("T1", "4711"));
+/// Who is on call gets a letter when a receiver takes nothing.
+fn on_call(project: &Project, mail: u16) {
     project.write(
         "alerts/night.yaml",
         format!(
             "when: {{ destination_down: {{}} }}\ntell:\n  - smtp: {{ server: \"127.0.0.1:{mail}\", encryption: none, from: relais@example.org, to: [\"night@example.org\"] }}\n"
         ),
     );
-    port
-}
-
-/// A link by which the administrator chooses a password.
-fn link(project: &Project, name: &str) -> String {
-    let said = project.relais(&["account", "link", name]);
-    let words = String::from_utf8_lossy(&said.stdout).into_owned();
-    let at = words
-        .find("#/welcome/")
-        .unwrap_or_else(|| panic!("{words}{}", String::from_utf8_lossy(&said.stderr)));
-    words[at..].split_whitespace().next().unwrap().to_owned()
-}
-
-fn send(port: u16, ids: impl IntoIterator<Item = String>) {
-    let mut sender = Sender::connect(port).unwrap();
-    for id in ids {
-        let answer = sender.send(&message(&id, "4711")).unwrap();
-        assert!(String::from_utf8_lossy(&answer).contains("MSA|AA"), "{id}");
-    }
 }
 
 #[test]
@@ -186,20 +155,21 @@ fn the_same_is_done_in_french_with_the_keyboard_alone() {
 fn one_night(person: Person) {
     let (project, away) = (Project::new(), free_port());
     let mut mail = Receiving::start(python("mail.py"));
-    let port = lab(&project, away, mail.port);
+    let port = laboratory(&project, away);
+    on_call(&project, mail.port);
     let record = Receiver::listen(away, Behaviour::Code("AA"));
     let relais = project.start();
     let mut seat = Seat { person, browser: Browser::start(project.port) };
-    seat.welcome(&link(&project, "admin"));
+    seat.welcome(&project.link("admin"));
     seat.see(".headline", "Nothing needs you", "Rien ne demande votre aide");
     seat.browser.is_open_to_all();
     seat.go("#/channels", "c");
     seat.see("[data-row=lab][data-tone=good]", "running", "en marche");
-    send(port, (0..20).map(|number| format!("DAY{number}")));
+    results(port, (0..20).map(|number| format!("DAY{number}")));
     seat.browser.see("[data-row=lab] .of-in", "20");
 
     drop(record);
-    send(port, ["AWAY".to_owned()]);
+    results(port, ["AWAY".to_owned()]);
     goes(&mut seat, &mut mail);
     let record = Receiver::listen(away, Behaviour::Code("AA"));
     comes(&mut seat, &record);

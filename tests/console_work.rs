@@ -17,10 +17,7 @@ const REFUSED: usize = 12;
 
 /// Signs in as the administrator.
 fn sign_in(browser: &mut Browser, project: &Project) {
-    let said = project.relais(&["account", "link", "admin"]);
-    let words = String::from_utf8_lossy(&said.stdout).into_owned();
-    let link = words.split_whitespace().find_map(|word| Some(&word[word.find("#/welcome/")?..]));
-    browser.open(link.unwrap_or_else(|| panic!("{words}{}", String::from_utf8_lossy(&said.stderr))));
+    browser.open(&project.link("admin"));
     browser.fill("[name=password]", PASSWORD);
     browser.fill("[name=again]", PASSWORD);
     browser.click("button[type=submit]");

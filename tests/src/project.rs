@@ -76,6 +76,14 @@ impl Project {
         self.write(&format!("channels/{name}.yaml"), text)
     }
 
+    /// A link by which somebody signs in for the first time, and chooses a password.
+    pub fn link(&self, name: &str) -> String {
+        let said = self.relais(&["account", "link", name]);
+        let words = String::from_utf8_lossy(&said.stdout).into_owned();
+        let link = words.split_whitespace().find_map(|word| Some(&word[word.find("#/welcome/")?..]));
+        link.unwrap_or_else(|| panic!("{words}{}", String::from_utf8_lossy(&said.stderr))).to_owned()
+    }
+
     /// Runs a command of the binary on this project.
     pub fn relais(&self, arguments: &[&str]) -> Output {
         Command::new(binary())
