@@ -15,6 +15,10 @@ use crate::cli::Complaint;
 /// So many messages may be under way to their end, or two for each connection.
 const AHEAD: usize = 256;
 
+/// So many where what has arrived is read now and then: several times what arrives between two readings, since what
+/// has arrived and is not read yet keeps senders waiting for room.
+const AHEAD_OF_READING: usize = 4096;
+
 /// How many messages of so many senders may be under way.
 pub(super) fn ahead(connections: u16) -> usize {
     AHEAD.max(2 * usize::from(connections))
@@ -40,6 +44,11 @@ impl Delivered {
     /// As many under way as keep every leg busy, and no more, so that what arrives is soon as much as what comes.
     pub(super) fn ahead(connections: u16) -> Self {
         Self::bounded(1, ahead(connections))
+    }
+
+    /// For whoever is told of arrivals only now and then.
+    pub(super) fn read_now_and_then() -> Self {
+        Self::bounded(1, AHEAD_OF_READING)
     }
 
     /// Senders never wait.

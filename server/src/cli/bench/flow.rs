@@ -210,7 +210,8 @@ impl Flow {
         let copies = if let End::Peer { copies, .. } = self.end { copies } else { 1 };
         let delivered = Arc::new(match self.end {
             End::Answer => Delivered::unbounded(),
-            End::Peer { .. } | End::Web | End::Sent => Delivered::bounded(copies, ahead(connections)),
+            End::Peer { .. } | End::Web => Delivered::bounded(copies, ahead(connections)),
+            End::Sent => Delivered::read_now_and_then(),
         });
         let peer = match self.end {
             End::Peer { order, .. } => Some(Peer::up(order, Arc::clone(&delivered)).await?),
