@@ -2,6 +2,7 @@
 
 mod instant;
 mod mirror;
+mod packing;
 mod pages;
 mod resources;
 mod searching;

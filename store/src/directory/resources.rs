@@ -1,16 +1,14 @@
-//! One resource with its versions: how a new one is written, and how bytes are packed.
+//! One resource with its versions: how a new one is written.
 
 use bytes::Bytes;
 use engine::{Presence, Resource};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Fault, terms};
-
-/// Resources are short and alike; more effort packs them little better.
-const EFFORT: i32 = 1;
-
-/// The longest resource, unpacked.
-const LONGEST: usize = 256 << 20;
+use super::{
+    Fault,
+    packing::{self, unpack},
+    terms,
+};
 
 /// The current version of a resource, as its row has it.
 pub(super) struct Current {
@@ -51,7 +49,7 @@ pub(super) fn write(
     before: Option<&Current>,
     updated: i64,
 ) -> Result<(i64, i64), Fault> {
-    let packed = zstd::bulk::compress(fresh.body, EFFORT)?;
+    let packed = packing::pack(fresh.body)?;
     let state = number(fresh.state);
     let Some(before) = before else {
         let sql = "INSERT INTO resources (kind, id, version, updated, state, hash, body) VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6)";
@@ -85,7 +83,7 @@ pub(super) fn body(connection: &Connection, resource: i64, version: i64) -> Resu
                UNION ALL SELECT body FROM versions WHERE resource = ?1 AND version = ?2";
     let packed: Option<Vec<u8>> =
         connection.prepare_cached(sql)?.query_row((resource, version), |row| row.get(0)).optional()?;
-    packed.map(|packed| unpack(&packed)).transpose()
+    Ok(packed.map(|packed| unpack(&packed)).transpose()?)
 }
 
 /// A row of kind, id, version, updated, state and body.
@@ -99,11 +97,6 @@ pub(super) fn held(row: &Row<'_>) -> Result<Resource, Fault> {
         state: presence(row.get(4)?),
         body: unpack(&body)?,
     })
-}
-
-pub(super) fn unpack(packed: &[u8]) -> Result<Bytes, Fault> {
-    let length = zstd::bulk::Decompressor::upper_bound(packed).unwrap_or(LONGEST).min(LONGEST);
-    Ok(zstd::bulk::decompress(packed, length)?.into())
 }
 
 pub(super) fn number(state: Presence) -> i64 {

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::resources::unpack;
+use super::packing::unpack;
 
 /// Rows of one table that name what is not there.
 const REFERENCES: [(&str, &str); 5] = [
