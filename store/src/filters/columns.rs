@@ -1,4 +1,4 @@
-//! The filters of older runs, 64 in a file: which of them may know a mark is told by four short reads.
+//! The filters of older runs, 64 in a file: which of them may know a mark is told by a few short reads.
 //!
 //! For each bit of a filter the file holds a word: that bit of each of its runs. A file that is lost is made again from
 //! the spans when the store is opened.

@@ -1,6 +1,6 @@
 //! The filters of 64 runs seen from the side: for each bit of a filter a word, that bit of each run.
 //!
-//! One look asks all of them, by four words that lie far apart; one by one they would be 64 such places.
+//! One look asks all of them, by a few words that lie far apart; one by one they would be 64 times as many such places.
 
 use std::sync::Arc;
 
@@ -55,7 +55,14 @@ impl Square {
 
     /// The runs that may hold `mark`, among those with messages received since `oldest`: a bit each.
     pub(super) fn look(&self, mark: i64, oldest: i64) -> u64 {
-        places(mark).fold(since(&self.newest, oldest), |runs, bit| runs & self.words[bit])
+        let mut runs = since(&self.newest, oldest);
+        for bit in places(mark) {
+            runs &= self.words[bit];
+            if runs == 0 {
+                break;
+            }
+        }
+        runs
     }
 
     /// The filters that are to be filed, by the place of their run; each is given once.
