@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, Params, Row, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Params, Row, Transaction, TransactionBehavior, config::DbConfig};
 
 /// What is not of one message, in the store's folder.
 pub(crate) const REGISTER: &str = "relais.db";
@@ -174,7 +174,7 @@ pub(crate) fn first<T>(
 pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepare_once(&connection, STATEMENTS)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "cache_size", -2048)?;
     Ok(connection)
@@ -188,9 +188,16 @@ pub(crate) fn open_instant(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Keeps so many prepared statements. Without the second setting, one with `LIMIT ?` is prepared anew whenever it is run,
+/// since its plan may depend on the number.
+pub(crate) fn prepare_once(connection: &Connection, statements: usize) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(statements);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
 /// Page size and vacuum take hold in a new file only, and before the log is switched on.
 fn tune(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepare_once(connection, STATEMENTS)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -217,6 +224,7 @@ fn migrate(connection: &mut Connection, found: i64, steps: &[&str]) -> rusqlite:
 #[cfg(test)]
 mod tests {
     use engine::Store as _;
+    use rusqlite::StatementStatus;
 
     use super::*;
 
@@ -233,6 +241,21 @@ mod tests {
         let refused = crate::Sqlite::open(folder.path()).err().unwrap().to_string();
         assert!(refused.contains("newer version (layout 99"), "{refused}");
         assert_eq!(layout(&connection), 99);
+    }
+
+    #[test]
+    fn a_statement_with_a_limit_is_prepared_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.db");
+        let written = Tables::open_span(&path).unwrap_or_else(|error| panic!("{error:?}")).connection;
+        for connection in [written, open_reader(&path).unwrap()] {
+            let sql = "SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql).unwrap();
+            for limit in 1..10 {
+                assert!(statement.query((0, limit)).unwrap().next().unwrap().is_none());
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
     }
 
     /// A file as a kill leaves it between being made and being laid out.

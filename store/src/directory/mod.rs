@@ -30,7 +30,7 @@ pub(crate) use self::{
     instant::{Held, count_on},
     verify::verify,
 };
-use crate::failure::words;
+use crate::{failure::words, tables::prepare_once};
 
 /// The file, in the store's folder.
 pub(crate) const DIRECTORY: &str = "directory.db";
@@ -152,7 +152,7 @@ impl From<Fault> for StoreError {
 }
 
 fn tune(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_prepared_statement_cache_capacity(64);
+    prepare_once(connection, 64)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
