@@ -43,6 +43,30 @@ async function ask(method, where, body, signal) {
   throw new Problem(answer.status, said?.detail ?? `${answer.status}`, said?.code);
 }
 
+/** Hands on each event that a path tells, until it ends; what it could not do is an error with the server's words. */
+export async function hear(where, heard, signal) {
+  const answer = await fetch(where, { headers: { "relais-console": "1" }, signal, credentials: "same-origin" });
+  if (!answer.ok) {
+    if (answer.status === 401) onStranger();
+    const said = await answer.json().catch(() => null);
+    throw new Problem(answer.status, said?.detail ?? `${answer.status}`, said?.code);
+  }
+  const words = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let come = "";
+  for (;;) {
+    const { done, value } = await words.read();
+    if (done) return;
+    const events = (come + value).split("\n\n");
+    come = events.pop();
+    for (const event of events) {
+      const part = (name) => event.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const told = part("data") && JSON.parse(part("data"));
+      if (part("event") === "problem") throw new Problem(503, told.detail, told.code);
+      if (told) heard(told);
+    }
+  }
+}
+
 /** The bytes as they came. */
 export async function bytes(where) {
   const answer = await fetch(where, { headers: { "relais-console": "1" }, credentials: "same-origin" });

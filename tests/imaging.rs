@@ -44,7 +44,7 @@ fn is_sound(file: &[u8]) -> bool {
 /// The messages of a channel, with their deliveries.
 fn messages(relais: &Relais, channel: &str) -> Vec<Value> {
     let (_, found) =
-        relais.get(&format!("/api/v1/messages?channel={channel}&limit=5000")).expect("the server answers");
+        relais.get(&format!("/api/v1/messages?channel={channel}&limit=1000")).expect("the server answers");
     serde_json::from_str(&found).unwrap_or_else(|_| panic!("the server says {found}"))
 }
 

@@ -332,6 +332,7 @@ fn the_words_of_steps_and_receivers_are_read_on_no_path_by_who_may_not_see_conte
     }
     for path in [
         "messages",
+        "messages/found",
         "messages/{id}",
         "messages/{id}/attempts",
         "deliveries",
@@ -368,6 +369,7 @@ fn looks_at_words_are_written_down(owner: &Asker) {
     let looks = |place: &str| of("see reasons").filter(|line| line["subject"] == place).count();
     for place in [
         "messages",
+        "messages/found",
         "deliveries",
         "pending",
         "episodes",

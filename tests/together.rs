@@ -39,7 +39,7 @@ fn states(relais: &Relais) -> BTreeMap<String, u32> {
 }
 
 fn deliveries(relais: &Relais) -> Vec<Value> {
-    let (_, found) = relais.get("/api/v1/messages?channel=folder&limit=5000").expect("the server answers");
+    let (_, found) = relais.get("/api/v1/messages?channel=folder&limit=1000").expect("the server answers");
     let found: Vec<Value> =
         serde_json::from_str(&found).unwrap_or_else(|_| panic!("the server says {found}"));
     let first = |mut message: Value| message["deliveries"].get_mut(0).map(Value::take);

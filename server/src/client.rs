@@ -90,6 +90,29 @@ impl Client {
         self.send(self.request(Method::GET, &["events"], query).timeout(PATIENTLY)).await
     }
 
+    /// Hands on each event of a path as it comes, until there are no more.
+    pub(crate) async fn hear(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+        mut heard: impl FnMut(&str, &str) -> Result<(), Complaint>,
+    ) -> Result<(), Complaint> {
+        let mut answer = self.send(self.request(Method::GET, path, query).timeout(PATIENTLY)).await?;
+        let mut come = Vec::new();
+        while let Some(more) = answer.chunk().await.map_err(|error| broken(&error))? {
+            come.extend_from_slice(&more);
+            while let Some(end) = come.windows(2).position(|two| two == b"\n\n") {
+                let event = String::from_utf8_lossy(&come[..end]).into_owned();
+                come.drain(..end + 2);
+                let part = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+                if let (Some(name), Some(told)) = (part("event: "), part("data: ")) {
+                    heard(name, told)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A body as it is: the raw bytes of a message.
     pub(crate) async fn get_bytes(&self, path: &[&str]) -> Result<Vec<u8>, Complaint> {
         let response = self.send(self.request(Method::GET, path, &[])).await?;

@@ -52,6 +52,7 @@ pub use backup::{Beside, Comes, Saved, restore};
 pub use directory::Directory;
 use engine::StoreError;
 pub use failure::OpenError;
+pub use history::{Fits, Look, Place, Seen};
 pub use people::Audited;
 pub use room::Room;
 use rusqlite::Connection;
@@ -85,6 +86,8 @@ pub struct Sqlite {
     large: Arc<Large>,
     /// Nothing is forgotten while somebody else holds it.
     forgetting: tokio::sync::Mutex<()>,
+    /// Contents are looked into by who holds it.
+    looking: tokio::sync::Mutex<()>,
     // Dropped in this order: what was asked is written before the folder is let go.
     marks: Marks,
     writer: Writer,
@@ -161,6 +164,7 @@ impl Sqlite {
             spans,
             large,
             forgetting: tokio::sync::Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             marks,
             writer,
             room,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    asked::{Body, Path, Query},
+    asked::{Body, Path, Query, limit},
     problem::Problem,
     rights::Subject,
 };
@@ -140,7 +140,7 @@ pub(super) async fn audit(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<Entry>>, Problem> {
     let who = if caller.may(Right::Administer) { wanted.who } else { Some(caller.name.clone()) };
-    let limit = wanted.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let limit = limit(wanted.limit, USUAL, MOST)?;
     let lines = context.audit.latest(who, wanted.before, limit).await;
     Ok(Json(lines.map_err(|error| Problem::no_audit(&error))?))
 }

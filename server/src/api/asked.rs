@@ -17,6 +17,15 @@ pub(super) struct Query<T>(pub(super) T);
 /// The request's body, which is JSON.
 pub(super) struct Body<T>(pub(super) T);
 
+/// As many as a list is to hold: the usual number where nobody says. More than it ever holds is refused, and not cut without a word.
+pub(super) fn limit(wanted: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
+    match wanted {
+        None => Ok(usual),
+        Some(wanted) if (1..=most).contains(&wanted) => Ok(wanted),
+        Some(wanted) => Err(Problem::wrong(format!("`limit` is {wanted}; it is between 1 and {most}"))),
+    }
+}
+
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
@@ -79,6 +88,12 @@ fn hidden(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_longer_than_any_is_refused() {
+        assert_eq!((limit(None, 50, 1000).ok(), limit(Some(1000), 50, 1000).ok()), (Some(50), Some(1000)));
+        assert!(limit(Some(0), 50, 1000).is_err() && limit(Some(1001), 50, 1000).is_err());
+    }
 
     #[test]
     fn a_value_that_does_not_fit_is_not_repeated() {

@@ -59,7 +59,7 @@ pub(super) async fn find(
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<DeliveryStatus>>, Problem> {
-    let limit = wanted.limit();
+    let limit = wanted.limit()?;
     let mut rows = Vec::new();
     for query in wanted.queries(&context, &caller).await? {
         rows.extend(context.fleet.store.deliveries(&query).await?);

@@ -172,8 +172,14 @@ mod tests {
         // Of what everybody may ask for there is no line.
         let places = super::super::paths::all();
         let places = places.iter().filter(|place| place.method != "get" || !place.rights.is_empty());
-        let others =
-            ["see content", "see reasons", "search by content", "sent many messages again", "sign in"];
+        let others = [
+            "see content",
+            "see reasons",
+            "search by content",
+            "search in contents",
+            "sent many messages again",
+            "sign in",
+        ];
         for deed in places.map(|place| place.words).chain(others) {
             let key = format!("deed.{}", deed.replace(' ', "_"));
             assert!(english.contains(&key.as_str()), "no language has `{key}`");

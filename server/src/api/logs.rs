@@ -10,7 +10,12 @@ use axum::{
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 
-use super::{Context, asked::Query, problem::Problem, rights::require_seen};
+use super::{
+    Context,
+    asked::{Query, limit},
+    problem::Problem,
+    rights::require_seen,
+};
 use crate::{
     accounts::Caller,
     recent::{self, Line},
@@ -74,7 +79,7 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<Line>>, Problem> {
     let sieve = Sieve::of(context, caller, &wanted)?;
-    let limit = wanted.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let limit = limit(wanted.limit, USUAL, MOST)?;
     Ok(Json(recent::newest(limit, |line| sieve.takes(line))))
 }
 

@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 
 use super::{
     Context, MessageStatus,
-    asked::{Path, Query},
+    asked::{Path, Query, limit},
     problem::Problem,
     rights::require_seen,
+    words::text_of,
 };
 use crate::{
     accounts::{Caller, Right},
@@ -92,12 +93,12 @@ impl Wanted {
         Ok(seen.map(|channel| engine::Query { channel: Some(channel), ..query.clone() }).collect())
     }
 
-    pub(super) fn limit(&self) -> usize {
-        self.limit.unwrap_or(USUAL).clamp(1, MOST)
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        limit(self.limit, USUAL, MOST)
     }
 
     /// What messages are searched by is of their content.
-    fn query(self, caller: &Caller) -> Result<engine::Query, Problem> {
+    pub(super) fn query(self, caller: &Caller) -> Result<engine::Query, Problem> {
         if self.q.as_ref().is_some_and(|text| !text.is_empty()) && !caller.may(Right::Content) {
             return Err(Problem::forbidden(Right::Content));
         }
@@ -107,7 +108,7 @@ impl Wanted {
             let states = STATES.join(", ");
             return Err(Problem::wrong(format!("there is no state `{state}`; there are {states}")));
         }
-        let limit = self.limit();
+        let limit = self.limit()?;
         Ok(engine::Query {
             channel: self.channel,
             destination: self.destination,
@@ -161,7 +162,7 @@ pub(super) async fn rows(
     caller: &Caller,
     wanted: Wanted,
 ) -> Result<Vec<MessageRow>, Problem> {
-    let limit = wanted.limit();
+    let limit = wanted.limit()?;
     let mut rows = Vec::new();
     for query in wanted.queries(context, caller).await? {
         rows.extend(context.fleet.store.find(&query).await?);
@@ -326,11 +327,7 @@ pub(super) fn content_json(content: &Content) -> Value {
 
 /// Bytes as text for a person; `exact` says whether the text is all of them.
 fn body_json(bytes: &[u8]) -> Value {
-    let hl7 = || formats::charset::decode_hl7(bytes, None).ok().map(|decoded| decoded.text.to_string());
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => hl7().unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()),
-    };
+    let text = text_of(bytes);
     json!({ "size": bytes.len(), "exact": text.as_bytes() == bytes, "text": text })
 }
 
@@ -368,8 +365,8 @@ mod tests {
     fn a_state_that_is_none_is_told_with_those_there_are() {
         let wanted = Wanted { state: Some("lost".to_owned()), ..Wanted::default() };
         assert!(wanted.query(&key()).is_err());
-        let wanted = Wanted { state: Some("given_up".to_owned()), limit: Some(9999), ..Wanted::default() };
-        assert_eq!(wanted.query(&key()).unwrap().limit, MOST);
+        let wanted = Wanted { state: Some("given_up".to_owned()), ..Wanted::default() };
+        assert_eq!(wanted.query(&key()).unwrap().limit, USUAL);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod connections;
 mod deliveries;
 mod episodes;
 mod files;
+mod found;
 mod guard;
 mod health;
 mod logs;
@@ -35,6 +36,7 @@ mod stream;
 mod syncs;
 mod unmapped;
 mod versions;
+mod words;
 
 use std::{
     sync::Arc,
@@ -59,6 +61,7 @@ pub(crate) use answers::{
     ChannelStatus, DeliveryStatus, Deployed, DestinationStatus, Head, MessageStatus, Picked, ServerStatus,
 };
 pub(crate) use episodes::Episodes;
+pub(crate) use found::{Found, FoundMessage, Looked};
 pub(crate) use guard::Reach;
 pub(crate) use many::{Go, Many};
 pub(crate) use overdue::Unanswered;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    asked::{Body, Path, Query},
+    asked::{Body, Path, Query, limit},
     channels::unknown,
     problem::Problem,
     rights::require_seen,
@@ -55,7 +55,7 @@ pub(super) async fn list(
     if let Some(channel) = wanted.channel.as_ref().filter(|_| !caller.sees_everything()) {
         require_seen(&context, &caller, channel)?;
     }
-    let limit = wanted.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let limit = limit(wanted.limit, USUAL, MOST)?;
     let until_now = (SystemTime::UNIX_EPOCH, SystemTime::now());
     let looked_at = if caller.sees_everything() { limit } else { MOST };
     let mut found = context.fleet.store.overdue(wanted.channel.as_deref(), until_now, looked_at).await?;

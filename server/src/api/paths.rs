@@ -12,7 +12,7 @@ use super::{
     accounts::{self, Linked, MadeToken, NewAccount, NewRole},
     alerts, certificates, channels, connections,
     deliveries::{self, Wish},
-    episodes, logs, many, messages, openapi,
+    episodes, found, logs, many, messages, openapi,
     outline::{self, ChannelFile, Tested},
     overdue, pending, report, retry,
     rights::About,
@@ -337,7 +337,7 @@ fn of_ways() -> Vec<Place> {
     ]
 }
 
-/// What lists may be asked for; `q` needs the right to see content too.
+/// What lists may be asked for; `q`, as `text` of what is found, needs the right to see content too.
 const LISTED: &[&str] = &["channel", "destination", "state", "q", "since", "before", "limit"];
 
 fn of_messages() -> Vec<Place> {
@@ -346,6 +346,9 @@ fn of_messages() -> Vec<Place> {
         Place::of("get", "/messages", LOOKS, "find messages", get(messages::find))
             .asked(LISTED)
             .giving::<Vec<MessageStatus>>(),
+        Place::of("get", "/messages/found", LOOKS, "find messages, as they are found", get(found::listen))
+            .asked(&["channel", "destination", "state", "q", "text", "since", "before", "limit"])
+            .answering(Gives::Events),
         Place::of("get", "/messages/{id}", LOOKS_AT_MESSAGE, content, get(messages::show))
             .asked(&["content"]),
         Place::of("get", "/messages/{id}/body", SEES_MESSAGE, "the bytes as they came", get(messages::body))

@@ -9,7 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, DestinationStatus, asked::Query, channels::running, problem::Problem, rights::require_seen,
+    Context, DestinationStatus,
+    asked::{Query, limit},
+    channels::running,
+    problem::Problem,
+    rights::require_seen,
 };
 use crate::{
     accounts::{Caller, Right},
@@ -51,7 +55,9 @@ pub(super) async fn list(
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Vec<Pending>>, Problem> {
-    let most = if caller.may(Right::Content) { wanted.limit.unwrap_or(USUAL).min(MOST) } else { 0 };
+    // None of the files is an answer too.
+    let limit = if wanted.limit == Some(0) { 0 } else { limit(wanted.limit, USUAL, MOST)? };
+    let most = if caller.may(Right::Content) { limit } else { 0 };
     let channels = match &wanted.channel {
         Some(name) => {
             require_seen(&context, &caller, name)?;

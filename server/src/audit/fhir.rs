@@ -69,7 +69,9 @@ fn event(entry: &Entry, id: &str) -> Value {
 fn kind(what: &str) -> (&'static str, &'static str, &'static str) {
     match what {
         "sign in" | "sign out" | "choose a password" => ("110114", "User Authentication", DICOM),
-        "see content" | "see reasons" | "search by content" => ("110110", "Patient Record", DICOM),
+        "see content" | "see reasons" | "search by content" | "search in contents" => {
+            ("110110", "Patient Record", DICOM)
+        }
         _ => ("rest", "RESTful Operation", TYPES),
     }
 }

@@ -1,14 +1,24 @@
 //! `relais find`: messages of a running server.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::IsTerminal as _};
 
-use super::{Ending, Exit, Format, Place, say, say_json};
-use crate::{api::MessageStatus, client::Client, terminal::Table};
+use serde_json::Value;
 
-/// Find messages by control id, or by patient, visit, order or another search key; newest first.
+use super::{Complaint, Ending, Exit, Format, Place, say, say_json};
+use crate::{
+    api::{Found, FoundMessage, Looked, MessageStatus},
+    client::Client,
+    terminal::{Table, counted, tinted, tone_of},
+};
+
+/// Find messages by control id, or by patient, visit, order or another search key; or by words in what they hold. Newest first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// What to look for; `*` at its end finds beginnings. Without it, the newest messages
+    key: Option<String>,
+    /// Look into what messages hold instead, for these words in any case: what came, what left, what was answered, and why
+    /// something did not get through. Each is said as it is found
+    #[arg(long, value_name = "WORDS", conflicts_with = "key")]
     text: Option<String>,
     #[arg(long, value_name = "NAME")]
     channel: Option<String>,
@@ -30,21 +40,117 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
+    let client = Client::reach(place)?;
+    let found = match &arguments.text {
+        Some(words) => into_contents(arguments, words, &client).await?,
+        None => client.get(&["messages"], &query(arguments, ("q", arguments.key.as_ref()))).await?,
+    };
+    match arguments.format {
+        Format::Json => say_json(&found),
+        Format::Text if arguments.text.is_some() => {}
+        Format::Text => say(table(&found, arguments.limit)),
+    }
+    if found.is_empty() && arguments.key.is_some() && arguments.format == Format::Text {
+        eprintln!("nothing has such a key; `relais find --text WORDS` looks into what messages hold");
+    }
+    let is_asked = arguments.key.is_some() || arguments.text.is_some();
+    Ok(if found.is_empty() && is_asked { Exit::Wrong } else { Exit::Done })
+}
+
+fn query(
+    arguments: &Arguments,
+    (name, words): (&'static str, Option<&String>),
+) -> Vec<(&'static str, String)> {
     let wanted = [
-        ("q", arguments.text.clone()),
+        (name, words.cloned()),
         ("channel", arguments.channel.clone()),
         ("state", arguments.state.clone()),
         ("since", arguments.since.clone()),
         ("before", arguments.before.map(|id| id.to_string())),
         ("limit", Some(arguments.limit.to_string())),
     ];
-    let query: Vec<_> = wanted.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let found: Vec<MessageStatus> = Client::reach(place)?.get(&["messages"], &query).await?;
-    match arguments.format {
-        Format::Json => say_json(&found),
-        Format::Text => say(table(&found, arguments.limit)),
+    wanted.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// Says each as it is found, and on the other output how far the look is.
+async fn into_contents(
+    arguments: &Arguments,
+    words: &String,
+    client: &Client,
+) -> Result<Vec<MessageStatus>, Complaint> {
+    let (mut all, mut end) = (Vec::new(), None);
+    let query = query(arguments, ("text", Some(words)));
+    let is_watched = std::io::stderr().is_terminal();
+    let heard = |event: &str, told: &str| {
+        if event == "problem" {
+            let problem: Value = serde_json::from_str(told).unwrap_or_default();
+            return Err(Complaint::wrong(problem["detail"].as_str().unwrap_or_default()));
+        }
+        let told: Found = serde_json::from_str(told)
+            .map_err(|error| Complaint::wrong(format!("the server's answer cannot be read: {error}")))?;
+        if is_watched {
+            eprint!("\r\u{1b}[K");
+        }
+        if arguments.format == Format::Text {
+            told.messages.iter().for_each(|one| say(line(one)));
+        }
+        if is_watched && !told.is_end {
+            eprint!("{}", told.looked.as_ref().map(far).unwrap_or_default());
+        }
+        all.extend(told.messages.into_iter().map(|one| one.message));
+        if told.is_end {
+            end = Some((told.looked.unwrap_or_default(), told.before));
+        }
+        Ok(())
+    };
+    client.hear(&["messages", "found"], &query, heard).await?;
+    let Some((looked, before)) = end else {
+        return Err(Complaint::wrong("the server ended before all was looked at"));
+    };
+    eprintln!("{}", far(&looked));
+    if let Some(before) = before {
+        eprintln!("older ones: --before {before}");
     }
-    Ok(if found.is_empty() && arguments.text.is_some() { Exit::Wrong } else { Exit::Done })
+    Ok(all)
+}
+
+/// One message that was found by its content, on a line of its own: the next one may be long in coming.
+fn line(found: &FoundMessage) -> String {
+    let message = &found.message;
+    let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+    format!(
+        "{}  {}  {}  {}  {}  {}  in {}\n",
+        message.id,
+        tinted(message.word(), tone_of(message.word())),
+        shortened(&message.received),
+        message.channel,
+        named(&message.kind),
+        named(&message.control_id),
+        match found.place.as_deref() {
+            Some("received") => "what came",
+            Some("sent") => "what left",
+            Some("answered") => "what was answered",
+            _ => "why it did not get through",
+        }
+    )
+}
+
+/// How far a look is.
+fn far(looked: &Looked) -> String {
+    let mut words = format!("looked into {}", counted(looked.messages, "message"));
+    if let Some(until) = &looked.until {
+        let _ = write!(words, ", back to {}", shortened(until));
+    }
+    for (number, what) in [
+        (looked.forgotten, "hold nothing any more"),
+        (looked.in_part, "bodies are long: their first megabyte"),
+        (looked.unread, "bodies cannot be read"),
+    ] {
+        if number > 0 {
+            let _ = write!(words, "; {number} {what}");
+        }
+    }
+    words
 }
 
 fn table(found: &[MessageStatus], limit: u32) -> String {

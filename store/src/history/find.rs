@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     load::{RUNS, TALLY, read_tally},
     repeats,
+    tables::first,
 };
 
 /// The columns of a [`MessageRow`].
@@ -51,7 +52,8 @@ pub(super) fn messages(connection: &Connection, query: &Query) -> Result<Vec<Mes
     if asked_text(query).is_none() {
         return messages_within(connection, query, None);
     }
-    let bounds = "SELECT min(id) >> 14, max(id) >> 14 FROM messages";
+    // Asked for together, the two would be looked for among all.
+    let bounds = "SELECT (SELECT min(id) FROM messages) >> 14, (SELECT max(id) FROM messages) >> 14";
     let (first, last): (Option<i64>, Option<i64>) =
         connection.query_row(bounds, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
@@ -106,6 +108,42 @@ fn messages_within(
         row.deliveries = deliveries_of(connection, row.id)?;
     }
     Ok(found)
+}
+
+/// The conditions, with their values, of what a look takes of these numbers, one message after the other.
+pub(super) fn in_run(
+    query: &Query,
+    channels: Option<&[String]>,
+    (from, through): (u64, u64),
+) -> Result<(String, Vec<Value>), Failure> {
+    let state = asked_state(query)?;
+    let mut conditions = Conditions::of(&Query { before: None, ..query.clone() }, state.as_ref(), None);
+    conditions.add("m.id >= ?", (from as i64).into());
+    conditions.add("m.id <= ?", (through as i64).into());
+    if let Some(names) = channels {
+        // A plus keeps the channels' index out, by which they would not come in order.
+        let places = vec!["?"; names.len()].join(", ");
+        conditions.clauses.push(format!("+m.channel IN (SELECT id FROM channels WHERE name IN ({places}))"));
+        conditions.values.extend(names.iter().map(|name| Value::from(name.clone())));
+    }
+    let of_delivery = match state {
+        Some(State::Message(state)) => {
+            conditions.message_state(state);
+            None
+        }
+        Some(State::Delivery(state)) => Some(state),
+        None => None,
+    };
+    conditions.has_delivery_itself(of_delivery, query.destination.as_deref());
+    Ok((conditions.joined(), conditions.values))
+}
+
+/// One message as lists show it.
+pub(super) fn row(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<MessageRow>> {
+    let sql = format!("SELECT {MESSAGE_ROW} FROM {MESSAGES} WHERE m.id = ?1");
+    let Some(mut row) = first(connection, &sql, [id.0 as i64], read_message_row)? else { return Ok(None) };
+    row.deliveries = deliveries_of(connection, id)?;
+    Ok(Some(row))
 }
 
 pub(super) fn deliveries(connection: &Connection, query: &Query) -> Result<Vec<DeliveryRow>, Failure> {
@@ -249,6 +287,19 @@ impl Conditions {
             }
             Some(_) => format!("m.id IN (SELECT d.message FROM deliveries d WHERE {wanted})"),
         });
+        self.values.extend(destination.map(|name| Value::from(name.to_owned())));
+    }
+
+    /// The same for those who look at each message anyhow: a plus keeps the index of the state out.
+    fn has_delivery_itself(&mut self, state: Option<DeliveryState>, destination: Option<&str>) {
+        if state.is_none() && destination.is_none() {
+            return;
+        }
+        let state = state.map(|state| format!(" AND {}", in_state(state).replace("d.state", "+d.state")));
+        let outlet = destination.map_or("", |_| " AND d.outlet IN (SELECT id FROM outlets WHERE name = ?)");
+        let state = state.unwrap_or_default();
+        self.clauses
+            .push(format!("EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id{state}{outlet})"));
         self.values.extend(destination.map(|name| Value::from(name.to_owned())));
     }
 

@@ -4,6 +4,7 @@
 
 mod find;
 mod forget;
+mod look;
 mod report;
 mod show;
 mod unmapped;
@@ -16,6 +17,8 @@ use engine::{
     Ages, DeliveryId, DeliveryRow, History, MessageId, MessageRow, Overdue, PastAttempts, Query, Shown,
     StoreError, Tallied, Unit, Unmapped, Unsettled,
 };
+
+pub use look::{Fits, Look, Place, Seen};
 
 use crate::{
     Sqlite,

@@ -4,7 +4,7 @@ use engine::{Content, DeliveryId, MessageId, PastAttempts, Shown, ShownLate, Sho
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
-use super::find::{MESSAGE_ROW, MESSAGES, deliveries_of, read_message_row};
+use super::find;
 use crate::{
     codes::{parsed, parsed_or_default, written},
     failure::Failure,
@@ -12,15 +12,12 @@ use crate::{
     load,
     rows::{DeliveryRow, PartRow},
     spans::Reader,
-    tables::first,
 };
 
 pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<Option<Shown>, Failure> {
     let Reader { connection, unpacker } = &mut *reader;
-    let sql = format!("SELECT {MESSAGE_ROW} FROM {MESSAGES} WHERE m.id = ?1");
-    let Some(mut row) = first(connection, &sql, [id.0 as i64], read_message_row)? else { return Ok(None) };
+    let Some(row) = find::row(connection, id)? else { return Ok(None) };
     let Some(kept) = load::message(connection, id.0)? else { return Ok(None) };
-    row.deliveries = deliveries_of(connection, id)?;
     let content = load::content(connection, unpacker, id.0)?;
     let parts = load::parts(connection, unpacker, id.0)?;
     let (facts, keys) =
