@@ -1,8 +1,8 @@
 //! How long a person waits at the console's *Find*, from Enter to the first row on the page, with many messages kept.
 //!
 //! `cargo build --release --workspace --bins --example find_in_browser`, then `target/release/examples/find_in_browser DIR 10000000`, on a
-//! machine that does nothing else. It makes a project in DIR and fills it up to so many messages; another time it takes what is there. Beside the
-//! browser's own time it prints that of the server's answer within it.
+//! machine that does nothing else. It makes a project in DIR and fills it up to so many messages; another time it takes what is there. It prints when
+//! the first row was drawn and when the page of rows was whole: by keys, and by words that contents alone hold.
 
 #![expect(clippy::unwrap_used, reason = "a measurement says what is wrong by stopping there")]
 
@@ -128,46 +128,93 @@ fn patient(number: u64) -> String {
     format!("{:06}", number * 7919 % PATIENTS)
 }
 
-/// When Enter was pressed, and when a row was on the page after that, by the browser's clock.
-const WATCH: &str = "(() => { let began = null; \
-    addEventListener('keydown', (event) => { if (event.key === 'Enter') { began = event.timeStamp; window.took = null; } }, true); \
-    new MutationObserver(() => { if (began === null || !document.querySelector('.found li')) return; \
-      const from = began; began = null; \
-      requestAnimationFrame(() => setTimeout(() => { \
-        const [answer] = performance.getEntriesByType('resource').filter((one) => one.name.includes('/messages?')).slice(-1); \
-        window.took = { row: performance.now() - from, answer: answer ? answer.duration : 0 }; })); \
+/// When Enter was pressed, when a row was on the page after that, and when the page of rows was whole, by the browser's clock. The list is
+/// empty when it is pressed, and the foot has no status until the answer has ended.
+const WATCH: &str = "(() => { let began = null; let row = null; \
+    addEventListener('keydown', (event) => { if (event.key === 'Enter') { began = event.timeStamp; row = null; window.took = null; } }, true); \
+    const drawn = (act) => requestAnimationFrame(() => setTimeout(() => act(performance.now()))); \
+    new MutationObserver(() => { if (began === null) return; const from = began; \
+      if (row === null && document.querySelector('.found li')) { row = 0; drawn((now) => { row = now - from; }); } \
+      if (document.querySelector('.found li') && document.querySelector('.foot [role=status]')) { \
+        began = null; drawn((now) => { window.took = { row: row || now - from, page: now - from }; }); } \
     }).observe(document.getElementById('content'), { childList: true, subtree: true }); })()";
 
-/// As soon as there is a row.
+/// As soon as the page is whole.
 const TOOK: &str = "new Promise((told) => { const look = () => window.took ? told(window.took) : setTimeout(look, 5); look(); })";
+
+/// A search through all that is kept may take so long.
+const PATIENT: Duration = Duration::from_mins(20);
+
+/// An empty list, with the words in the box.
+fn ready(browser: &mut Browser, words: &str) {
+    browser.open("#/now");
+    browser.see("h1", "");
+    browser.open("#/find");
+    browser.see(".foot [role=status]", "");
+    browser.run("document.querySelector('.found').replaceChildren()");
+    browser.run("document.querySelector('.foot').replaceChildren()");
+    browser.fill("#search", words);
+}
 
 /// One search after another, each beginning at an empty page; the median and the longest.
 fn search(browser: &mut Browser, what: &str, wanted: impl Fn(u64) -> (String, String)) {
-    let (mut rows, mut answers) = (Vec::new(), Vec::new());
+    let (mut rows, mut pages) = (Vec::new(), Vec::new());
     for turn in 0..SEARCHES {
         let (words, shown) = wanted(turn);
-        browser.open("#/now");
-        browser.see("h1", "");
-        browser.run("performance.clearResourceTimings()");
-        browser.open("#/find");
-        browser.see(".foot [role=status]", "");
-        browser.run("document.querySelector('.found').replaceChildren()");
-        browser.fill("#search", &words);
+        ready(browser, &words);
         browser.press(&["Enter"]);
-        let took = browser.run(TOOK);
+        let took = browser.run_within(TOOK, PATIENT);
         browser.see(".found li a", &shown);
         rows.push(took["row"].as_f64().unwrap());
-        answers.push(took["answer"].as_f64().unwrap());
+        pages.push(took["page"].as_f64().unwrap());
     }
     let median = |times: &mut Vec<f64>| {
         times.sort_unstable_by(f64::total_cmp);
         times[times.len() / 2]
     };
-    let (row, answer) = (median(&mut rows), median(&mut answers));
+    let (row, page) = (median(&mut rows), median(&mut pages));
     println!(
-        "{what}: {row:.0} ms to the first row, {:.0} at most; {answer:.0} ms of it the answer",
-        rows[rows.len() - 1]
+        "{what}: {row:.0} ms to the first row, {:.0} at most; {page:.0} ms to the whole page, {:.0} at most",
+        rows[rows.len() - 1],
+        pages[pages.len() - 1]
     );
+}
+
+/// How soon the one message is found whose content holds this; then the look is stopped.
+fn first_row(browser: &mut Browser, what: &str, (words, shown): (String, String)) {
+    ready(browser, &words);
+    let began = Instant::now();
+    browser.press(&["Enter"]);
+    browser.run_within(ROW, PATIENT);
+    println!("{what}: {} ms to its row", began.elapsed().as_millis());
+    browser.see(".found li a", &shown);
+    browser.run("document.querySelector('.far button')?.click(), null");
+}
+
+/// As soon as there is a row.
+const ROW: &str = "new Promise((told) => { const look = () => document.querySelector('.found li') ? told(null) : setTimeout(look, 5); look(); })";
+
+/// How soon a look for a word that is nowhere says how far it is, and how far it comes.
+fn nowhere(browser: &mut Browser) {
+    const SECONDS: u64 = 20;
+    ready(browser, "zygomatic");
+    let began = Instant::now();
+    browser.press(&["Enter"]);
+    browser.see(".how-far", "looked into");
+    let said = began.elapsed();
+    let far = |browser: &mut Browser| -> u64 {
+        let digits: String = browser.text(".how-far").split(" looked").next().unwrap().replace(',', "");
+        digits.parse().unwrap()
+    };
+    let (from, since) = (far(browser), Instant::now());
+    thread::sleep(Duration::from_secs(SECONDS));
+    let rate = (far(browser) - from) as f64 / since.elapsed().as_secs_f64();
+    println!(
+        "a word that is nowhere: {} ms until it says how far it is; {rate:.0} messages/s",
+        said.as_millis()
+    );
+    browser.click(".far button");
+    browser.see(".far", "was looked for in what");
 }
 
 fn main() {
@@ -196,4 +243,12 @@ fn main() {
     });
     search(&mut browser, "beginning of a control id, all fit", |_| ("ID*".to_owned(), "ID".to_owned()));
     search(&mut browser, "no words, the newest", |_| (String::new(), "ID".to_owned()));
+    search(&mut browser, "words that all hold", |_| ("example^anna".to_owned(), "ID".to_owned()));
+    for behind in [1_000, 10_000, 100_000] {
+        // The end of a control id is no key.
+        let one = kept.saturating_sub(behind).max(1);
+        let what = format!("words of one message with {} after it", kept - one);
+        first_row(&mut browser, &what, (id(one)[1..].to_owned() + "|P|", id(one)));
+    }
+    nowhere(&mut browser);
 }

@@ -18,6 +18,20 @@ const isAnswer = (words) => words.startsWith("Failed to load resource") && words
 let page;
 let wrong = [];
 
+function ended(doing, within) {
+  let timer;
+  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`nothing came of it within ${within} ms`)), within); });
+  return Promise.race([doing, late]).finally(() => clearTimeout(timer));
+}
+
+// Whoever asks may be gone before his answer: then the browser goes too, whatever it is at.
+async function gone() {
+  await browser.close().catch(() => {});
+  process.exit(0);
+}
+process.stdout.on("error", gone);
+process.stdin.on("end", gone);
+
 const acts = {
   /** Somebody else's browser: nothing is kept of the one before. */
   async anew({ options }) {
@@ -49,7 +63,8 @@ const acts = {
   gone: ({ on, words }) => page.locator(on, words ? { hasText: words } : {}).first().waitFor({ state: "hidden" }),
   text: ({ on }) => page.locator(on).first().innerText(),
   count: ({ on }) => page.locator(on).count(),
-  run: ({ code }) => page.evaluate(code),
+  /** A script that waits for what never comes is ended like everything else that waits. */
+  run: ({ code, within }) => ended(page.evaluate(code), within ?? WITHIN),
   shot: ({ to }) => page.screenshot({ path: to }).then(() => {}),
   wrong: async () => wrong,
   /** What axe finds that is serious, and whether the page is wider than its window. */

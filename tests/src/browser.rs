@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -113,6 +114,12 @@ impl Browser {
     #[track_caller]
     pub fn run(&mut self, code: &str) -> Value {
         self.ask(&json!({ "do": "run", "code": code }))
+    }
+
+    /// The same, of a script that may wait for so long.
+    #[track_caller]
+    pub fn run_within(&mut self, code: &str, within: Duration) -> Value {
+        self.ask(&json!({ "do": "run", "code": code, "within": within.as_millis() as u64 }))
     }
 
     /// A picture of what is to be seen, in the folder of the test's pictures.
