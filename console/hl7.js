@@ -1,5 +1,8 @@
 // HL7 v2 and JSON as trees for people: each value with its path and, where it is known, its name.
 
+import french from "./hl7_fr.js";
+import { language } from "./words.js";
+
 /** The names of fields as HL7 v2.5 has them, from the first on. */
 const FIELDS = {
   MSH: "Field Separator|Encoding Characters|Sending Application|Sending Facility|Receiving Application|Receiving Facility|Date/Time Of Message|Security|Message Type|Message Control ID|Processing ID|Version ID|Sequence Number|Continuation Pointer|Accept Acknowledgment Type|Application Acknowledgment Type|Country Code|Character Set|Principal Language Of Message|Alternate Character Set Handling Scheme|Message Profile Identifier",
@@ -11,6 +14,7 @@ const FIELDS = {
   NK1: "Set ID|Name|Relationship|Address|Phone Number|Business Phone Number|Contact Role|Start Date|End Date|Job Title|Job Code/Class|Employee Number|Organization Name|Marital Status|Administrative Sex|Date/Time of Birth",
   PV1: "Set ID|Patient Class|Assigned Patient Location|Admission Type|Preadmit Number|Prior Patient Location|Attending Doctor|Referring Doctor|Consulting Doctor|Hospital Service|Temporary Location|Preadmit Test Indicator|Re-admission Indicator|Admit Source|Ambulatory Status|VIP Indicator|Admitting Doctor|Patient Type|Visit Number|Financial Class|Charge Price Indicator|Courtesy Code|Credit Rating|Contract Code|Contract Effective Date|Contract Amount|Contract Period|Interest Code|Transfer to Bad Debt Code|Transfer to Bad Debt Date|Bad Debt Agency Code|Bad Debt Transfer Amount|Bad Debt Recovery Amount|Delete Account Indicator|Delete Account Date|Discharge Disposition|Discharged to Location|Diet Type|Servicing Facility|Bed Status|Account Status|Pending Location|Prior Temporary Location|Admit Date/Time|Discharge Date/Time|Current Patient Balance|Total Charges|Total Adjustments|Total Payments|Alternate Visit ID|Visit Indicator|Other Healthcare Provider",
   PV2: "Prior Pending Location|Accommodation Code|Admit Reason|Transfer Reason|Patient Valuables|Patient Valuables Location|Visit User Code|Expected Admit Date/Time|Expected Discharge Date/Time|Estimated Length of Inpatient Stay",
+  ZBE: "Movement ID|Start of Movement|End of Movement|Action on the Movement|Historical Movement|Original Trigger Event|Ward of Medical Responsibility|Ward of Care Responsibility|Nature of the Movement",
   MRG: "Prior Patient Identifier List|Prior Alternate Patient ID|Prior Patient Account Number|Prior Patient ID|Prior Visit Number|Prior Alternate Visit ID|Prior Patient Name",
   AL1: "Set ID|Allergen Type Code|Allergen Code|Allergy Severity Code|Allergy Reaction Code|Identification Date",
   DG1: "Set ID|Diagnosis Coding Method|Diagnosis Code|Diagnosis Description|Diagnosis Date/Time|Diagnosis Type",
@@ -24,7 +28,15 @@ const FIELDS = {
   SCH: "Placer Appointment ID|Filler Appointment ID|Occurrence Number|Placer Group Number|Schedule ID|Event Reason|Appointment Reason|Appointment Type|Appointment Duration|Appointment Duration Units|Appointment Timing Quantity",
   TXA: "Set ID|Document Type|Document Content Presentation|Activity Date/Time|Primary Activity Provider Code/Name|Origination Date/Time|Transcription Date/Time|Edit Date/Time|Originator Code/Name|Assigned Document Authenticator|Transcriptionist Code/Name|Unique Document Number|Parent Document Number|Placer Order Number|Filler Order Number|Unique Document File Name|Document Completion Status",
 };
-const NAMES = Object.fromEntries(Object.entries(FIELDS).map(([segment, names]) => [segment, names.split("|")]));
+const listed = (fields) => Object.fromEntries(Object.entries(fields).map(([segment, names]) => [segment, names.split("|")]));
+const NAMES = listed(FIELDS);
+const FRENCH = listed(french);
+
+/** What a field is called by whoever reads; the segments of France have no other name than theirs. */
+function nameOf(segment, at) {
+  const inFrench = language === "fr" || !NAMES[segment] ? FRENCH[segment]?.[at] : "";
+  return inFrench || NAMES[segment]?.[at] || "";
+}
 
 /** Whether a text is an HL7 message, or begins like one. */
 export const isHl7 = (text) => /^\s*MSH[^\w\s]/.test(text);
@@ -39,7 +51,7 @@ export function segments(text) {
     const place = seen[name] > 1 ? `${name}[${seen[name]}]` : name;
     // The separator is a field of MSH itself.
     if (name === "MSH") values.unshift(separator);
-    const fields = values.map((value, at) => ({ path: `${place}-${at + 1}`, name: NAMES[name]?.[at] ?? "", value, parts: partsOf(name, at, value, place) })).filter(({ value }) => value !== "");
+    const fields = values.map((value, at) => ({ path: `${place}-${at + 1}`, name: nameOf(name, at), value, parts: partsOf(name, at, value, place) })).filter(({ value }) => value !== "");
     return { name, place, fields };
   });
 }

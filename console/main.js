@@ -36,7 +36,7 @@ function unescaped(part) {
 function screenOf({ parts: [first, second] }) {
   if (first === "channels" && second !== undefined) return channel;
   if (first === "messages" && second !== undefined) return message;
-  return SCREENS[first] ?? now;
+  return Object.hasOwn(SCREENS, first) ? SCREENS[first] : now;
 }
 
 function go() {

@@ -155,6 +155,7 @@ export default {
   "reason.no_room": "It has no room.",
   "reason.busy": "It says that it is busy.",
   "reason.in_part": "It takes the rest.",
+  "reason.by_itself": "It tries again by itself: nobody is needed unless it lasts.",
   "reason.other": "See the words below.",
   "advice.repair_receiver": "Repair the receiver, or the way to it. Nothing is lost; sending goes on by itself.",
   "advice.decide_delivery": "Look at the delivery: send it again, or drop it.",

@@ -155,6 +155,7 @@ export default {
   "reason.no_room": "Il n’a plus de place.",
   "reason.busy": "Il se dit occupé.",
   "reason.in_part": "Il prend le reste.",
+  "reason.by_itself": "Il réessaie de lui-même : personne n’est nécessaire, sauf si cela dure.",
   "reason.other": "Voir les mots ci-dessous.",
   "advice.repair_receiver": "Réparer le destinataire, ou le chemin vers lui. Rien n’est perdu ; l’envoi reprend de lui-même.",
   "advice.decide_delivery": "Regarder l’envoi : le renvoyer, ou l’abandonner.",

@@ -245,6 +245,17 @@ fn a_key_that_is_refused_and_a_certificate_nobody_knows_say_so_and_are_put_right
 }
 
 #[test]
+fn of_a_sync_that_tries_again_by_itself_nobody_says_that_it_needs_a_person() {
+    let project = Project::new();
+    mirror(&project, &format!("http://127.0.0.1:{}/fhir/v2", free_port()), "key: \"${file:key}\"");
+    let relais = project.start();
+    let status = || String::from_utf8_lossy(&project.relais(&["status"]).stdout).into_owned();
+    wait_until("it is told", || status().contains("is tried again by itself: people: takes nothing"));
+    assert!(!status().contains("needs a person"), "{}", status());
+    assert!(!relais.log().contains("needs a person"), "{}", relais.log());
+}
+
+#[test]
 fn what_cannot_be_used_is_shown_kept_and_taken_once_it_can_be() {
     const SPOILED: &str = "003-9000007-9100007";
     let annuaire = Annuaire::start(&["--practitioners", "40"]);

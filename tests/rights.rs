@@ -345,7 +345,7 @@ fn the_words_of_steps_and_receivers_are_read_on_no_path_by_who_may_not_see_conte
         assert!(holds.contains(&format!("/api/v1/{path}")), "{path} holds a reason with words: {holds:?}");
     }
     let listed = viewer.get("/api/v1/messages").body;
-    assert!(listed.contains("\"refused\"") && listed.contains("a step failed"), "{listed}");
+    assert!(listed.contains("\"a step refused it") && listed.contains("a step failed"), "{listed}");
     wait_until("somebody is told of it", || !project.files("alarms").is_empty());
     for file in project.files("alarms") {
         let text = std::fs::read_to_string(&file).expect("it was written");

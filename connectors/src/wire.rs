@@ -1,12 +1,13 @@
 //! TCP connections as connectors need them: kept alive, without delay, plain or with TLS.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
+use engine::{Hindered, Hindrance};
 use rustls::pki_types::CertificateDer;
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::{client, server};
@@ -96,10 +97,30 @@ pub(crate) fn look_at(socket: &Socket) -> Peer {
 }
 
 /// Connects to the first of the host's addresses that answers.
-pub(crate) async fn connect(address: &Address, keep_alive: Duration) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-    prepare(&stream, keep_alive)?;
+pub(crate) async fn connect(address: &Address, keep_alive: Duration) -> Result<TcpStream, Hindered> {
+    let found = lookup_host((address.host.as_str(), address.port)).await;
+    let found = found.map_err(|error| Hindered::by(Hindrance::NameUnknown, error.to_string()))?;
+    let found: Vec<SocketAddr> = found.collect();
+    let stream = TcpStream::connect(found.as_slice()).await.map_err(|error| unreached(&error))?;
+    prepare(&stream, keep_alive).map_err(|error| error.to_string())?;
     Ok(stream)
+}
+
+/// Why nobody picked up.
+pub(crate) fn unreached(error: &io::Error) -> Hindered {
+    let is_late = error.kind() == io::ErrorKind::TimedOut;
+    let by = if is_late { Hindrance::NoAnswer } else { Hindrance::CannotConnect };
+    Hindered::by(by, error.to_string())
+}
+
+/// Nobody said anything within the time for it.
+pub(crate) fn late() -> Hindered {
+    Hindered::by(Hindrance::NoAnswer, "no answer in time")
+}
+
+/// The same with whom we wanted to reach.
+pub(crate) fn cannot_connect(to: impl std::fmt::Display, why: impl Into<Hindered>) -> Hindered {
+    why.into().worded(|why| format!("cannot connect to {to}: {why}")).or_by(Hindrance::CannotConnect)
 }
 
 /// A peer may look at our certificate after its own greeting is done: that it shuts the door is heard only then.

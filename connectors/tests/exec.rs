@@ -145,7 +145,10 @@ async fn who_ignores_the_end_is_killed_with_all_that_it_started() {
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let program = destination("exec", settings, Path::new(".")).await;
     let sent = program.send(&outbound("")).await;
-    assert!(matches!(&sent, Err(SendError::Unknown { why }) if why.contains("longer than 1s")), "{sent:?}");
+    assert!(
+        matches!(&sent, Err(SendError::Unknown { why, .. }) if why.contains("longer than 1s")),
+        "{sent:?}"
+    );
     assert!(started.elapsed() < SOON);
     goes(fact(&kept(program.as_ref()), "stdout").unwrap()).await;
 }

@@ -6,7 +6,7 @@ mod stage;
 
 use std::{path::Path, time::Duration};
 
-use engine::{Destination, Doubt, Outbound, Response, SendError};
+use engine::{Destination, Doubt, Hindrance, Outbound, Response, SendError};
 use serde_json::{Value, json};
 use stage::{Asked, Web, destination, free_address, message, outbound, says};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -159,8 +159,11 @@ fn only_what_may_be_repeated_is_repeated_by_itself() {
 #[tokio::test]
 async fn a_status_says_what_it_permits_and_when() {
     let (sent, _) = exchange(json!({}), says(503, &["Retry-After: 7"], "patient 42")).await;
-    let Err(SendError::NotDelivered { why, not_before }) = sent else { panic!("{sent:?}") };
+    let Err(SendError::NotDelivered { why, by, not_before }) = sent else { panic!("{sent:?}") };
     assert_eq!((why.as_str(), not_before), ("the server answered 503", Some(Duration::from_secs(7))));
+    assert_eq!(by, Some(Hindrance::Busy));
+    let (sent, _) = exchange(json!({}), says(401, &[], "")).await;
+    assert!(matches!(sent, Err(SendError::NotDelivered { by: Some(Hindrance::SignedOut), .. })), "{sent:?}");
     let (sent, _) = exchange(json!({}), says(422, &[], "no ward")).await;
     let Err(SendError::Refused { why, code, response }) = sent else { panic!("{sent:?}") };
     assert_eq!((why.as_str(), code.as_deref()), ("the server answered 422", Some("422")));

@@ -6,7 +6,7 @@ mod stage;
 
 use std::net::SocketAddr;
 
-use engine::{DeliveryId, Destination, Outbound, SendError};
+use engine::{DeliveryId, Destination, Hindrance, Outbound, SendError};
 use serde_json::{Value, json};
 use stage::{Peer, acknowledge, destination, free_address, hears, message, outbound};
 use tokio::net::TcpListener;
@@ -251,8 +251,9 @@ async fn a_peer_that_speaks_tls_got_nothing() {
         peer.frame().await.unwrap();
         peer.write([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0a]).await;
     });
-    let Err(SendError::NotDelivered { why, .. }) = sent else { panic!("{sent:?}") };
+    let Err(SendError::NotDelivered { why, by, .. }) = sent else { panic!("{sent:?}") };
     assert!(why.contains("TLS"), "{why}");
+    assert_eq!(by, Some(Hindrance::Tls));
 }
 
 #[tokio::test]

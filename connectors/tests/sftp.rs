@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use engine::{Destination, ReplyWords, SendError, Shares};
+use engine::{Destination, Hindrance, ReplyWords, SendError, Shares};
 use serde_json::{Value, json};
 use stage::{Sshd, Stage, destination, destination_in, fact, message, named, opening, source, telling};
 
@@ -275,8 +275,9 @@ async fn a_full_disk_of_the_server_is_said_in_words_and_leaves_nothing_half() {
     let sshd = Sshd::on_small_disk("out", "1m");
     let files = putting(&sshd, json!({})).await;
     match files.send(&named("big.hl7", "x".repeat(2_000_000))).await {
-        Err(SendError::NotDelivered { why, .. }) => {
+        Err(SendError::NotDelivered { why, by, .. }) => {
             assert!(why.starts_with("no space left in `out` on 127.0.0.1:"), "{why}");
+            assert_eq!(by, Some(Hindrance::NoRoom));
         }
         other => panic!("{other:?}"),
     }
@@ -302,7 +303,10 @@ async fn a_server_of_an_ordinary_user_serves_theirs_and_says_what_it_may_not() {
     may(0o555);
     let put = putting(&sshd, json!({ "dir": "in" })).await;
     match put.send(&named("c.hl7", "x")).await {
-        Err(SendError::NotDelivered { why, .. }) => assert!(why.contains("ermission denied"), "{why}"),
+        Err(SendError::NotDelivered { why, by, .. }) => {
+            assert!(why.contains("ermission denied"), "{why}");
+            assert_eq!(by, Some(Hindrance::SignedOut));
+        }
         other => panic!("{other:?}"),
     }
     may(0o755);

@@ -16,7 +16,7 @@ use connectors::{
     setting::Address,
     tls::Tls,
 };
-use engine::{Checks, Destination, Diagnostic, ReplyWords, SendError, Severity, Stop};
+use engine::{Checks, Destination, Diagnostic, Hindrance, ReplyWords, SendError, Severity, Stop};
 use serde_json::{Value, json};
 use stage::{
     Files, PATIENCE, Peer, Stage, authority, client, destination, fact, free_address, message, outbound,
@@ -145,10 +145,11 @@ async fn a_destination_shows_its_certificate_and_looks_at_the_peers() {
 
     fs::write(files.path("other.pem"), authority("Other CA").pem()).unwrap();
     let doubting = sender(&files, port, json!({ "authorities": "other.pem" })).await;
-    let Err(SendError::NotDelivered { why, .. }) = doubting.send(&outbound(message("M-2"))).await else {
+    let Err(SendError::NotDelivered { why, by, .. }) = doubting.send(&outbound(message("M-2"))).await else {
         panic!("it trusts a stranger");
     };
     assert!(why.contains("certificate is not accepted"), "{why}");
+    assert_eq!(by, Some(Hindrance::Tls));
 }
 
 #[tokio::test(flavor = "multi_thread")]

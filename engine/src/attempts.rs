@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeliveryOutcome, Response, Tally};
+use crate::{DeliveryOutcome, Response, Tally, Why};
 
 /// So many of the first attempts at a delivery are kept one by one, and so many of the last: one that is tried for
 /// weeks fills no disk.
@@ -33,15 +33,15 @@ pub enum AttemptEnd {
         doubt: bool,
     },
     GivenUp {
-        why: String,
+        why: Why,
         response: Option<Response>,
     },
     SetAside {
-        why: String,
+        why: Why,
     },
     /// Left out after all: the steps of an `after:` destination filtered it.
     Dropped {
-        why: String,
+        why: Why,
     },
 }
 
@@ -55,7 +55,7 @@ pub struct PastAttempt {
     pub took: Duration,
     pub outcome: DeliveryOutcome,
     /// Why it did not arrive: a receiver's own words may be among them.
-    pub why: Option<String>,
+    pub why: Option<Why>,
     /// After how long the next one was to come.
     pub next: Option<Duration>,
 }
@@ -83,7 +83,7 @@ impl PastAttempts {
         if newest.is_some_and(|newest| (newest.number, newest.began) == (attempt.number, attempt.began)) {
             return;
         }
-        attempt.why = attempt.why.map(cut);
+        attempt.why = attempt.why.map(|why| why.cut(LETTERS));
         if self.first.len() < FIRST {
             return self.first.push(attempt);
         }
@@ -97,14 +97,7 @@ impl PastAttempts {
     /// About as many bytes as it takes.
     pub fn weight(&self) -> usize {
         let all = self.first.iter().chain(&self.last);
-        all.map(|attempt| 50 + attempt.why.as_ref().map_or(0, String::len)).sum()
-    }
-}
-
-fn cut(why: String) -> String {
-    match why.char_indices().nth(LETTERS) {
-        Some((end, _)) => format!("{}…", &why[..end]),
-        None => why,
+        all.map(|attempt| 50 + attempt.why.as_ref().map_or(0, |why| why.len())).sum()
     }
 }
 
@@ -118,7 +111,7 @@ mod tests {
             began: SystemTime::UNIX_EPOCH + Duration::from_secs(number.into()),
             took: Duration::from_millis(3),
             outcome: DeliveryOutcome::Retried,
-            why: Some("é".repeat(400)),
+            why: Some(Why::ours("é".repeat(400))),
             next: Some(Duration::from_secs(1)),
         }
     }

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Checks, Claim, Content, DeliveryId, Facts, Hash, MessageId, NotWhole, OpenError, Opening, Texts,
+    Checks, Claim, Content, DeliveryId, Facts, Hash, Hindered, Hindrance, MessageId, NotWhole, OpenError,
+    Opening, Texts, Why, WhyKind,
 };
 
 /// Sends one delivery at a time and tells how it went.
@@ -121,26 +122,41 @@ pub struct Response {
 pub enum SendError {
     /// The endpoint cannot take anything now: sending again cannot make two of it.
     #[error("not delivered: {why}")]
-    NotDelivered { why: String, not_before: Option<Duration> },
+    NotDelivered { why: String, by: Option<Hindrance>, not_before: Option<Duration> },
     /// Nobody can tell: sending again may make two of it.
     #[error("no telling whether it was delivered: {why}")]
-    Unknown { why: String },
+    Unknown { why: String, by: Option<Hindrance> },
     /// It got there and this message was refused. `code` is the receiver's own (`AE`), for `nack:`.
     #[error("refused: {why}")]
     Refused { why: String, code: Option<String>, response: Option<Bytes> },
 }
 
 impl SendError {
-    pub fn not_delivered(why: impl Into<String>) -> Self {
-        Self::NotDelivered { why: why.into(), not_before: None }
+    pub fn not_delivered(why: impl Into<Hindered>) -> Self {
+        let Hindered { words, by } = why.into();
+        Self::NotDelivered { why: words, by, not_before: None }
     }
 
-    pub fn unknown(why: impl Into<String>) -> Self {
-        Self::Unknown { why: why.into() }
+    pub fn unknown(why: impl Into<Hindered>) -> Self {
+        let Hindered { words, by } = why.into();
+        Self::Unknown { why: words, by }
     }
 
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), code: None, response: None }
+    }
+
+    pub fn kind(&self) -> WhyKind {
+        match self {
+            Self::NotDelivered { by, .. } => WhyKind::NotDelivered(*by),
+            Self::Unknown { by, .. } => WhyKind::Doubted(*by),
+            Self::Refused { code, .. } => WhyKind::Refused(code.clone()),
+        }
+    }
+
+    /// The same as it is kept.
+    pub fn kept(&self) -> Why {
+        Why::new(self.kind(), self.to_string())
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     AnswerState, Content, DeliveryId, DeliveryState, Facts, MessageId, MessageState, PastAttempts,
-    StoreError, Tally,
+    StoreError, Tally, Why,
 };
 
 /// Reads messages and deliveries; never on the way of a message.
@@ -242,7 +242,7 @@ pub struct MessageRow {
     pub control_id: Option<String>,
     pub kind: Option<String>,
     pub flags: Vec<String>,
-    pub why: Option<String>,
+    pub why: Option<Why>,
     pub size: u64,
     pub version: String,
     pub deliveries: Vec<DeliveryRow>,

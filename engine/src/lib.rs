@@ -49,6 +49,7 @@ mod shares;
 mod source;
 mod stop;
 mod store;
+mod why;
 
 pub use attempts::{AttemptEnd, PastAttempt, PastAttempts, Settlement};
 pub use backlog::{Backlog, FileGroup, Origin, TakeUp, UnprocessedFile, WaitingFile};
@@ -101,3 +102,4 @@ pub use store::{
     Processed, ReadAhead, RepeatPolicy, Repeats, Sibling, Standing, Store, StoreError, StoredReply, Taken,
     Tally, Told, Waiting, abandoned, left_to,
 };
+pub use why::{Hindered, Hindrance, Why, WhyKind};

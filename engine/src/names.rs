@@ -1,6 +1,6 @@
 //! Names that belong to the bytes that had them first, and studies that belong to their patient.
 
-use crate::{Arrival, Closed, MessageId, MessageState, Outcome};
+use crate::{Arrival, Closed, MessageId, MessageState, Outcome, Why};
 
 /// What to do with other bytes under a name that is known (same sender, same control id, within the window), and with
 /// another patient in a study that is known.
@@ -53,6 +53,7 @@ impl Clash {
             Self::Bytes(first) => format!("message {first} has the same name, and other bytes"),
             Self::Patient => "what is known of its study is another patient's".to_owned(),
         };
+        let why = Why::ours(why);
         Closed { state: MessageState::Refused, outcome: Outcome::Refused, why, halt: None, inputs: None }
     }
 }

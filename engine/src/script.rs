@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Content, Context, Held, Inbound, Joins, Message, Outcome, Piece, Reading, Response, SendError, Unreadable,
+    Content, Context, Held, Inbound, Joins, Message, Outcome, Piece, Reading, Response, SendError,
+    Unreadable, Why, WhyKind,
 };
 
 /// A channel's own part of the way: how its messages are read, and what its steps make of them.
@@ -100,6 +101,19 @@ impl Halt {
             Self::Failed { .. } => Outcome::Failed,
             Self::Held(_) => Outcome::Accepted,
         }
+    }
+}
+
+impl From<&Halt> for Why {
+    fn from(halt: &Halt) -> Self {
+        let kind = match halt {
+            Halt::Filtered { .. } => WhyKind::Filtered,
+            Halt::Refused { at, .. } => WhyKind::StepRefused(at.clone()),
+            Halt::Unavailable { .. } => WhyKind::Unavailable,
+            Halt::Failed { .. } => WhyKind::StepFailed,
+            Halt::Held(_) => WhyKind::Held,
+        };
+        Self::new(kind, halt.to_string())
     }
 }
 

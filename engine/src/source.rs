@@ -96,13 +96,24 @@ pub struct Trouble(Arc<Mutex<Said>>);
 #[derive(Debug, Default)]
 struct Said {
     of_all: Option<String>,
+    /// That is tried again by itself, and nobody is needed for it.
+    passes: bool,
     of_some: Option<String>,
 }
 
 impl Trouble {
     /// Says it, or with `None` that it is over. Returns whether that is news.
     pub fn say(&self, why: Option<String>) -> bool {
-        is_news(&mut self.of().of_all, why)
+        let mut said = self.of();
+        said.passes = false;
+        is_news(&mut said.of_all, why)
+    }
+
+    /// The same of what is tried again by itself: nobody is needed for it.
+    pub fn say_for_now(&self, why: Option<String>) -> bool {
+        let mut said = self.of();
+        said.passes = why.is_some();
+        is_news(&mut said.of_all, why)
     }
 
     /// Says why some of what is there cannot be taken, while the rest goes its way. Returns whether that is news.
@@ -112,6 +123,11 @@ impl Trouble {
 
     pub fn said(&self) -> Option<String> {
         self.of().of_all.clone()
+    }
+
+    /// Whether what was said is tried again by itself.
+    pub fn passes(&self) -> bool {
+        self.of().passes
     }
 
     pub fn said_of_some(&self) -> Option<String> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Again, Content, Expected, Gathered, Gatherings, Halt, Hash, Held, Joins, LateAnswer, Member, Message,
-    MessageId, Note, Outcome, Piece, Reading, Reply, Response, Ripe, Settlement, Standstill, Texts,
+    MessageId, Note, Outcome, Piece, Reading, Reply, Response, Ripe, Settlement, Standstill, Texts, Why,
 };
 
 /// Keeps messages and their deliveries across a crash.
@@ -357,7 +357,7 @@ pub enum DeliveryState {
 pub struct Closed {
     pub state: MessageState,
     pub outcome: Outcome,
-    pub why: String,
+    pub why: Why,
     /// The step and script line, where a step said no.
     pub halt: Option<Halt>,
     /// What the steps had asked ([`crate::Context::recorded`]).
@@ -483,8 +483,8 @@ pub struct Tally {
     pub spent_ms: u64,
     /// Not to be tried before.
     pub not_before: Option<SystemTime>,
-    /// Why it waits, in words without content.
-    pub why: Option<String>,
+    /// Why it waits.
+    pub why: Option<Why>,
     /// Its lane waits for a person.
     pub stopped: bool,
 }
@@ -556,13 +556,13 @@ pub enum Act {
 pub const LATE_ANSWERS: usize = 10;
 
 /// Why a message that was held is not carried any further.
-pub fn abandoned(by: &str) -> String {
-    format!("dropped by {by} while it waited for a code")
+pub fn abandoned(by: &str) -> Why {
+    Why::ours(format!("dropped by {by} while it waited for a code"))
 }
 
 /// Why a delivery was never sent itself, though its message came: a delivery of an earlier copy has its effect.
-pub fn left_to(first: DeliveryId, of: MessageId) -> String {
-    format!("its effect is that of delivery {} of message {of}, an earlier copy", first.0)
+pub fn left_to(first: DeliveryId, of: MessageId) -> Why {
+    Why::ours(format!("its effect is that of delivery {} of message {of}, an earlier copy", first.0))
 }
 
 /// Says that the store could not do it. Nothing of the call took effect, as far as anybody can tell.

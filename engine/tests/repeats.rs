@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     Again, Answer, Hash, Inbound, MessageState, OtherBytes, Outcome, Plan, QueueMode, Repeats, ReplyBody,
-    ReplyWhen,
+    ReplyWhen, Why,
 };
 use stage::{News, Peer, Stage, When, answering_again, inbound, outlet, plan, replying};
 
@@ -238,7 +238,7 @@ async fn what_the_first_copy_did_deliver_is_not_sent_twice() {
         "its effect is that of delivery {} of message {}, an earlier copy",
         archived[0].id.0, archived[0].message
     );
-    assert_eq!(archived[1].why, Some(why), "and it is told why");
+    assert_eq!(archived[1].why, Some(Why::ours(why)), "and it is told why");
 }
 
 #[tokio::test(start_paused = true)]

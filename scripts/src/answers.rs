@@ -22,7 +22,7 @@ pub(crate) fn response(result: Result<&Response, &SendError>) -> Dynamic {
     let (outcome, why, code) = match result {
         Ok(_) => ("sent", None, None),
         Err(SendError::NotDelivered { why, .. }) => ("not_delivered", Some(why), None),
-        Err(SendError::Unknown { why }) => ("unknown", Some(why), None),
+        Err(SendError::Unknown { why, .. }) => ("unknown", Some(why), None),
         Err(SendError::Refused { why, code, .. }) => ("refused", Some(why), code.as_ref()),
     };
     let text = |text: Option<&String>| text.map_or(Dynamic::UNIT, |text| text.as_str().into());

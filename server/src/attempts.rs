@@ -50,7 +50,7 @@ impl AttemptStatus {
             at: Timestamp::try_from(made.began).unwrap_or_default().to_string(),
             took: made.took.as_secs_f64(),
             outcome: made.outcome.name().to_owned(),
-            why: made.why.clone().map(Why::of),
+            why: made.why.clone().map(Why::from),
             next: made.next.map(|next| next.as_secs_f64()),
             left_out,
         }

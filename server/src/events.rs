@@ -220,7 +220,8 @@ impl Observer for Events {
 
     fn failed(&self, failed: &Failed<'_>) {
         let Failed { channel, destination, number: attempt, .. } = *failed;
-        let (message_id, delivery, why) = (failed.message.0, failed.delivery.0, why::kind_of(failed.error));
+        let (message_id, delivery, why) =
+            (failed.message.0, failed.delivery.0, why::said(&failed.error.kind(), ""));
         tracing::warn!(channel, destination, message_id, delivery, attempt, why, "a delivery did not arrive");
     }
 

@@ -240,7 +240,7 @@ impl Writer {
     async fn why(&self, message: MessageId, destination: &str) -> Option<String> {
         let shown = self.store.show(message).await.ok()??;
         let ours = shown.row.deliveries.into_iter().filter(|one| one.destination == destination);
-        ours.max_by_key(|one| one.id).and_then(|one| one.tally.why)
+        ours.max_by_key(|one| one.id).and_then(|one| one.tally.why).map(|why| why.words().to_owned())
     }
 
     async fn write(&mut self, texts: Vec<(Arc<Path>, String, u64)>) {

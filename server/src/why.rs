@@ -2,11 +2,13 @@
 
 use std::{borrow::Cow, cell::Cell};
 
-use engine::SendError;
+use engine::{Hindrance, WhyKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::accounts::{Caller, Right};
+
+mod sentences;
 
 /// What is said in place of words of which no kind is known.
 const HIDDEN: &str = "its reason is for who may see content";
@@ -75,11 +77,10 @@ impl Reader {
 }
 
 impl Why {
-    /// What the engine says of a message or a delivery: the kind is made of what it says itself, in front of the words of
-    /// others.
-    pub(crate) fn of(words: impl Into<String>) -> Self {
+    /// Words that were kept without their kind: it is read out of what the engine says itself, in front of the words of others.
+    pub(crate) fn of_words(words: impl Into<String>) -> Self {
         let words = words.into();
-        Self { kind: kind(&words).into_owned(), words }
+        Self { kind: sentences::kind(&words).into_owned(), words }
     }
 
     /// Our own words, with nothing of a message in them.
@@ -96,7 +97,8 @@ impl Why {
     /// What a source says of itself: it may name files.
     pub(crate) fn of_source(words: impl Into<String>) -> Self {
         let words = words.into();
-        let kind = code(&words).map_or("what it takes from does not answer as it should", spoken);
+        let kind =
+            sentences::hindrance(&words).map_or("what it takes from does not answer as it should", spoken);
         Self { kind: kind.to_owned(), words }
     }
 
@@ -124,6 +126,16 @@ impl Why {
     }
 }
 
+/// What the engine says of a message or a delivery. What was kept before it said of which kind that is, is read as words.
+impl From<engine::Why> for Why {
+    fn from(why: engine::Why) -> Self {
+        match why.kind() {
+            Some(kind) => Self { kind: said(kind, &why), words: why.words().to_owned() },
+            None => Self::of_words(why.words()),
+        }
+    }
+}
+
 impl Serialize for Why {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let words = READING.try_with(|reading| {
@@ -141,7 +153,7 @@ impl Serialize for Why {
 
 impl<'de> Deserialize<'de> for Why {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::of)
+        String::deserialize(deserializer).map(Self::of_words)
     }
 }
 
@@ -159,100 +171,66 @@ impl JsonSchema for Why {
     }
 }
 
-/// What may be said to everybody of a delivery that did not arrive: the kind, and the code.
-pub(crate) fn kind_of(error: &SendError) -> String {
-    match error {
-        SendError::NotDelivered { why, .. } => with("not delivered", code(why).map(spoken)),
-        SendError::Unknown { why } => with("no telling whether it was delivered", code(why).map(spoken)),
-        SendError::Refused { code: Some(code), .. } if is_given(code) => {
-            format!("refused by the receiver ({code})")
+/// What may be said to everybody of a reason of this kind.
+pub(crate) fn said(kind: &WhyKind, words: &str) -> String {
+    match kind {
+        WhyKind::Ours => words.to_owned(),
+        WhyKind::NotDelivered(by) => not_delivered(*by),
+        WhyKind::Doubted(by) => with("no telling whether it was delivered", by.map(spoken)),
+        WhyKind::Refused(Some(code)) if is_given(code) => format!("refused by the receiver ({code})"),
+        WhyKind::Refused(_) => "refused".to_owned(),
+        WhyKind::StepRefused(at) => {
+            with("a step refused it", at.as_deref().filter(|place| is_address(place)))
         }
-        SendError::Refused { .. } => "refused".to_owned(),
+        WhyKind::Filtered => "a step filtered it".to_owned(),
+        WhyKind::Unavailable => "what a step asks does not answer".to_owned(),
+        WhyKind::Held => "a table lacks a code".to_owned(),
+        WhyKind::StepFailed => "a step failed".to_owned(),
+        WhyKind::Unreadable => "its bytes cannot be read".to_owned(),
+        WhyKind::Unloaded => "it cannot be read".to_owned(),
+        WhyKind::Bug => "a bug of the engine cut it".to_owned(),
     }
 }
 
-/// What the engine says itself, in front of the words of others.
-fn kind(words: &str) -> Cow<'static, str> {
-    if let Some(rest) = words.strip_prefix("not delivered: ") {
-        return with("not delivered", code(rest).map(spoken)).into();
-    }
-    if let Some(rest) = words.strip_prefix("no telling whether it was delivered: ") {
-        return with("no telling whether it was delivered", code(rest).map(spoken)).into();
-    }
-    if let Some(rest) = words.strip_prefix("refused: ") {
-        return match given(rest) {
-            Some(code) => format!("refused by the receiver ({code})").into(),
-            None => "refused".into(),
-        };
-    }
-    if let Some(rest) = words.strip_prefix("refused at ") {
-        let place = rest.split(": ").next().filter(|place| is_address(place));
-        return with("a step refused it", place).into();
-    }
-    let said = [
-        ("filtered: ", "a step filtered it"),
-        ("unavailable: ", "what a step asks does not answer"),
-        ("held: ", "a table lacks a code"),
-        ("a bug of the engine cut it: ", "a bug of the engine cut it"),
-        ("it cannot be read: ", "it cannot be read"),
-    ];
-    if let Some((_, kind)) = said.iter().find(|(begins, _)| words.starts_with(begins)) {
-        return (*kind).into();
-    }
-    if is_own(words) {
-        return words.to_owned().into();
-    }
-    let is_step = words.contains(" failed: ") || words.contains(" failed at ");
-    if is_step { "a step failed".into() } else { HIDDEN.into() }
+/// What may be said to everybody of an endpoint that takes nothing.
+pub(crate) fn not_delivered(by: Option<Hindrance>) -> String {
+    with("not delivered", by.map(spoken))
 }
 
-/// Whole sentences of the engine.
-fn is_own(words: &str) -> bool {
-    const SAID: [&str; 5] = [
-        "it could not be delivered within the sender's wait",
-        "the bytes of its message are no longer kept",
-        "filtered by its own steps",
-        "the engine ended twice while this message was in its steps",
-        "an object of this name was taken before, with other bytes",
-    ];
-    let numbered = |before: &str, behind: &str| {
-        let number = words.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
-        number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte))
-    };
-    let named = |before: &str, behind: &str| {
-        words.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind)).is_some_and(is_name)
-    };
-    SAID.contains(&words)
-        || numbered("its sender sent it again: see message ", "")
-        || numbered("message ", " has the same name, and other bytes")
-        || words.strip_prefix("its effect is that of delivery ").is_some_and(|rest| {
-            let digits = rest.replace(" of message ", "").replace(", an earlier copy", "");
-            digits.bytes().all(|byte| byte.is_ascii_digit())
-        })
-        || named("dropped by ", " while it waited for a code")
-        || named("", " given up")
+/// Whether the endpoint, not the message, is why a delivery waits.
+pub(crate) fn is_of_endpoint(why: &engine::Why) -> bool {
+    match why.kind() {
+        Some(kind) => matches!(kind, WhyKind::NotDelivered(_) | WhyKind::Doubted(_)),
+        None => sentences::is_of_endpoint(why),
+    }
 }
 
-/// The code in what our own destinations say of an answer: of what a server says, no more than its number or its letters.
-fn given(words: &str) -> Option<&str> {
-    const SAID: [&str; 6] = [
-        "the peer answered ",
-        "the server answered ",
-        "the archive answered ",
-        "the receiver of the message answered ",
-        "the program ended with ",
-        "the mail server refused ",
-    ];
-    let rest = SAID.iter().find_map(|said| words.strip_prefix(said));
-    let entries = || Some(words.split_once(" entries were not done: entry ")?.1.split_once(": ")?.1);
-    let rest = rest.or_else(entries)?;
-    // What a mail server refused stands before its code.
-    let rest = if words.starts_with("the mail server") { rest.split_once(": ")?.1 } else { rest };
-    let code = rest.trim_start_matches('`').split([' ', ',', ';', '`', ':']).next()?;
-    is_given(code).then_some(code)
+/// What keeps the endpoint from taking anything, where that is known.
+pub(crate) fn hindrance(why: &engine::Why) -> Option<Hindrance> {
+    match why.kind() {
+        Some(WhyKind::NotDelivered(by) | WhyKind::Doubted(by)) => *by,
+        Some(_) => None,
+        None => sentences::hindrance(why),
+    }
+}
+
+/// Each by the word that programs know it by.
+const CODES: [(Hindrance, &str); 7] = [
+    (Hindrance::NoAnswer, "no_answer"),
+    (Hindrance::Tls, "tls"),
+    (Hindrance::NameUnknown, "name_unknown"),
+    (Hindrance::SignedOut, "signed_out"),
+    (Hindrance::NoRoom, "no_room"),
+    (Hindrance::Busy, "busy"),
+    (Hindrance::CannotConnect, "cannot_connect"),
+];
+
+pub(crate) fn code(by: Hindrance) -> &'static str {
+    CODES.iter().find(|(one, _)| *one == by).map_or("other", |(_, code)| code)
+}
+
+pub(crate) fn by_code(code: &str) -> Option<Hindrance> {
+    CODES.iter().find(|(_, one)| *one == code).map(|(by, _)| *by)
 }
 
 /// Whether it is one of the codes that receivers give, and no word of theirs.
@@ -272,36 +250,15 @@ fn is_address(place: &str) -> bool {
         && field.bytes().all(|byte| byte.is_ascii_digit() || b"-.[]".contains(&byte))
 }
 
-/// Why a destination or a source takes nothing, as a code, from what is said of it.
-pub(crate) fn code(why: &str) -> Option<&'static str> {
-    const SIGNS: [(&str, &[&str]); 7] = [
-        ("no_answer", &["no telling", "timed out", "no answer"]),
-        ("tls", &["TLS", "certificate"]),
-        ("name_unknown", &["lookup", "name or service", "not known", "no address"]),
-        ("signed_out", &["401", "403", "407", "login", "sign in", "password", "permission", "token"]),
-        ("no_room", &["no space", "No space", "quota", "552", "452"]),
-        ("busy", &["429", "503", "425", "408", "busy", "later"]),
-        ("cannot_connect", &["cannot connect", "cannot start"]),
-    ];
-    // A status is a word of its own: a port may hold the same digits.
-    let words = why.split([' ', ',', ';', '(', ')', '`']).map(|word| word.trim_end_matches([':', '.']));
-    let statuses: Vec<&str> = words.filter(|word| word.len() == 3).collect();
-    let says = |word: &str| {
-        let is_status = word.starts_with(|first: char| first.is_ascii_digit());
-        if is_status { statuses.contains(&word) } else { why.contains(word) }
-    };
-    SIGNS.iter().find(|(_, words)| words.iter().any(|word| says(word))).map(|(code, _)| *code)
-}
-
-fn spoken(code: &str) -> &'static str {
-    match code {
-        "no_answer" => "no answer",
-        "tls" => "TLS",
-        "name_unknown" => "the name is not known",
-        "signed_out" => "not let in",
-        "no_room" => "no room",
-        "busy" => "busy",
-        _ => "cannot connect",
+fn spoken(by: Hindrance) -> &'static str {
+    match by {
+        Hindrance::NoAnswer => "no answer",
+        Hindrance::Tls => "TLS",
+        Hindrance::NameUnknown => "the name is not known",
+        Hindrance::SignedOut => "not let in",
+        Hindrance::NoRoom => "no room",
+        Hindrance::Busy => "busy",
+        Hindrance::CannotConnect => "cannot connect",
     }
 }
 
@@ -311,65 +268,66 @@ fn with(what: &str, more: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engine::SendError;
+
     use super::*;
 
-    #[test]
-    fn a_status_is_told_from_the_digits_of_a_port() {
-        for (why, wanted) in [
-            ("cannot connect to 127.0.0.1:14529: Connection refused", Some("cannot_connect")),
-            ("cannot connect to 10.4.0.3:503: Connection refused", Some("cannot_connect")),
-            ("the server answered 503: come again", Some("busy")),
-            ("the mail server refused the letter: 552 5.2.2 over quota", Some("no_room")),
-            ("the server answered 401 (no)", Some("signed_out")),
-        ] {
-            assert_eq!(code(why), wanted, "{why}");
-        }
+    fn refused(words: &str) -> Why {
+        Why::from(engine::Why::new(WhyKind::Refused(None), words))
     }
 
     #[test]
-    fn of_words_that_may_hold_a_patient_the_kind_and_the_code_are_said() {
+    fn who_may_not_see_content_is_told_the_kind_and_nothing_of_the_words() {
+        let of_doubt = SendError::unknown(engine::Hindered::by(Hindrance::NoAnswer, "DUPONT")).kind();
+        let of_server = SendError::not_delivered("the server answered 503 (DUPONT)").kind();
+        let code = |code: &str| WhyKind::Refused(Some(code.to_owned()));
+        let at = |place: &str| WhyKind::StepRefused(Some(place.to_owned()));
         let known = [
-            ("refused: the peer answered AE", "refused by the receiver (AE)"),
-            ("refused: the server answered 422 (DUPONT is unknown)", "refused by the receiver (422)"),
-            (
-                "refused: the archive answered A900 (the data set does not match)",
-                "refused by the receiver (A900)",
-            ),
-            ("refused: the program ended with 3, saying DUPONT", "refused by the receiver (3)"),
-            ("refused: the mail server refused the address: 550 5.1.1", "refused by the receiver (550)"),
-            ("refused: 1 of 2 entries were not done: entry 2: 422 (DUPONT)", "refused by the receiver (422)"),
-            ("refused: the peer answered DUPONT", "refused"),
-            ("refused: DUPONT has no visit", "refused"),
-            ("refused at PID-3: DUPONT has no number", "a step refused it (PID-3)"),
-            ("refused at DUPONT ANNA: no number", "a step refused it"),
-            ("refused at DUP-ONT: no number", "a step refused it"),
-            ("map.rhai failed at map.rhai:3: DUPONT is no number", "a step failed"),
-            ("filtered: DUPONT is of no concern", "a step filtered it"),
-            ("not delivered: cannot connect to 10.0.0.9:2575", "not delivered (cannot connect)"),
-            ("not delivered: cannot write DUPONT.hl7", "not delivered"),
-            (
-                "no telling whether it was delivered: no answer within 30 s",
-                "no telling whether it was delivered (no answer)",
-            ),
-            ("record given up", "record given up"),
-            ("DUPONT ANNA given up", HIDDEN),
-            ("dropped by ada while it waited for a code", "dropped by ada while it waited for a code"),
-            ("its sender sent it again: see message 7", "its sender sent it again: see message 7"),
-            ("its sender sent it again: see message DUPONT", HIDDEN),
-            (
-                "its effect is that of delivery 2 of message 1, an earlier copy",
-                "its effect is that of delivery 2 of message 1, an earlier copy",
-            ),
-            ("segment DUPONT is too long", HIDDEN),
+            (WhyKind::NotDelivered(Some(Hindrance::Busy)), "not delivered (busy)"),
+            // No code is guessed out of words.
+            (of_server, "not delivered"),
+            (of_doubt, "no telling whether it was delivered (no answer)"),
+            (code("AE"), "refused by the receiver (AE)"),
+            (code("A900"), "refused by the receiver (A900)"),
+            (code("DUPONT"), "refused"),
+            (WhyKind::Refused(None), "refused"),
+            (at("PID-3"), "a step refused it (PID-3)"),
+            (at("DUPONT ANNA"), "a step refused it"),
+            (WhyKind::StepRefused(None), "a step refused it"),
+            (WhyKind::Filtered, "a step filtered it"),
+            (WhyKind::Unavailable, "what a step asks does not answer"),
+            (WhyKind::Held, "a table lacks a code"),
+            (WhyKind::StepFailed, "a step failed"),
+            (WhyKind::Unreadable, "its bytes cannot be read"),
+            (WhyKind::Unloaded, "it cannot be read"),
+            (WhyKind::Bug, "a bug of the engine cut it"),
         ];
-        for (words, kind) in known {
-            assert_eq!(Why::of(words).kind(), kind, "{words}");
+        for (kind, told) in known {
+            let why = Why::from(engine::Why::new(kind.clone(), "DUPONT ANNA"));
+            assert_eq!((why.kind(), why.words()), (told, "DUPONT ANNA"), "{kind:?}");
+        }
+        assert_eq!(Why::from(engine::Why::ours("record given up")).kind(), "record given up");
+    }
+
+    #[test]
+    fn what_an_older_store_holds_is_told_by_what_the_engine_said() {
+        let kept = engine::Why::of_kept("not delivered: cannot connect to 10.0.0.9:2575".to_owned());
+        assert!(is_of_endpoint(&kept));
+        assert_eq!(hindrance(&kept), Some(Hindrance::CannotConnect));
+        assert_eq!(Why::from(kept).kind(), "not delivered (cannot connect)");
+    }
+
+    #[test]
+    fn each_hindrance_has_a_word_of_its_own() {
+        for (by, word) in CODES {
+            assert_eq!((code(by), by_code(word)), (word, Some(by)));
+            assert_eq!(serde_json::to_value(by).unwrap(), word);
         }
     }
 
     #[test]
     fn who_is_not_known_to_see_content_reads_kinds() {
-        let why = Why::of("refused: DUPONT");
+        let why = refused("refused: DUPONT");
         let written = || serde_json::to_string(&why).unwrap();
         assert_eq!(written(), "\"refused\"");
         assert_eq!(Reader::OfKinds.written(written), "\"refused\"");
@@ -379,52 +337,13 @@ mod tests {
     #[test]
     fn words_that_say_more_than_their_kind_are_a_look_unless_it_was_noted() {
         let shown = |reader: Reader, why: Why| reader.told(|| serde_json::to_string(&why).unwrap()).1;
-        assert_eq!(shown(Reader::OfWords, Why::of("refused: DUPONT")), Shown::Words);
-        assert_eq!(shown(Reader::OfWords, Why::of("record given up")), Shown::Kinds);
-        assert_eq!(shown(Reader::OfKinds, Why::of("refused: DUPONT")), Shown::Kinds);
+        assert_eq!(shown(Reader::OfWords, refused("refused: DUPONT")), Shown::Words);
+        assert_eq!(shown(Reader::OfWords, Why::ours("record given up")), Shown::Kinds);
+        assert_eq!(shown(Reader::OfKinds, refused("refused: DUPONT")), Shown::Kinds);
         let noted = Reader::OfWords.told(|| {
             Reader::is_noted();
-            serde_json::to_string(&Why::of("refused: DUPONT")).unwrap()
+            serde_json::to_string(&refused("refused: DUPONT")).unwrap()
         });
         assert_eq!(noted.1, Shown::Noted);
-    }
-
-    #[test]
-    fn of_a_delivery_that_failed_the_log_has_the_kind_and_the_code() {
-        let refused = |code: Option<&str>| SendError::Refused {
-            why: "DUPONT is not known".to_owned(),
-            code: code.map(str::to_owned),
-            response: None,
-        };
-        for (error, kind) in [
-            (
-                SendError::not_delivered("the server answered 503 (error: transient (DUPONT))"),
-                "not delivered (busy)",
-            ),
-            (SendError::not_delivered("cannot write DUPONT.hl7"), "not delivered"),
-            (
-                SendError::unknown("no answer within 30 s of DUPONT"),
-                "no telling whether it was delivered (no answer)",
-            ),
-            (refused(Some("AE")), "refused by the receiver (AE)"),
-            (refused(Some("DUPONT")), "refused"),
-            (refused(None), "refused"),
-        ] {
-            assert_eq!(kind_of(&error), kind, "{error:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_said_of_an_attempt_has_a_code() {
-        let known = [
-            ("cannot connect to 127.0.0.1:2701: Connection refused", Some("cannot_connect")),
-            ("cannot connect to record: TLS failed: expired", Some("tls")),
-            ("no telling whether it was delivered: no answer within 30 s", Some("no_answer")),
-            ("the server answered 503", Some("busy")),
-            ("something new", None),
-        ];
-        for (why, known) in known {
-            assert_eq!(code(why), known, "{why}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::{AnswerState, DeliveryState, Hash, MessageState, Outcome};
-use rusqlite::types::Type;
+use engine::{AnswerState, DeliveryState, Hash, MessageState, Outcome, Why};
+use rusqlite::{Row, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A word kept as a number: its place in `ORDER`, from 2. `SQLite` writes 0 and 1 in no byte at all, and a row
@@ -98,6 +98,11 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> String {
 /// A list or map as a JSON column, nothing where it is empty.
 pub(crate) fn json_unless<T: Serialize + ?Sized>(empty: bool, value: &T) -> Option<String> {
     (!empty).then(|| json(value))
+}
+
+/// Reads a reason back: with its kind, or as the words alone that stood in older stores.
+pub(crate) fn kept_why(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Why>> {
+    Ok(row.get::<_, Option<String>>(column)?.map(Why::of_kept))
 }
 
 /// Reads a JSON column back.

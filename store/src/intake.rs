@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::{
     AnswerState, Arrival, Clash, Closed, Content, Kept, MessageId, MessageState, Outcome, Owed, StoreError,
+    Why,
 };
 
 use crate::{
@@ -141,7 +142,7 @@ fn supersede(ledger: &mut Ledger, arrival: &Arrival) -> Result<(), Failure> {
     ledger.put(MessageRow {
         state: MessageState::Superseded,
         outcome: Some(Outcome::Unavailable),
-        why: Some(format!("its sender sent it again: see message {by}")),
+        why: Some(Why::ours(format!("its sender sent it again: see message {by}"))),
         marks: 0,
         ..MessageRow::clone(&row)
     })?;

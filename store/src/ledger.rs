@@ -562,6 +562,7 @@ fn same<T>(known: Option<&Arc<T>>, filed: Option<&Arc<T>>) -> bool {
 }
 
 fn row_weight(row: &MessageRow) -> usize {
-    let words = [&row.control_id, &row.flags, &row.why, &row.halt, &row.inputs, &row.reply];
-    400 + words.into_iter().flatten().map(String::len).sum::<usize>()
+    let words = [&row.control_id, &row.flags, &row.halt, &row.inputs, &row.reply];
+    let why = row.why.as_ref().map_or(0, |why| why.len());
+    400 + why + words.into_iter().flatten().map(String::len).sum::<usize>()
 }

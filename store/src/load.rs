@@ -9,7 +9,7 @@ use engine::{AnswerState, DeliveryState, Halt, Held, MessageState, PastAttempts,
 use rusqlite::{Connection, Params, Row};
 
 use crate::{
-    codes::{Coded, maybe, parsed_or_default, time},
+    codes::{Coded, kept_why, maybe, parsed_or_default, time},
     packing::{Packed, Unpacker},
     rows::{Body, ContentRow, DeliveryRow, MessageRow, PartRow, PayloadRow, StudyRow},
     tables::first,
@@ -184,7 +184,7 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
         batch: batch.zip(place),
         starts: row.get(20)?,
         marks: row.get(21)?,
-        why: row.get(22)?,
+        why: kept_why(row, 22)?,
         halt: row.get(23)?,
         inputs: row.get(24)?,
         reply: row.get(25)?,
@@ -295,7 +295,7 @@ fn read_delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         after: row.get(15)?,
         is_pending: row.get(16)?,
         is_parked: row.get(17)?,
-        ending: row.get(18)?,
+        ending: kept_why(row, 18)?,
         keys: row.get(19)?,
         note: row.get(20)?,
         ended: row.get(21)?,
@@ -311,6 +311,6 @@ pub(crate) fn read_tally(row: &Row<'_>) -> rusqlite::Result<Tally> {
         spent_ms: row.get::<_, i64>(3)? as u64,
         not_before: row.get::<_, Option<i64>>(4)?.map(time),
         stopped: row.get(5)?,
-        why: row.get(6)?,
+        why: kept_why(row, 6)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use engine::{Act, DeliveryId, DeliveryState, Hash, Intervention, Message, MessageId, Tally, Waiting};
+use engine::{Act, DeliveryId, DeliveryState, Hash, Intervention, Message, MessageId, Tally, Waiting, Why};
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -70,8 +70,8 @@ fn resend(
     }
     copy(ledger, row, to.unwrap_or(&row.destination), (body, fresh))?;
     if !matches!(row.state, DeliveryState::Sent | DeliveryState::Begun) {
-        let why = format!("sent again as delivery {}", fresh.0);
-        end(ledger, row, (DeliveryState::Dropped, row.is_parked), &why)?;
+        let why = Why::ours(format!("sent again as delivery {}", fresh.0));
+        end(ledger, row, (DeliveryState::Dropped, row.is_parked), why)?;
     }
     Ok(fresh.0)
 }
@@ -133,16 +133,16 @@ fn take_out(
     if row.state == then {
         return ledger.put_delivery(DeliveryRow { is_parked, ..DeliveryRow::clone(row) });
     }
-    end(ledger, row, (then, is_parked), &format!("by {by}"))
+    end(ledger, row, (then, is_parked), Why::ours(format!("by {by}")))
 }
 
 fn end(
     ledger: &mut Ledger,
     row: &Arc<DeliveryRow>,
     (state, is_parked): (DeliveryState, bool),
-    why: &str,
+    why: Why,
 ) -> Result<(), Failure> {
-    let ending = Some(why.to_owned());
+    let ending = Some(why);
     ledger.put_delivery(DeliveryRow { state, is_queued: false, is_parked, ending, ..DeliveryRow::clone(row) })
 }
 

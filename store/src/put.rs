@@ -1,6 +1,6 @@
 //! Rows into the tables of a file, each as it stands. Putting one twice is putting it once.
 
-use engine::PastAttempts;
+use engine::{PastAttempts, Why};
 use rusqlite::params;
 
 use crate::{
@@ -82,7 +82,7 @@ fn message(tables: &Tables, row: &MessageRow) -> rusqlite::Result<()> {
             row.batch.map(|(_, place)| place),
             row.starts,
             row.marks,
-            row.why,
+            row.why.as_ref().map(Why::to_kept),
             row.halt,
             row.inputs,
             row.reply,
@@ -168,8 +168,8 @@ fn delivery(tables: &Tables, row: &DeliveryRow) -> rusqlite::Result<()> {
             row.tally.spent_ms as i64,
             row.tally.not_before.map(nanoseconds),
             row.tally.stopped,
-            row.tally.why,
-            row.ending,
+            row.tally.why.as_ref().map(Why::to_kept),
+            row.ending.as_ref().map(Why::to_kept),
             row.keys,
             row.note,
             row.ended,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::{
-    AnswerState, Content, DeliveryState, Hash, Message, MessageState, Outcome, PastAttempts, Tally,
+    AnswerState, Content, DeliveryState, Hash, Message, MessageState, Outcome, PastAttempts, Tally, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub(crate) struct MessageRow {
     pub(crate) batch: Option<([u8; 32], u32)>,
     pub(crate) starts: u32,
     pub(crate) marks: u32,
-    pub(crate) why: Option<String>,
+    pub(crate) why: Option<Why>,
     pub(crate) halt: Option<String>,
     pub(crate) inputs: Option<String>,
     pub(crate) reply: Option<String>,
@@ -116,7 +116,7 @@ pub(crate) struct DeliveryRow {
     pub(crate) is_parked: bool,
     pub(crate) tally: Tally,
     /// Why it ended, where that is not why it waited last.
-    pub(crate) ending: Option<String>,
+    pub(crate) ending: Option<Why>,
     pub(crate) keys: Option<String>,
     pub(crate) note: Option<String>,
     /// When it ended, in nanoseconds.

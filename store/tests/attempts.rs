@@ -7,7 +7,7 @@ use std::{path::Path, time::Duration};
 
 use engine::{
     Ages, AttemptEnd, DeliveryId, DeliveryOutcome, History, MessageId, PastAttempt, PastAttempts, Settlement,
-    Store, Tally,
+    Store, Tally, Why,
 };
 use stage::{CHANNEL, at, given_up, queue, sent};
 use store::{Beside, Comes, Sqlite, restore};
@@ -22,7 +22,8 @@ fn attempt(number: u32, outcome: DeliveryOutcome) -> PastAttempt {
         began: at(number.into()),
         took: Duration::from_millis(12),
         outcome,
-        why: (outcome != DeliveryOutcome::Sent).then(|| format!("refused: the peer said {number}")),
+        why: (outcome != DeliveryOutcome::Sent)
+            .then(|| Why::ours(format!("refused: the peer said {number}"))),
         next: (outcome == DeliveryOutcome::Retried).then_some(Duration::from_secs(1)),
     }
 }

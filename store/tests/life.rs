@@ -7,7 +7,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use engine::{
     Act, Again, Ages, AnswerState, Arrival, Closed, Content, DeliveryState, Filling, History, Intervention,
-    Kept, LateAnswer, MessageState, Outcome, Query, Reply, ReplyBody, Response, Store, Texts, Told,
+    Kept, LateAnswer, MessageState, Outcome, Query, Reply, ReplyBody, Response, Store, Texts, Told, Why,
 };
 use stage::{CHANNEL, arrival, delivery, given_up, keep, processed, queue, sent};
 use store::Sqlite;
@@ -113,7 +113,7 @@ async fn messages_are_found_by_control_id_key_state_channel_and_page() {
     store.settle(id, given_up("refused: 422")).await.unwrap();
     let (second, _) = queue(&store, "A2", "archive").await;
     let third = keep(&store, "B1").await;
-    let why = "no PID-3".to_owned();
+    let why = Why::ours("no PID-3");
     let closed =
         Closed { state: MessageState::Refused, outcome: Outcome::Refused, why, halt: None, inputs: None };
     store.close(third, closed).await.unwrap();

@@ -122,9 +122,9 @@ fn says(shown: &Shown, word: &str) -> bool {
         all.extend(payload.body.iter().map(whole));
         all.extend(payload.response.clone());
     }
-    all.extend(shown.row.why.iter().map(|why| why.clone().into_bytes()));
+    all.extend(shown.row.why.iter().map(|why| why.as_bytes().to_vec()));
     let why = shown.row.deliveries.iter().filter_map(|one| one.tally.why.clone());
-    all.extend(why.map(String::into_bytes));
+    all.extend(why.map(|why| why.as_bytes().to_vec()));
     all.iter().any(|bytes| fits(word)(bytes))
 }
 

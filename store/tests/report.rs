@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use engine::{
     AttemptEnd, Closed, Halt, History, Intervention, MessageId, MessageState, Outcome, Reason, Settlement,
-    Store, Tallied, TalliedDay, Tally, Unit,
+    Store, Tallied, TalliedDay, Tally, Unit, Why, WhyKind,
 };
 use stage::{CHANNEL, arrival, at, delivery, given_up, processed, sent};
 use store::Sqlite;
@@ -54,7 +54,7 @@ fn closed(n: u64, fate: Fate) -> Option<Closed> {
         }
         _ => return None,
     };
-    let why = format!("line {n}, column {}: a quote", n * 7);
+    let why = Why::new(WhyKind::Unreadable, format!("line {n}, column {}: a quote", n * 7));
     Some(Closed { state, outcome, why, halt, inputs: None })
 }
 
@@ -74,7 +74,7 @@ async fn live(store: &Sqlite, n: u64, fate: Fate) {
         Fate::Sent => sent("MSA|AA"),
         Fate::GivenUp => given_up("DUPONT is not known"),
         Fate::SetAside => {
-            let end = AttemptEnd::SetAside { why: "cut".to_owned() };
+            let end = AttemptEnd::SetAside { why: Why::ours("cut") };
             Settlement { end, tally: Tally::default(), followers: Vec::new(), attempt: None }
         }
         _ => return,

@@ -6,7 +6,7 @@ use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult, AssociationRJServiceUserReason, AssociationRJSource, AssociationRQ,
     Pdu, PresentationContextProposed, PresentationContextResultReason,
 };
-use engine::{Connections, Content};
+use engine::{Connections, Content, Hindered};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -79,27 +79,29 @@ pub(super) struct Association {
 /// How asking failed, by what the other side may have got.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    Untouched(String),
-    Touched(String),
+    Untouched(Hindered),
+    Touched(Hindered),
 }
 
 impl Calling {
     /// Agrees on an association for these sorts.
-    pub(super) async fn open(&self, sorts: &[Sort], deadline: Instant) -> Result<Association, String> {
+    pub(super) async fn open(&self, sorts: &[Sort], deadline: Instant) -> Result<Association, Hindered> {
         let deadline = deadline.min(Instant::now() + self.within);
         let wire = timeout_at(deadline, self.call()).await;
-        let wire = wire.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        let mut wire = wire.map_err(|why| format!("cannot connect to {}: {why}", self.address))?;
+        let wire = wire.unwrap_or_else(|_| Err(wire::late()));
+        let mut wire = wire.map_err(|why| wire::cannot_connect(&self.address, why))?;
         if let Some(among) = &self.shown {
             wire = watched(wire, among);
         }
         let mut line = Line::new(wire, MOST);
         let asked = Pdu::AssociationRQ(self.proposal(sorts));
-        let words = |broken: Broken| format!("{} agreed on no association: {}", self.theirs, broken.words());
+        let words = |broken: Broken| {
+            Hindered::from(broken).worded(|why| format!("{} agreed on no association: {why}", self.theirs))
+        };
         line.send(&asked, deadline).await.map_err(words)?;
         let agreed = match line.next(deadline).await.map_err(words)? {
             Came::Agreed(agreed) => agreed,
-            Came::Declined(declined) => return Err(self.turned_away(&declined)),
+            Came::Declined(declined) => return Err(self.turned_away(&declined).into()),
             Came::Abort => return Err(words(Broken::Lost("it hung up on our greeting".to_owned()))),
             _ => {
                 return Err(words(Broken::Garbled(
@@ -129,9 +131,8 @@ impl Calling {
         Ok(association)
     }
 
-    async fn call(&self) -> Result<Wire, String> {
-        let stream =
-            wire::connect(&self.address, self.keep_alive).await.map_err(|error| error.to_string())?;
+    async fn call(&self) -> Result<Wire, Hindered> {
+        let stream = wire::connect(&self.address, self.keep_alive).await?;
         match &self.tls {
             Some(tls) => Ok(Box::new(tls.connect(stream, &self.address.host).await?)),
             None => Ok(Box::new(stream)),
@@ -236,14 +237,14 @@ impl Association {
         let command = Command::store(number, &meta.sop_class, &meta.sop_instance).written();
         let asked = self.line.send_values((context, Kind::Command), &command, self.most, deadline).await;
         // What was asked without its data set was asked of nobody: nothing can be stored of it.
-        asked.map_err(|broken| Unanswered::Untouched(broken.words()))?;
+        asked.map_err(|broken| Unanswered::Untouched(broken.into()))?;
         let sent = self.line.send_content((context, Kind::DataSet), data_set, self.most, deadline).await;
-        sent.map_err(|broken| Unanswered::Touched(broken.words()))?;
+        sent.map_err(|broken| Unanswered::Touched(broken.into()))?;
         let answered = self.answer((STORE, number), deadline).await;
         self.used = Instant::now();
         answered.map_err(|broken| match broken {
-            Broken::Deaf(why) => Unanswered::Untouched(why),
-            other => Unanswered::Touched(other.words()),
+            deaf @ Broken::Deaf(_) => Unanswered::Untouched(deaf.into()),
+            other => Unanswered::Touched(other.into()),
         })
     }
 
@@ -258,8 +259,8 @@ impl Association {
         let number = self.number();
         let command = Command::act(number, class, instance).written();
         let asked = self.line.send_values((context, Kind::Command), &command, self.most, deadline).await;
-        asked.map_err(|broken| Unanswered::Untouched(broken.words()))?;
-        let touched = |broken: Broken| Unanswered::Touched(broken.words());
+        asked.map_err(|broken| Unanswered::Untouched(broken.into()))?;
+        let touched = |broken: Broken| Unanswered::Touched(broken.into());
         let sent = self.line.send_values((context, Kind::DataSet), data_set, self.most, deadline).await;
         sent.map_err(touched)?;
         let answered = self.answer((ACT, number), deadline).await;

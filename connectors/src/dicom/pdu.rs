@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use dicom_ul::pdu::{
     AbortRQSource, AssociationAC, AssociationRJ, AssociationRQ, MAXIMUM_PDU_SIZE, Pdu, UserVariableItem,
 };
-use engine::Content;
+use engine::{Content, Hindered, Hindrance};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout_at},
@@ -81,6 +81,17 @@ pub(super) enum Broken {
     /// The other side refused TLS: it read nothing.
     Deaf(String),
     Lost(String),
+}
+
+impl From<Broken> for Hindered {
+    fn from(broken: Broken) -> Self {
+        let by = match &broken {
+            Broken::Late => Some(Hindrance::NoAnswer),
+            Broken::Deaf(_) => Some(Hindrance::Tls),
+            Broken::Closed | Broken::Garbled(_) | Broken::Lost(_) => None,
+        };
+        Self { words: broken.words(), by }
+    }
 }
 
 impl Line {

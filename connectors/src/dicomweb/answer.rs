@@ -1,6 +1,6 @@
 //! What a STOW answer says of the one instance that was sent.
 
-use engine::SendError;
+use engine::{Hindered, SendError};
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -73,7 +73,9 @@ pub(super) fn failed(status: StatusCode, told: &Told, body: Option<bytes::Bytes>
     let says = format!("the server answered {}", status.as_u16());
     let Told::Failed(reason) = told else {
         return match meaning::meaning(status, Asked::OfThisMessage) {
-            Meaning::NotNow => SendError::not_delivered(says),
+            Meaning::NotNow => {
+                SendError::not_delivered(Hindered { words: says, by: meaning::hindrance(status) })
+            }
             Meaning::Unknown => SendError::unknown(says),
             Meaning::Refused => {
                 SendError::Refused { why: says, code: Some(status.as_u16().to_string()), response: body }

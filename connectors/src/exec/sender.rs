@@ -7,7 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Destination, Hash, LateAnswer, OpenError, Opening, Outbound, Response, SendError};
+use engine::{
+    Destination, Hash, Hindered, Hindrance, LateAnswer, OpenError, Opening, Outbound, Response, SendError,
+};
 
 use super::{
     answer::{Left, Place},
@@ -108,7 +110,8 @@ impl Sender {
         run(command, input, (stdout, kept()), patience).await.map_err(|lost| match lost {
             Lost::Start(error) => {
                 let program = ready.program.display();
-                SendError::not_delivered(format!("cannot start `{program}`: {error}"))
+                let why = format!("cannot start `{program}`: {error}");
+                SendError::not_delivered(Hindered::by(Hindrance::CannotConnect, why))
             }
             Lost::End(error) => {
                 SendError::unknown(format!("nobody could see how the program ended: {error}"))

@@ -18,7 +18,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    folder::{FILE, Folder, words},
+    folder::{FILE, Folder, hindered, words},
     name::Name,
 };
 
@@ -117,6 +117,10 @@ fn begins(file: &OwnedFd) -> Result<Begins, Errno> {
     Ok(Begins { length: stat.st_size as u64, inode: stat.st_ino })
 }
 
+fn unwritten(error: Errno) -> SendError {
+    SendError::not_delivered(hindered(format!("cannot write: {}", words(error)), error))
+}
+
 impl Turn {
     /// Looks where the attempt before began: its text stands there whole, or torn at the file's end, or not at all.
     pub(super) fn recall(&mut self, previous: Option<&Note>, text: &[u8]) -> Result<(), SendError> {
@@ -152,7 +156,7 @@ impl Turn {
                 Ok(count) => left = &left[count..],
                 Err(Errno::INTR) => {}
                 Err(error) if left.len() == text.len() => {
-                    return Err(SendError::not_delivered(format!("cannot write: {}", words(error))));
+                    return Err(unwritten(error));
                 }
                 Err(error) => {
                     return Err(SendError::unknown(format!("only a part was written: {}", words(error))));
@@ -171,9 +175,7 @@ impl Turn {
         }
         let end = begins(&self.file).map_or(0, |begins| begins.length);
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, end, length as u64) {
-            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
-                Err(SendError::not_delivered(format!("cannot write: {}", words(error))))
-            }
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(unwritten(error)),
             // Not every file system can; then the write itself tells.
             Ok(()) | Err(_) => Ok(()),
         }

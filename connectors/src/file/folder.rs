@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use engine::SendError;
+use engine::{Hindered, Hindrance, SendError};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, linkat, mkdirat, openat, renameat_with, unlinkat},
     io::Errno,
@@ -111,7 +111,7 @@ impl Folder {
 
     /// The folder cannot be written to now; nothing is wrong with the message.
     pub(super) fn failed(&self, doing: &str, error: Errno) -> SendError {
-        SendError::not_delivered(self.cannot(doing, error))
+        SendError::not_delivered(hindered(self.cannot(doing, error), error))
     }
 
     fn cannot(&self, doing: &str, error: Errno) -> String {
@@ -160,6 +160,16 @@ pub(super) fn make_in(folder: &OwnedFd, part: &OsStr) -> Result<(), Errno> {
 }
 
 /// The system's words for an error.
+/// Words about an error, with what it says of the disk and of our rights there.
+pub(super) fn hindered(words: String, error: Errno) -> Hindered {
+    let by = match error {
+        Errno::NOSPC | Errno::DQUOT => Some(Hindrance::NoRoom),
+        Errno::ACCESS | Errno::PERM => Some(Hindrance::SignedOut),
+        _ => None,
+    };
+    Hindered { words, by }
+}
+
 pub(super) fn words(error: Errno) -> String {
     std::io::Error::from(error).to_string()
 }

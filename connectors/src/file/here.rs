@@ -21,7 +21,7 @@ use rustix::{
 };
 use tokio::sync::mpsc;
 
-use super::folder::{FILE, Folder, enter, make_in, rename_to_free, words};
+use super::folder::{FILE, Folder, enter, hindered, make_in, rename_to_free, words};
 use crate::flow::place::{Done, Entry, Fault, Kind, Location, Place, Stat};
 
 /// So many entries of a folder are told at once.
@@ -269,7 +269,7 @@ impl Here {
 }
 
 fn ended<T>(work: Result<Done<T>, tokio::task::JoinError>) -> Done<T> {
-    work.unwrap_or_else(|error| Err(Fault::Away(format!("the work on the disk did not end: {error}"))))
+    work.unwrap_or_else(|error| Err(Fault::away(format!("the work on the disk did not end: {error}"))))
 }
 
 /// Moves a file to another disk: written there whole under a hidden name first. A copy that a crash left there is as good.
@@ -359,7 +359,7 @@ fn read(stat: &rustix::fs::Stat) -> Stat {
 fn from_io(doing: &str, at: &Location, error: &io::Error) -> Fault {
     match Errno::from_io_error(error) {
         Some(error) => fault(doing, &at.folder(), error),
-        None => Fault::Away(format!("cannot {doing} `{}`: {error}", at.folder())),
+        None => Fault::away(format!("cannot {doing} `{}`: {error}", at.folder())),
     }
 }
 
@@ -379,5 +379,5 @@ fn fault(doing: &str, at: &Location, error: Errno) -> Fault {
 
 /// Nothing can be had here now.
 fn away(doing: &str, at: &Location, error: Errno) -> Fault {
-    Fault::Away(format!("cannot {doing} `{at}`: {}", words(error)))
+    Fault::away(hindered(format!("cannot {doing} `{at}`: {}", words(error)), error))
 }

@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    folder::{FILE, Folder, rename_to_free, words},
+    folder::{FILE, Folder, hindered, rename_to_free, words},
     name::numbered,
     rounds::Folders,
 };
@@ -115,7 +115,11 @@ impl Placing<'_> {
             .map_err(|error| self.folder.failed("write to", error))?;
         let mut file = File::from(file);
         self.fill(&mut file).and_then(|()| file.sync_all()).map_err(|error| {
-            SendError::not_delivered(format!("cannot write to `{}`: {error}", self.folder.shown()))
+            let why = format!("cannot write to `{}`: {error}", self.folder.shown());
+            SendError::not_delivered(match Errno::from_io_error(&error) {
+                Some(error) => hindered(why, error),
+                None => why.into(),
+            })
         })
     }
 

@@ -224,7 +224,7 @@ impl Shelf {
     }
 
     async fn lies_there(&self) -> Done<Vec<UnprocessedFile>> {
-        let away = |error| Fault::Away(format!("cannot read the notes of what was put away: {error}"));
+        let away = |error| Fault::away(format!("cannot read the notes of what was put away: {error}"));
         let notes = self.desk.away.read().map_err(away)?;
         let folders: HashSet<Location> = notes.iter().map(|note| note.at.location().folder()).collect();
         let mut lying: HashMap<Location, Stat> = HashMap::new();
@@ -350,7 +350,7 @@ impl Shelf {
         let (notes, channel) = (self.notes.clone(), Arc::clone(&self.channel));
         let forgetting = tokio::task::spawn_blocking(move || Ledger::forget_closed(&notes, &channel, &at));
         let forgotten = forgetting.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        forgotten.map_err(|error| Fault::Away(format!("cannot write the notes of what was taken: {error}")))
+        forgotten.map_err(|error| Fault::away(format!("cannot write the notes of what was taken: {error}")))
     }
 
     fn over(&self, note: &Note) {

@@ -247,7 +247,7 @@ fn belongs(companion: &[u8], file: &[u8]) -> bool {
 /// A sweep has another name each time: with it, one state would be other words at each try.
 fn without(sweep: &str, fault: Fault) -> Fault {
     match fault {
-        Fault::Away(why) => Fault::Away(told(sweep, &why)),
+        Fault::Away(why) => Fault::Away(why.worded(|why| told(sweep, why))),
         Fault::Closed(why) => Fault::Closed(told(sweep, &why)),
         Fault::Unfit(why) => Fault::Unfit(told(sweep, &why)),
         fault => fault,

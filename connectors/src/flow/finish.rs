@@ -274,7 +274,7 @@ fn moved(verdict: Verdict, to: &Location) -> String {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub(super) fn not_noted(error: std::io::Error) -> Fault {
-    Fault::Away(format!("cannot write the notes of what was taken: {error}"))
+    Fault::away(format!("cannot write the notes of what was taken: {error}"))
 }
 
 fn note(ledger: &Mutex<Ledger>, at: &Location, stat: Stat) -> std::io::Result<()> {

@@ -187,8 +187,8 @@ impl Walk<'_> {
             match listed {
                 Ok(()) => below.append(&mut found),
                 Err(Fault::Missing) if depth > 0 => {}
-                Err(Fault::Away(why) | Fault::Unfit(why) | Fault::Closed(why)) if depth > 0 => {
-                    self.sight.trouble = Some(why);
+                Err(fault @ (Fault::Away(_) | Fault::Unfit(_) | Fault::Closed(_))) if depth > 0 => {
+                    self.sight.trouble = Some(fault.to_string());
                 }
                 Err(fault) => return Err(fault),
             }

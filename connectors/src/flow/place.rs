@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Content, Spool, StoreError};
+use engine::{Content, Hindered, Spool, StoreError};
 
 /// The longest name that file systems take, in bytes.
 pub(super) const LONGEST: usize = 255;
@@ -117,13 +117,28 @@ pub(crate) enum Fault {
     Unfit(String),
     /// Nothing can be had here now, in words that name no file.
     #[error("{0}")]
-    Away(String),
+    Away(Hindered),
 }
 
 /// What comes cannot be kept now.
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self::Away(error.to_string())
+        Self::away(error.to_string())
+    }
+}
+
+impl Fault {
+    pub(crate) fn away(why: impl Into<Hindered>) -> Self {
+        Self::Away(why.into())
+    }
+}
+
+impl From<Fault> for Hindered {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Away(why) => why,
+            fault => fault.to_string().into(),
+        }
     }
 }
 

@@ -380,7 +380,7 @@ impl Flow {
             let why = handed.why.clone().unwrap_or_default();
             self.tell(&claimed, &format!("not taken now: {why}"));
             handed.answers.into_iter().for_each(engine::Answer::told);
-            let fault = Fault::Away(format!("the channel takes nothing now: {why}"));
+            let fault = Fault::away(format!("the channel takes nothing now: {why}"));
             return End::Open(Box::new(Open { claimed, ended: None }), fault);
         }
         if self.awaits(&claimed, &handed) {

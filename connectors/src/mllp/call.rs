@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::OpenError;
+use engine::{Hindered, OpenError};
 use tokio::time::timeout;
 
 use crate::{
@@ -19,8 +19,8 @@ pub(super) async fn call(
     address: &Address,
     tls: Option<&tls::Connector>,
     keep_alive: Duration,
-) -> Result<Wire, String> {
-    let stream = wire::connect(address, keep_alive).await.map_err(|error| error.to_string())?;
+) -> Result<Wire, Hindered> {
+    let stream = wire::connect(address, keep_alive).await?;
     match tls {
         Some(tls) => Ok(Box::new(tls.connect(stream, &address.host).await?)),
         None => Ok(Box::new(stream)),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use engine::{DeliveryId, LateAnswer};
+use engine::{DeliveryId, Hindered, Hindrance, LateAnswer};
 use tokio::{
     io::AsyncWriteExt,
     time::{Instant, timeout, timeout_at},
@@ -62,9 +62,9 @@ impl Overheard {
 #[derive(Debug)]
 pub(super) enum Unwritten {
     /// No byte of it left.
-    Nothing(String),
+    Nothing(Hindered),
     /// Some did.
-    Part(String),
+    Part(Hindered),
 }
 
 /// Why no answer came.
@@ -104,7 +104,8 @@ impl Link {
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         written.map_err(|error| {
-            let why = format!("cannot write: {error}");
+            let by = (error.kind() == io::ErrorKind::TimedOut).then_some(Hindrance::NoAnswer);
+            let why = Hindered { words: format!("cannot write: {error}"), by };
             if frame.remaining() == whole { Unwritten::Nothing(why) } else { Unwritten::Part(why) }
         })
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use engine::Stop;
+use engine::{Hindered, Stop};
 use formats::hl7::{
     acknowledgement::{self, Answer, Code},
     batch,
@@ -58,8 +58,8 @@ pub struct Client {
 impl Client {
     /// Connects; the error is for a person. Give it a deadline.
     pub async fn connect(address: &Address, secure: Option<&Secure>) -> Result<Self, String> {
-        let failed = |why: String| format!("cannot connect to {address}: {why}");
-        let stream = wire::connect(address, KEEP_ALIVE).await.map_err(|error| failed(error.to_string()))?;
+        let failed = |why: Hindered| wire::cannot_connect(address, why).words;
+        let stream = wire::connect(address, KEEP_ALIVE).await.map_err(failed)?;
         let wire: Wire = match secure {
             Some(Secure(tls)) => Box::new(tls.connect(stream, &address.host).await.map_err(failed)?),
             None => Box::new(stream),

@@ -108,7 +108,7 @@ async fn meet(
     keep_alive: Duration,
 ) -> Result<(Wire, SocketAddr), String> {
     let called = timeout(GREETING, call(address, tls, keep_alive)).await;
-    let wire = called.unwrap_or_else(|_| Err("no answer".to_owned()))?;
+    let wire = called.unwrap_or_else(|_| Err("no answer".into()))?;
     let peer = wire.socket().peer_addr().map_err(|error| error.to_string())?;
     Ok((wire, peer))
 }

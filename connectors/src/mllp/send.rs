@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Connections, Destination, LateAnswer, Outbound, Response, SendError};
+use engine::{Connections, Destination, Hindered, Hindrance, LateAnswer, Outbound, Response, SendError};
 use futures_util::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -124,10 +124,13 @@ impl Sender {
 
     fn explain(&self, unheard: Unheard) -> SendError {
         match unheard {
-            Unheard::Late => SendError::unknown(format!("no answer came within {:?}", self.timeout)),
+            Unheard::Late => {
+                let why = format!("no answer came within {:?}", self.timeout);
+                SendError::unknown(Hindered::by(Hindrance::NoAnswer, why))
+            }
             Unheard::Closed => SendError::unknown("the peer hung up before it answered"),
             Unheard::Broken(why) => SendError::unknown(why),
-            Unheard::Deaf(why) => SendError::not_delivered(why),
+            Unheard::Deaf(why) => SendError::not_delivered(Hindered::by(Hindrance::Tls, why)),
         }
     }
 
@@ -169,17 +172,17 @@ impl Sender {
         kept.drain(..surplus);
     }
 
-    async fn open(&self, deadline: Instant) -> Result<Link, String> {
+    async fn open(&self, deadline: Instant) -> Result<Link, Hindered> {
         let opened = match &self.meeting {
             Meeting::Connect { address, tls } => {
                 timeout_at(deadline, call(address, tls.as_ref(), self.keep_alive))
                     .await
-                    .unwrap_or_else(|_| Err("no answer in time".to_owned()))
-                    .map_err(|why| format!("cannot connect to {address}: {why}"))?
+                    .unwrap_or_else(|_| Err(wire::late()))
+                    .map_err(|why| wire::cannot_connect(address, why))?
             }
             Meeting::Listen { listener, tls } => timeout_at(deadline, self.accept(listener, tls.as_ref()))
                 .await
-                .map_err(|_| "no peer has connected".to_owned())?,
+                .map_err(|_| "no peer has connected")?,
         };
         Ok(self.link(opened))
     }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use engine::{Hindered, Hindrance};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -38,10 +39,13 @@ struct State {
 }
 
 /// Why there is no connection, and when the next try is where that is late.
-fn told(closed: &Closed) -> String {
+fn told(closed: &Closed) -> Hindered {
     match closed {
         Closed::Now(why) => why.clone(),
-        Closed::ToUs(why) => format!("{why}; it is asked again every five minutes, lest it lock us out"),
+        Closed::ToUs(why) => {
+            let why = format!("{why}; it is asked again every five minutes, lest it lock us out");
+            Hindered::by(Hindrance::SignedOut, why)
+        }
     }
 }
 
@@ -69,10 +73,11 @@ impl Link {
     }
 
     /// The open conversation, or a new one; or why there is none, in words.
-    pub(super) async fn session(&self) -> Result<Arc<Session>, String> {
+    pub(super) async fn session(&self) -> Result<Arc<Session>, Hindered> {
         let locked = timeout(QUEUE, self.state.lock()).await;
         let Ok(mut state) = locked else {
-            return Err(format!("{} does not answer", self.server.address()));
+            let why = format!("{} does not answer", self.server.address());
+            return Err(Hindered::by(Hindrance::NoAnswer, why));
         };
         if let Some(open) = state.open.as_ref().filter(|open| !open.session.is_over()) {
             return Ok(Arc::clone(&open.session));
@@ -99,9 +104,9 @@ impl Link {
     async fn open(&self) -> Result<Open, Closed> {
         let Connection { stream, handle, .. } =
             ssh::connect(&self.server, &self.root, &self.audience).await?;
-        let session = Session::open(stream, self.server.timeout.0)
-            .await
-            .map_err(|Lost(why)| format!("cannot speak with {}: {why}", self.server.address()))?;
+        let session = Session::open(stream, self.server.timeout.0).await.map_err(|Lost(why)| {
+            why.worded(|why| format!("cannot speak with {}: {why}", self.server.address()))
+        })?;
         Ok(Open { session: Arc::new(session), _handle: handle })
     }
 

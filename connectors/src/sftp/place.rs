@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Connections, Content, Spool};
+use engine::{Connections, Content, Hindered, Hindrance, Spool};
 
 use super::{
     link::Link,
@@ -87,20 +87,22 @@ impl Remote {
 
     /// Says what a refusal means; `doing` with the folder it was done in.
     pub(super) fn fault(&self, doing: &str, folder: &Location, broken: Broken) -> Fault {
-        let cannot = |why: &str| {
-            Fault::Away(format!("cannot {doing} `{folder}` on {}: {why}", self.link.server().address()))
-        };
+        let words =
+            |why: &str| format!("cannot {doing} `{folder}` on {}: {why}", self.link.server().address());
+        let cannot = |why: &str| Fault::away(words(why));
         match broken {
-            Broken::Lost(lost) => cannot(&lost.0),
+            Broken::Lost(lost) => Fault::Away(lost.0.worded(words)),
             Broken::Refused(Refusal::Missing) => Fault::Missing,
-            Broken::Refused(Refusal::Denied) => cannot("permission denied"),
+            Broken::Refused(Refusal::Denied) => {
+                Fault::Away(Hindered::by(Hindrance::SignedOut, words("permission denied")))
+            }
             Broken::Refused(Refusal::Unsupported) => cannot("the server does not offer it"),
             Broken::Refused(Refusal::Failure | Refusal::End) => {
                 cannot("the server says no more than `failure`: its disk may be full, or the name unfit")
             }
             Broken::Changed => Fault::Changed,
             Broken::Unfit(why) => Fault::Unfit(why),
-            Broken::Here(why) => Fault::Away(why),
+            Broken::Here(why) => Fault::away(why),
         }
     }
 
@@ -162,10 +164,13 @@ impl Remote {
         folder: &Location,
         bytes: usize,
         broken: &Broken,
-    ) -> Option<String> {
+    ) -> Option<Hindered> {
         let is_full = *broken == Broken::Refused(Refusal::Failure)
             && self.has_room(folder, bytes as u64).await == Some(false);
-        is_full.then(|| format!("no space left in `{folder}` on {}", self.link.server().address()))
+        is_full.then(|| {
+            let why = format!("no space left in `{folder}` on {}", self.link.server().address());
+            Hindered::by(Hindrance::NoRoom, why)
+        })
     }
 
     /// Whether the disk of the server has room for so many bytes, where it says so.
@@ -226,7 +231,7 @@ impl Place for Remote {
         listed.map_err(|broken| self.fault("list", folder, broken)).map_err(|fault| match fault {
             // Of the folder itself that is a state; of one below, that it went meanwhile.
             Fault::Missing if folder.trail.is_empty() => {
-                Fault::Away(format!("there is no folder `{folder}` on {}", self.link.server().address()))
+                Fault::away(format!("there is no folder `{folder}` on {}", self.link.server().address()))
             }
             fault => fault,
         })
@@ -281,7 +286,7 @@ impl Place for Remote {
         let is_refused = matches!(broken, Broken::Refused(Refusal::Denied | Refusal::Failure));
         Err(match self.fault("move a file to", &to.folder(), broken) {
             // Some servers let nobody move a file that is still being written: the others they do.
-            Fault::Away(why) if is_refused => Fault::Closed(why),
+            Fault::Away(why) if is_refused => Fault::Closed(why.words),
             fault => fault,
         })
     }

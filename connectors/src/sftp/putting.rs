@@ -53,7 +53,7 @@ impl Putting<'_> {
                 }
                 // The answer may be what was lost.
                 Err(Fault::Away(why)) => return Err(SendError::unknown(why)),
-                Err(fault) => return Err(SendError::not_delivered(fault.to_string())),
+                Err(fault) => return Err(SendError::not_delivered(fault)),
             }
         }
     }
@@ -66,7 +66,7 @@ impl Putting<'_> {
                 let why = format!("there is no folder `{}` on {}", self.dir, address());
                 return Err(SendError::not_delivered(why));
             }
-            Err(fault) => return Err(SendError::not_delivered(fault.to_string())),
+            Err(fault) => return Err(SendError::not_delivered(fault)),
             // It may be a link that the server's people made.
             Ok(_) => {}
         }
@@ -86,9 +86,9 @@ impl Putting<'_> {
                 }
                 Err(Fault::Missing) => {
                     let made = self.remote.make_folder(&beneath).await;
-                    made.map_err(|fault| SendError::not_delivered(fault.to_string()))?;
+                    made.map_err(SendError::not_delivered)?;
                 }
-                Err(fault) => return Err(SendError::not_delivered(fault.to_string())),
+                Err(fault) => return Err(SendError::not_delivered(fault)),
             }
         }
         Ok(folder)
@@ -104,7 +104,7 @@ impl Putting<'_> {
                 Err(Broken::Refused(Refusal::Missing)) => None,
                 Err(broken) => {
                     let fault = self.remote.fault("look into", folder, broken);
-                    return Err(SendError::not_delivered(fault.to_string()));
+                    return Err(SendError::not_delivered(fault));
                 }
             };
             match (there, self.existing) {
@@ -125,6 +125,6 @@ impl Putting<'_> {
             let _ = self.remote.remove(hidden).await;
             return Err(SendError::not_delivered(why));
         }
-        Err(SendError::not_delivered(self.remote.fault("write to", folder, broken).to_string()))
+        Err(SendError::not_delivered(self.remote.fault("write to", folder, broken)))
     }
 }

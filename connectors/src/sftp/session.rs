@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use engine::{Hindered, Hindrance};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
@@ -18,6 +19,7 @@ use tokio::{
 };
 
 use super::packet::{self, Answer, INIT, LONGEST, Request};
+use crate::wire;
 
 /// So many requests may wait to be written.
 const ROOM: usize = 64;
@@ -25,7 +27,7 @@ const ROOM: usize = 64;
 /// The conversation cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Lost(pub(super) String);
+pub(super) struct Lost(pub(super) Hindered);
 
 /// A conversation. It ends when this is dropped.
 pub(super) struct Session {
@@ -69,14 +71,14 @@ impl Session {
             stream.flush().await.map_err(|error| lost(&error))?;
             let said = read_packet(&mut stream)
                 .await
-                .ok_or_else(|| Lost("the server does not speak SFTP".to_owned()))?;
-            packet::version(said).ok_or_else(|| Lost("the server does not speak SFTP".to_owned()))
+                .ok_or_else(|| Lost("the server does not speak SFTP".into()))?;
+            packet::version(said).ok_or_else(|| Lost("the server does not speak SFTP".into()))
         };
         let greeted = timeout(patience, greeting).await;
-        let (version, extensions) =
-            greeted.unwrap_or_else(|_| Err(Lost("no greeting in time".to_owned())))?;
+        let (version, extensions) = greeted
+            .unwrap_or_else(|_| Err(Lost(Hindered::by(Hindrance::NoAnswer, "no greeting in time"))))?;
         if version < 3 {
-            return Err(Lost(format!("the server speaks version {version} of SFTP, not 3")));
+            return Err(Lost(format!("the server speaks version {version} of SFTP, not 3").into()));
         }
         let (mut reader, mut writer) = tokio::io::split(stream);
         let (requests, mut queue) = mpsc::channel::<Bytes>(ROOM);
@@ -110,15 +112,15 @@ impl Session {
         self.asked.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(number, tell);
         let request = fill(Request::new(kind, number)).finish();
         if self.is_over() || self.requests.send(request).await.is_err() {
-            return Err(Lost("the connection was cut".to_owned()));
+            return Err(Lost("the connection was cut".into()));
         }
         match timeout(self.patience, told).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(Lost("the connection was cut".to_owned())),
+            Ok(Err(_)) => Err(Lost("the connection was cut".into())),
             Err(_) => {
                 // A late answer must not be taken for another one's: this conversation ends.
                 self.asked.end();
-                Err(Lost("no answer in time".to_owned()))
+                Err(Lost(wire::late()))
             }
         }
     }
@@ -133,7 +135,7 @@ impl Session {
 }
 
 fn lost(error: &std::io::Error) -> Lost {
-    Lost(format!("the connection was cut: {error}"))
+    Lost(format!("the connection was cut: {error}").into())
 }
 
 /// Reads one packet, without its length. `None` at the end, or where what comes is none.

@@ -2,11 +2,13 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use engine::{Hindered, Hindrance};
 use russh::{
     AlgorithmKind, ChannelStream, client,
     client::{AuthResult, KeyboardInteractiveAuthResponse, Msg},
@@ -15,13 +17,21 @@ use russh::{
         agent::{AgentIdentity, client::AgentClient},
     },
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
 
 use super::{
     proof::{self, Judge, Known, Seen},
     server::{HostKeys, Server},
 };
-use crate::{audience::Audience, secret::Secret, watched::watched_by, wire::Wire};
+use crate::{
+    audience::Audience,
+    secret::Secret,
+    watched::watched_by,
+    wire::{self, Wire},
+};
 
 /// So many questions of `keyboard-interactive` are answered, at most.
 const QUESTIONS: usize = 4;
@@ -39,21 +49,29 @@ pub(super) struct Connection {
 #[derive(Debug, Clone)]
 pub(super) enum Closed {
     /// It cannot be had now.
-    Now(String),
+    Now(Hindered),
     /// The server let us come and did not let us in: who asks it too often is locked out.
     ToUs(String),
 }
 
 impl From<String> for Closed {
     fn from(why: String) -> Self {
+        Self::Now(why.into())
+    }
+}
+
+impl From<Hindered> for Closed {
+    fn from(why: Hindered) -> Self {
         Self::Now(why)
     }
 }
 
 impl fmt::Display for Closed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Now(why) | Self::ToUs(why)) = self;
-        formatter.write_str(why)
+        match self {
+            Self::Now(why) => formatter.write_str(&why.words),
+            Self::ToUs(why) => formatter.write_str(why),
+        }
     }
 }
 
@@ -61,23 +79,25 @@ impl fmt::Display for Closed {
 pub(super) async fn connect(server: &Server, root: &Path, audience: &Audience) -> Result<Connection, Closed> {
     let address = server.address();
     let reached = reach(server).await;
-    let stream = reached.map_err(|why| Closed::Now(format!("cannot connect to {address}: {why}")))?;
+    let stream = reached.map_err(|why| wire::cannot_connect(&address, why))?;
     let stream = watched_by(Box::new(stream), audience);
     let opening = timeout(server.timeout.0 * 2, open(server, root, stream)).await;
-    let worded = |why: String| format!("cannot sign in at {address}: {why}");
-    opening.unwrap_or_else(|_| Err(Closed::Now("no answer in time".to_owned()))).map_err(
-        |closed| match closed {
-            Closed::Now(why) => Closed::Now(worded(why)),
-            Closed::ToUs(why) => Closed::ToUs(worded(why)),
-        },
-    )
+    let worded = |why: &str| format!("cannot sign in at {address}: {why}");
+    opening.unwrap_or_else(|_| Err(Closed::Now(wire::late()))).map_err(|closed| match closed {
+        Closed::Now(why) => Closed::Now(why.worded(worded).or_by(Hindrance::SignedOut)),
+        Closed::ToUs(why) => Closed::ToUs(worded(&why)),
+    })
 }
 
-async fn reach(server: &Server) -> Result<TcpStream, String> {
+async fn reach(server: &Server) -> Result<TcpStream, Hindered> {
     let target = (server.host.trim_start_matches('[').trim_end_matches(']'), server.port);
-    let connected = timeout(server.timeout.0, TcpStream::connect(target)).await;
-    let stream =
-        connected.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
+    let found = lookup_host(target).await;
+    let found = found.map_err(|error| Hindered::by(Hindrance::NameUnknown, error.to_string()))?;
+    let found: Vec<SocketAddr> = found.collect();
+    let connected = timeout(server.timeout.0, TcpStream::connect(found.as_slice())).await;
+    let stream = connected
+        .map_err(|_| Hindered::by(Hindrance::NoAnswer, "no connection in time"))?
+        .map_err(|error| wire::unreached(&error))?;
     // Small requests are answered one by one: waiting for more would cost their time each.
     let _ = stream.set_nodelay(true);
     Ok(stream)

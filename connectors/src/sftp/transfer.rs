@@ -258,6 +258,6 @@ pub(super) fn done(answer: Answer) -> Result<(), Broken> {
 pub(super) fn odd(answer: &Answer) -> Broken {
     match answer {
         Answer::Refused(refusal) => Broken::Refused(*refusal),
-        _ => Broken::Lost(Lost("the server answered something else than it was asked".to_owned())),
+        _ => Broken::Lost(Lost("the server answered something else than it was asked".into())),
     }
 }

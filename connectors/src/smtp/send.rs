@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use engine::{Connections, Destination, Facts, Outbound, Response, SendError};
+use engine::{Connections, Destination, Facts, Hindered, Hindrance, Outbound, Response, SendError};
 use serde_json::json;
 use tokio::time::{Duration, timeout};
 
@@ -35,7 +35,7 @@ pub(super) struct Sender {
 /// Why a server did not take a letter.
 enum Stopped {
     /// The way to it, or the server as a whole.
-    Way(String),
+    Way(Hindered),
     /// Its word about this letter.
     Word(&'static str, Reply),
 }
@@ -49,15 +49,19 @@ impl Destination for Sender {
         let is_own = outbound.texts.keys().any(|at| names.iter().any(|name| at.starts_with(name)));
         let limit = self.settings.timeout.0;
         let offered = timeout(limit, self.offer(&letter)).await;
-        let mut dialogue =
-            match offered.unwrap_or_else(|_| Err(Stopped::Way(format!("no answer within {limit:?}")))) {
-                Ok(dialogue) => dialogue,
-                Err(stopped) => return Err(meaning(stopped, is_own)),
-            };
+        let mut dialogue = match offered
+            .unwrap_or_else(|_| Err(Stopped::Way(late(format!("no answer within {limit:?}")))))
+        {
+            Ok(dialogue) => dialogue,
+            Err(stopped) => return Err(meaning(stopped, is_own)),
+        };
         // From here on the server may have it, whatever we hear.
         let taken = timeout(limit, dialogue.say(".")).await;
         let reply = match taken {
-            Err(_) => return Err(SendError::unknown(format!("no answer within {limit:?} after the letter"))),
+            Err(_) => {
+                let why = format!("no answer within {limit:?} after the letter");
+                return Err(SendError::unknown(late(why)));
+            }
             Ok(Err(why)) => return Err(SendError::unknown(format!("after the letter {why}"))),
             Ok(Ok(reply)) => reply,
         };
@@ -78,7 +82,7 @@ impl Sender {
         let tried = async {
             let mut dialogue = self.call().await?;
             let _ = dialogue.say("QUIT").await;
-            Ok(())
+            Ok::<(), String>(())
         };
         let tried = timeout(TRY, tried).await;
         tried.unwrap_or_else(|_| Err(format!("cannot connect to {server}: no answer within {TRY:?}")))
@@ -93,15 +97,16 @@ impl Sender {
             expect(&mut dialogue, "a receiver", &format!("RCPT TO:<{address}>")).await?;
         }
         expect(&mut dialogue, "the letter", "DATA").await?;
-        dialogue.write(&stuffed(&letter.bytes)).await.map_err(Stopped::Way)?;
+        dialogue.write(&stuffed(&letter.bytes)).await.map_err(|why| Stopped::Way(why.into()))?;
         Ok(dialogue)
     }
 
     /// Connects, greets, and shows who we are.
-    async fn call(&self) -> Result<Dialogue<Wire>, String> {
+    async fn call(&self) -> Result<Dialogue<Wire>, Hindered> {
         let server = &self.settings.server;
-        let failed = |why: String| format!("cannot connect to {server}: {why}");
-        let stream = wire::connect(server, KEEP_ALIVE).await.map_err(|error| failed(error.to_string()))?;
+        let failed = |why: String| wire::cannot_connect(server, why);
+        let unreached = |why: Hindered| wire::cannot_connect(server, why);
+        let stream = wire::connect(server, KEEP_ALIVE).await.map_err(unreached)?;
         let name = self.settings.hello.clone().unwrap_or_else(|| match stream.local_addr() {
             Ok(address) if address.is_ipv6() => format!("[IPv6:{}]", address.ip()),
             Ok(address) => format!("[{}]", address.ip()),
@@ -109,7 +114,7 @@ impl Sender {
         });
         let wire: Wire = match (&self.tls, self.settings.encryption) {
             (Some(tls), Encryption::Tls) => {
-                Box::new(tls.connect(stream, &server.host).await.map_err(failed)?)
+                Box::new(tls.connect(stream, &server.host).await.map_err(unreached)?)
             }
             (Some(tls), _) => {
                 let mut plain = Dialogue::new(stream);
@@ -117,11 +122,11 @@ impl Sender {
                 let hello =
                     accepted("our greeting", plain.say(&format!("EHLO {name}")).await.map_err(failed)?)?;
                 if hello.offers("STARTTLS").is_none() {
-                    return Err(format!("{server} offers no TLS (STARTTLS)"));
+                    return Err(Hindered::by(Hindrance::Tls, format!("{server} offers no TLS (STARTTLS)")));
                 }
                 accepted("STARTTLS", plain.say("STARTTLS").await.map_err(failed)?)?;
                 let stream = plain.into_stream().map_err(failed)?;
-                Box::new(tls.connect(stream, &server.host).await.map_err(failed)?)
+                Box::new(tls.connect(stream, &server.host).await.map_err(unreached)?)
             }
             (None, _) => Box::new(stream),
         };
@@ -138,19 +143,34 @@ impl Sender {
 }
 
 async fn expect(dialogue: &mut Dialogue<Wire>, what: &'static str, line: &str) -> Result<(), Stopped> {
-    let reply = dialogue.say(line).await.map_err(Stopped::Way)?;
+    let reply = dialogue.say(line).await.map_err(|why| Stopped::Way(why.into()))?;
     if reply.is_positive() { Ok(()) } else { Err(Stopped::Word(what, reply)) }
 }
 
-fn accepted(what: &str, reply: Reply) -> Result<Reply, String> {
+fn accepted(what: &str, reply: Reply) -> Result<Reply, Hindered> {
     if reply.is_positive() {
         Ok(reply)
     } else {
-        Err(format!("the mail server refused {what}: {}", reply.short()))
+        let by = hindrance(reply.code);
+        Err(Hindered { words: format!("the mail server refused {what}: {}", reply.short()), by })
     }
 }
 
-async fn sign_in(dialogue: &mut Dialogue<Wire>, account: &Account, hello: &Reply) -> Result<(), String> {
+fn late(why: String) -> Hindered {
+    Hindered::by(Hindrance::NoAnswer, why)
+}
+
+/// What a mail server says by a code that keeps it from taking any letter.
+fn hindrance(code: u16) -> Option<Hindrance> {
+    match code {
+        530 | 534 | 535 | 538 => Some(Hindrance::SignedOut),
+        452 | 552 => Some(Hindrance::NoRoom),
+        421 | 450 | 451 => Some(Hindrance::Busy),
+        _ => None,
+    }
+}
+
+async fn sign_in(dialogue: &mut Dialogue<Wire>, account: &Account, hello: &Reply) -> Result<(), Hindered> {
     let ways = hello.offers("AUTH").unwrap_or_default();
     let offers = |way: &str| ways.iter().any(|offered| offered == way);
     let (user, password) = (account.user.as_str(), account.password.reveal());
@@ -162,9 +182,10 @@ async fn sign_in(dialogue: &mut Dialogue<Wire>, account: &Account, hello: &Reply
         accepted("the login", dialogue.say(&STANDARD.encode(user)).await?)?;
         dialogue.say(&STANDARD.encode(password)).await?
     } else {
-        return Err("the mail server offers no login that is known here (PLAIN, LOGIN)".to_owned());
+        let why = "the mail server offers no login that is known here (PLAIN, LOGIN)";
+        return Err(Hindered::by(Hindrance::SignedOut, why));
     };
-    accepted("the login", reply).map(drop)
+    accepted("the login", reply).map(drop).map_err(|why| why.or_by(Hindrance::SignedOut))
 }
 
 /// What it permits. `is_own`: what was refused is of this message alone.
@@ -177,7 +198,7 @@ fn meaning(stopped: Stopped, is_own: bool) -> SendError {
             let is_of_all = reply.is_for_now() || matches!(reply.code, 421 | 530 | 535 | 538);
             let is_of_file = !is_own && what != "the letter" && reply.code != 552;
             if is_of_all || is_of_file {
-                return SendError::not_delivered(why);
+                return SendError::not_delivered(Hindered { words: why, by: hindrance(reply.code) });
             }
             let response = Some(Bytes::from(reply.text()));
             SendError::Refused { why, code: Some(reply.code.to_string()), response }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,7 +27,16 @@ pub(super) trait Leave: Send + Sync {
     async fn reject(&self, kind: &str, rejected: &Rejected) -> Result<(), String>;
 
     /// Says what keeps the sync of a type from going on, or that it is over.
-    fn say(&self, resource: &str, why: Option<String>);
+    fn say(&self, resource: &str, keeps: Option<Keeps>);
+}
+
+/// What keeps a sync from going on, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// It is tried again by itself.
+    ForNow(String),
+    /// It waits for a person.
+    UntilSeenTo(String),
 }
 
 /// How many changes are left to leave.
@@ -48,7 +58,7 @@ pub(super) struct ToChannel {
     pub(super) inlet: Inlet,
     pub(super) trouble: Trouble,
     /// What each type says of itself.
-    pub(super) said: Mutex<BTreeMap<String, String>>,
+    pub(super) said: Mutex<BTreeMap<String, Keeps>>,
     /// What its messages call their source: `annuaire`.
     pub(super) connector: &'static str,
     pub(super) base: String,
@@ -100,14 +110,26 @@ impl Leave for ToChannel {
         if is_kept { Ok(()) } else { Err("an entry that cannot be used cannot be kept now".to_owned()) }
     }
 
-    fn say(&self, resource: &str, why: Option<String>) {
+    fn say(&self, resource: &str, keeps: Option<Keeps>) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match why {
-            Some(why) => said.insert(resource.to_owned(), why),
+        match keeps {
+            Some(keeps) => said.insert(resource.to_owned(), keeps),
             None => said.remove(resource),
         };
-        let all: Vec<String> = said.iter().map(|(resource, why)| format!("{resource}: {why}")).collect();
-        self.trouble.say((!all.is_empty()).then(|| all.join("; ")));
+        let all: Vec<String> = said.iter().map(|(resource, keeps)| format!("{resource}: {keeps}")).collect();
+        let why = (!all.is_empty()).then(|| all.join("; "));
+        if said.values().all(|keeps| matches!(keeps, Keeps::ForNow(_))) {
+            self.trouble.say_for_now(why);
+        } else {
+            self.trouble.say(why);
+        }
+    }
+}
+
+impl fmt::Display for Keeps {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::ForNow(why) | Self::UntilSeenTo(why)) = self;
+        formatter.write_str(why)
     }
 }
 

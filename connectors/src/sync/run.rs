@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     asking::{self, Ask, Got, Question, Trouble},
-    leaving::{Leave, Left, TOGETHER},
+    leaving::{Keeps, Leave, Left, TOGETHER},
     page::{Found, Page, Unfit},
     plan::{Inactive, Plan},
     slices::Slice,
@@ -418,7 +418,7 @@ impl Work<'_> {
     /// Says what it waits for, to whoever looks.
     fn say(&self, why: Option<String>) {
         self.mirror.say(self.tenure.sync, why.clone());
-        self.leave.say(&self.plan.kind, why);
+        self.leave.say(&self.plan.kind, why.map(Keeps::ForNow));
     }
 
     pub(super) fn noted(&self) -> Value {

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     asking::{self, Ask, Got, Trouble as Fault},
-    leaving::{Leave, Left, ToChannel},
+    leaving::{Keeps, Leave, Left, ToChannel},
     plan::Plan,
     run::{Cut, Work, blocking},
     schedule::Times,
@@ -199,7 +199,7 @@ impl Source for Syncing {
         let all = plans.iter().map(|plan| async {
             let one = One { syncing: &self, plan, leave: &leave, stop: &stop };
             while let Err(why) = one.keep().await {
-                leave.say(&plan.kind, Some(why));
+                leave.say(&plan.kind, Some(Keeps::ForNow(why)));
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
                     () = stop.requested() => return,
@@ -312,7 +312,8 @@ impl One<'_> {
     fn told(&self, work: &mut Work<'_>, why: String, needs_person: bool) {
         let (channel, resource) = (&self.syncing.channel, &self.plan.kind);
         tracing::warn!(channel, resource, why, "the sync did not come to its end");
-        self.leave.say(resource, Some(why.clone()));
+        let keeps = if needs_person { Keeps::UntilSeenTo } else { Keeps::ForNow };
+        self.leave.say(resource, Some(keeps(why.clone())));
         work.state.standing = Standing::Ko;
         (work.state.why, work.state.needs_person) = (Some(why), needs_person);
     }

@@ -260,7 +260,7 @@ impl Holder for Terms {
             Ok(_) => Err(not_now("what the server answers is no Parameters")),
             Err(SendError::Refused { why, .. }) => Err(wrong(why)),
             // Its own fault with this code may last as long as the code is asked.
-            Err(SendError::Unknown { why }) if status == 500 => Err(wrong(why)),
+            Err(SendError::Unknown { why, .. }) if status == 500 => Err(wrong(why)),
             Err(error) => Err(not_now(meaning::plain(&error))),
         }
     }

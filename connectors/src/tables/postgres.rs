@@ -153,7 +153,7 @@ impl Database {
             timeout.0.as_millis()
         ));
         let stream = wire::connect(connect, Duration::from_mins(1)).await;
-        let stream = stream.map_err(|error| refused(error.to_string()))?;
+        let stream = stream.map_err(|hindered| refused(hindered.words))?;
         let told = |error: tokio_postgres::Error| match error.as_db_error() {
             Some(said) => refused(said.message().to_owned()),
             None => refused(error.to_string()),
@@ -238,9 +238,10 @@ impl TlsConnect<TcpStream> for Greeting {
     type Future = Pin<Box<dyn Future<Output = io::Result<Secure>> + Send>>;
 
     fn connect(self, stream: TcpStream) -> Self::Future {
-        Box::pin(
-            async move { self.tls.connect(stream, &self.host).await.map(Secure).map_err(io::Error::other) },
-        )
+        Box::pin(async move {
+            let greeted = self.tls.connect(stream, &self.host).await;
+            greeted.map(Secure).map_err(|hindered| io::Error::other(hindered.words))
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use engine::{Hindered, Hindrance};
 use rustls::{
     ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -64,11 +65,13 @@ impl Connector {
         &self,
         stream: TcpStream,
         host: &str,
-    ) -> Result<client::TlsStream<TcpStream>, String> {
+    ) -> Result<client::TlsStream<TcpStream>, Hindered> {
+        let failed = |why: String| Hindered::by(Hindrance::Tls, why);
         let name = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| format!("`{name}` is not a name that a certificate can bear"))?;
-        TlsConnector::from(self.fresh.current()).connect(name, stream).await.map_err(|error| explain(&error))
+            .map_err(|_| failed(format!("`{name}` is not a name that a certificate can bear")))?;
+        let connected = TlsConnector::from(self.fresh.current()).connect(name, stream).await;
+        connected.map_err(|error| failed(explain(&error)))
     }
 }
 

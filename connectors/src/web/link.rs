@@ -6,6 +6,7 @@
 use std::{error::Error, io, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use engine::{Hindered, Hindrance};
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Request, StatusCode,
@@ -68,9 +69,9 @@ pub(crate) enum AnswerBody {
 #[derive(Debug)]
 pub(crate) enum Unanswered {
     /// No byte of the request left, or the server understood none.
-    Untouched(String),
+    Untouched(Hindered),
     /// Some did.
-    Touched(String),
+    Touched(Hindered),
 }
 
 impl Link {
@@ -131,17 +132,18 @@ impl Link {
 
     fn explain(&self, lost: &Lost, touched: bool) -> Unanswered {
         if self.tally.hears_tls() {
-            return Unanswered::Untouched("the server speaks TLS: `url` begins with `https://`".to_owned());
+            let why = "the server speaks TLS: `url` begins with `https://`";
+            return Unanswered::Untouched(Hindered::by(Hindrance::Tls, why));
         }
         let Lost::Broken(error) = lost else {
-            let why = "no answer came in time".to_owned();
+            let why = Hindered::by(Hindrance::NoAnswer, "no answer came in time");
             return if touched { Unanswered::Touched(why) } else { Unanswered::Untouched(why) };
         };
         // Who asks a connection that has ended learns no more than that: why it did is the connection's to say.
         let at_fault = cause::<io::Error>(error).or_else(|| cause(self.fault.as_ref()?));
         // A server looks at our certificate after its own greeting is done.
         if let Some(at_fault) = at_fault.filter(|error| self.asked == 0 && tls::is_alert(error)) {
-            return Unanswered::Untouched(tls::explain(at_fault));
+            return Unanswered::Untouched(Hindered::by(Hindrance::Tls, tls::explain(at_fault)));
         }
         let why = match at_fault {
             Some(at_fault) => tls::explain_reading(at_fault),
@@ -149,6 +151,7 @@ impl Link {
             None if error.is_parse() => "what came back is not HTTP".to_owned(),
             None => "the server hung up before it answered".to_owned(),
         };
+        let why = why.into();
         if touched { Unanswered::Touched(why) } else { Unanswered::Untouched(why) }
     }
 }

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use engine::{Hindered, Hindrance};
 use h2::Reason;
 use hyper::{
     Request,
@@ -46,7 +47,7 @@ pub(crate) struct Many {
 
 impl Many {
     /// Greets, and waits for the server's first word: one that does not like our certificate says so only then.
-    pub(crate) async fn open(wire: Wire, deadline: Instant) -> Result<Self, String> {
+    pub(crate) async fn open(wire: Wire, deadline: Instant) -> Result<Self, Hindered> {
         let socket = SockRef::from(wire.socket()).try_clone().map_err(|error| error.to_string())?;
         let tally = Arc::<Tally>::default();
         let tasks = Tasks::default();
@@ -71,8 +72,8 @@ impl Many {
         };
         match timeout_at(deadline, many.tally.first_word()).await {
             Ok(true) => Ok(many),
-            Ok(false) => Err(many.fault()),
-            Err(_) => Err("no answer in time".to_owned()),
+            Ok(false) => Err(many.fault().into()),
+            Err(_) => Err(wire::late()),
         }
     }
 
@@ -119,7 +120,7 @@ impl Many {
             Err(_) => {
                 // It may be dead without a word: whoever comes next does not wait for it too.
                 self.leave();
-                return Err(self.told(before, "no answer came in time".to_owned()));
+                return Err(self.told(before, Hindered::by(Hindrance::NoAnswer, "no answer came in time")));
             }
         };
         let (head, body) = came.into_parts();
@@ -129,12 +130,12 @@ impl Many {
 
     fn explain(&self, mut error: TrySendError<Request<Payload>>, before: u64) -> Unanswered {
         if error.take_message().is_some() {
-            return Unanswered::Untouched(self.fault());
+            return Unanswered::Untouched(self.fault().into());
         }
         let error = error.into_error();
         let said: Option<&h2::Error> = cause(&error).filter(|said: &&h2::Error| said.is_remote());
         if said.is_some_and(|said| said.is_go_away() || said.reason() == Some(Reason::REFUSED_STREAM)) {
-            return Unanswered::Untouched("the server did not take the request (HTTP/2)".to_owned());
+            return Unanswered::Untouched("the server did not take the request (HTTP/2)".into());
         }
         match said.and_then(h2::Error::reason) {
             Some(reason) => {
@@ -145,7 +146,8 @@ impl Many {
     }
 
     /// By what left on the connection since a request was handed over.
-    fn told(&self, before: u64, why: String) -> Unanswered {
+    fn told(&self, before: u64, why: impl Into<Hindered>) -> Unanswered {
+        let why = why.into();
         if self.tally.written() == before { Unanswered::Untouched(why) } else { Unanswered::Touched(why) }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::{Facts, Response, SendError};
+use engine::{Facts, Hindered, Hindrance, Response, SendError};
 use hyper::{HeaderMap, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use schemars::JsonSchema;
@@ -104,7 +104,10 @@ pub(crate) fn judge(answer: Answer, success: &[Statuses], asked: Asked) -> Resul
         };
     }
     match meaning(status, asked) {
-        Meaning::NotNow => Err(SendError::NotDelivered { why: says, not_before: pause(&headers) }),
+        Meaning::NotNow => {
+            let (by, not_before) = (hindrance(status), pause(&headers));
+            Err(SendError::NotDelivered { why: says, by, not_before })
+        }
         Meaning::Unknown => Err(SendError::unknown(says)),
         Meaning::Refused => {
             let response = match body {
@@ -130,12 +133,28 @@ pub(crate) fn meaning(status: StatusCode, asked: Asked) -> Meaning {
     }
 }
 
+/// What a status says that keeps a server from taking anything.
+pub(crate) fn hindrance(status: StatusCode) -> Option<Hindrance> {
+    match status.as_u16() {
+        401 | 403 | 407 | 511 => Some(Hindrance::SignedOut),
+        408 | 425 | 429 | 503 => Some(Hindrance::Busy),
+        507 => Some(Hindrance::NoRoom),
+        _ => None,
+    }
+}
+
 /// Why something was not answered, where nothing was at stake.
 pub(crate) fn plain(error: &SendError) -> String {
+    hindered(error).words
+}
+
+/// The same with what hinders the server.
+pub(crate) fn hindered(error: &SendError) -> Hindered {
     match error {
-        SendError::NotDelivered { why, .. } | SendError::Unknown { why } | SendError::Refused { why, .. } => {
-            why.clone()
+        SendError::NotDelivered { why, by, .. } | SendError::Unknown { why, by } => {
+            Hindered { words: why.clone(), by: *by }
         }
+        SendError::Refused { why, .. } => why.clone().into(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Connections, SendError};
+use engine::{Connections, Hindered, Hindrance, SendError};
 use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -134,7 +134,7 @@ impl Server {
     }
 
     /// The connection that others use too, else a new one; says whether it is new.
-    async fn connection(&self, deadline: Instant) -> Result<(Opened, bool), String> {
+    async fn connection(&self, deadline: Instant) -> Result<(Opened, bool), Hindered> {
         if self.tls.is_none() || self.takes_one.load(Ordering::SeqCst) {
             let opened = self.open(deadline).await?;
             if let Opened::Many(many) = &opened {
@@ -145,7 +145,7 @@ impl Server {
         }
         // Whoever comes while one is being opened waits for it: it is for all.
         let shared = timeout_at(deadline, self.shared.lock()).await;
-        let mut shared = shared.map_err(|_| "no answer in time".to_owned())?;
+        let mut shared = shared.map_err(|_| wire::late())?;
         if let Some(many) = shared.as_ref()
             && many.is_usable(self.patience.idle).await
         {
@@ -203,43 +203,38 @@ impl Server {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(&self, deadline: Instant) -> Result<Opened, String> {
+    async fn open(&self, deadline: Instant) -> Result<Opened, Hindered> {
         let mut wire = self.call(deadline).await?;
         if let Some(among) = &self.shown {
             wire = watched(wire, among);
         }
         if wire.protocol() != Some(HTTP_2) {
-            return Link::open(wire).await.map(Opened::One);
+            return Ok(Opened::One(Link::open(wire).await?));
         }
         let deadline = deadline.min(Instant::now() + self.patience.connecting);
-        let opened = Many::open(wire, deadline).await.map_err(|why| self.told(&why));
-        opened.map(|many| Opened::Many(Arc::new(many)))
-    }
-
-    fn told(&self, why: &str) -> String {
-        format!("cannot connect to {}: {why}", self.origin.address)
+        let opened = Many::open(wire, deadline).await;
+        let many = opened.map_err(|why| wire::cannot_connect(&self.origin.address, why))?;
+        Ok(Opened::Many(Arc::new(many)))
     }
 
     /// Connects, through a proxy where there is one, and greets by TLS.
-    async fn call(&self, deadline: Instant) -> Result<Wire, String> {
+    async fn call(&self, deadline: Instant) -> Result<Wire, Hindered> {
         let deadline = deadline.min(Instant::now() + self.patience.connecting);
         let address = self.proxy.as_ref().map_or(&self.origin.address, |proxy| &proxy.connect);
         let calling = async {
-            let mut stream =
-                wire::connect(address, self.patience.keep_alive).await.map_err(|error| error.to_string())?;
+            let mut stream = wire::connect(address, self.patience.keep_alive).await?;
             let Some(tls) = &self.tls else { return Ok(Box::new(stream) as Wire) };
             if let Some(proxy) = &self.proxy {
                 self.pass(proxy, &mut stream).await?;
             }
             Ok(Box::new(tls.connect(stream, &self.origin.address.host).await?) as Wire)
         };
-        let called =
-            timeout_at(deadline, calling).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        called.map_err(|why| format!("cannot connect to {address}: {why}"))
+        let called = timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(wire::late()));
+        called.map_err(|why| wire::cannot_connect(address, why))
     }
 
     /// Asks a proxy for a way through to the server.
-    async fn pass(&self, proxy: &Proxy, stream: &mut TcpStream) -> Result<(), String> {
+    async fn pass(&self, proxy: &Proxy, stream: &mut TcpStream) -> Result<(), Hindered> {
         let to = &self.origin.address;
         let mut head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
         if let Some(credentials) = credentials(proxy) {
@@ -251,7 +246,10 @@ impl Server {
         stream.write_all(&head).await.map_err(|error| error.to_string())?;
         match through(stream).await? {
             200..300 => Ok(()),
-            status => Err(format!("the proxy answered {status} for {to}")),
+            status => {
+                let by = matches!(status, 401 | 403 | 407).then_some(Hindrance::SignedOut);
+                Err(Hindered { words: format!("the proxy answered {status} for {to}"), by })
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use engine::{Checks, SendError};
+use engine::{Checks, Hindered, Hindrance, SendError};
 use hyper::{
     HeaderMap, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
@@ -226,7 +226,8 @@ impl Tokens {
             return Ok(token.header.clone());
         }
         let token = self.fetch(deadline).await.map_err(|why| {
-            SendError::not_delivered(format!("no token from {}: {why}", self.server.origin.authority()))
+            let why = format!("no token from {}: {why}", self.server.origin.authority());
+            SendError::not_delivered(Hindered::by(Hindrance::SignedOut, why))
         })?;
         let header = token.header.clone();
         *self.lock() = Some(token);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Channel, hold_switch};
 use crate::{
     Act, Content, Context, DeliveryId, Directory, Filling, Inputs, Intervention, Leaving, Looked, MessageId,
-    Outcome, Position, Route, StoreError,
+    Outcome, Position, Route, StoreError, Why,
     outlet::{Outlet, Withdrawn, position_of},
 };
 
@@ -30,7 +30,7 @@ pub struct LeftAsItWas {
     pub delivery: DeliveryId,
     pub message: Option<MessageId>,
     pub destination: String,
-    pub why: String,
+    pub why: Why,
 }
 
 impl Channel {
@@ -170,10 +170,10 @@ impl Channel {
         Ok((made, left))
     }
 
-    async fn rerun_one(&self, outlet: &Outlet, position: Position) -> Result<Result<(), String>, Refusal> {
+    async fn rerun_one(&self, outlet: &Outlet, position: Position) -> Result<Result<(), Why>, Refusal> {
         let withdrawn = match outlet.withdraw(position).await {
             Ok(withdrawn) => withdrawn,
-            Err(Refusal::UnderWay) => return Ok(Err("it is being sent".to_owned())),
+            Err(Refusal::UnderWay) => return Ok(Err(Why::ours("it is being sent"))),
             Err(refusal) => return Err(refusal),
         };
         withdrawn.forget_fresh();
@@ -183,8 +183,8 @@ impl Channel {
     }
 
     /// Makes one payload again; else says why it is left as it was.
-    async fn rerun(&self, id: DeliveryId, destination: &str) -> Result<Result<(), String>, Refusal> {
-        let left = |why: &str| Ok(Err(why.to_owned()));
+    async fn rerun(&self, id: DeliveryId, destination: &str) -> Result<Result<(), Why>, Refusal> {
+        let left = |why: &str| Ok(Err(Why::ours(why)));
         let Some(delivery) = self.around.store.delivery(id).await? else {
             return left("it is not kept any more");
         };
@@ -202,18 +202,18 @@ impl Channel {
         let place = delivery.piece.place;
         let line = self.line();
         let leaving = line.pace.run(|| {
-            let pieces = plan.script.transform(&message, &context).map_err(|halt| halt.to_string())?;
+            let pieces = plan.script.transform(&message, &context).map_err(|halt| Why::from(&halt))?;
             let piece = pieces.into_iter().find(|piece| piece.place == place);
-            let piece = piece.ok_or("the steps no longer make this part")?;
+            let piece = piece.ok_or_else(|| Why::ours("the steps no longer make this part"))?;
             if let Some(halt) = &piece.halt {
-                return Err(halt.to_string());
+                return Err(Why::from(halt));
             }
             match plan.script.route(&piece, index, &context) {
                 Ok(Route::Goes(leaving)) => Ok((piece, leaving)),
-                Ok(Route::Left) => Err("its `when` is false now".to_owned()),
-                Ok(Route::Filtered) => Err("the destination's steps filter it now".to_owned()),
-                Ok(Route::Later(_)) => Err("it waits for another destination now".to_owned()),
-                Err(halt) => Err(halt.to_string()),
+                Ok(Route::Left) => Err(Why::ours("its `when` is false now")),
+                Ok(Route::Filtered) => Err(Why::ours("the destination's steps filter it now")),
+                Ok(Route::Later(_)) => Err(Why::ours("it waits for another destination now")),
+                Err(halt) => Err(Why::from(&halt)),
             }
         });
         let (piece, Leaving { body, texts, .. }) = match leaving {
@@ -228,7 +228,7 @@ impl Channel {
     }
 }
 
-fn left_as_it_was(position: Position, destination: &str, why: String) -> LeftAsItWas {
+fn left_as_it_was(position: Position, destination: &str, why: Why) -> LeftAsItWas {
     let Position { message, delivery, .. } = position;
     LeftAsItWas { delivery, message: Some(message), destination: destination.to_owned(), why }
 }

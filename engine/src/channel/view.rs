@@ -24,6 +24,8 @@ pub struct ChannelView {
     pub state: ChannelState,
     /// Why its source does not run, though it should.
     pub trouble: Option<String>,
+    /// Whether that is tried again by itself, and nobody is needed for it.
+    pub tries_again: bool,
     /// Why its source cannot take some of what is there, while the rest goes its way.
     pub left_out: Option<String>,
     pub connections: i64,
@@ -43,11 +45,13 @@ impl Channel {
             let running = self.running();
             (running.state, running.trouble.clone())
         };
+        let tries_again = trouble.is_none() && self.trouble.passes();
         ChannelView {
             name: self.name.to_string(),
             version: self.plan().version.to_string(),
             state,
             trouble: trouble.or_else(|| self.trouble.said()).filter(|_| state == ChannelState::Running),
+            tries_again,
             left_out: self.trouble.said_of_some().filter(|_| state == ChannelState::Running),
             connections: self.connections.senders(),
             held: self.holding.count(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Line, again::reply_of};
-use crate::{Closed, MessageId, MessageState, Outcome, Reply, StoreError, caller::Caller};
+use crate::{Closed, MessageId, MessageState, Outcome, Reply, StoreError, Why, WhyKind, caller::Caller};
 
 /// How long to wait before asking a broken store again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -53,7 +53,7 @@ fn failed(why: &str) -> Closed {
     Closed {
         state: MessageState::Failed,
         outcome: Outcome::Failed,
-        why: format!("a bug of the engine cut it: {why}"),
+        why: Why::new(WhyKind::Bug, format!("a bug of the engine cut it: {why}")),
         halt: None,
         inputs: None,
     }

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::Line;
 use crate::{
     Closed, Gathered, Gathering, Inbound, Kept, Message, MessageState, Outcome, RunBody, Stop, StoreError,
+    Why,
     caller::Caller,
     group::is_run,
     outlet::Outlet,
@@ -118,5 +119,6 @@ impl Line {
 }
 
 fn too_large(why: String) -> Closed {
+    let why = Why::ours(why);
     Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::{Exit, Line, Seat};
 use crate::{
     Again, Arrival, Clash, Closed, Content, Facts, Hash, Inbound, Kept, Message, MessageId, MessageState,
-    Outcome, Owed, Reading, Reply, ReplyWhen, Silence,
+    Outcome, Owed, Reading, Reply, ReplyWhen, Silence, Why, WhyKind,
     caller::Caller,
     recovery::{IsKept, Stranded},
 };
@@ -164,7 +164,7 @@ impl Line {
         let closed = unreadable.map(|why| Closed {
             state: MessageState::Refused,
             outcome: Outcome::Unreadable,
-            why,
+            why: Why::new(WhyKind::Unreadable, why),
             halt: None,
             inputs: None,
         });

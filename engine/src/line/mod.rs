@@ -25,7 +25,7 @@ pub(crate) use together::Seat;
 use crate::{
     AnswerState, Closed, Content, Context, Cut, Directory, Expect, Expectations, Group, Halt, Hash, Inbound,
     Message, MessageId, MessageState, Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store,
-    StoreError, Told,
+    StoreError, Told, Why,
     arrivals::Arrivals,
     caller::Caller,
     group::Waking,
@@ -259,7 +259,7 @@ impl Halted {
             _ if matches!(self.halt, Halt::Held(_)) => MessageState::Held,
             _ => MessageState::Failed,
         };
-        Closed { state, outcome, why: self.halt.to_string(), halt: Some(self.halt), inputs: self.inputs }
+        Closed { state, outcome, why: Why::from(&self.halt), halt: Some(self.halt), inputs: self.inputs }
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 
 use super::{Exit, Line};
 use crate::{
-    Closed, MessageId, MessageState, Outcome, Stop, StoreError,
+    Closed, MessageId, MessageState, Outcome, Stop, StoreError, Why,
     caller::Caller,
     outlet::Outlet,
     pace,
@@ -136,7 +136,7 @@ impl Line {
     }
 
     pub(super) async fn close_suspect(&self, id: MessageId) -> Result<(), StoreError> {
-        let why = "the engine ended twice while this message was in its steps".to_owned();
+        let why = Why::ours("the engine ended twice while this message was in its steps");
         let closed =
             Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None };
         self.store.close(id, closed).await?;

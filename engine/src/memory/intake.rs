@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Arrival, Closed, DeliveryId, DeliveryState, Done, Halt, Interrupted, Kept, Message, MessageId,
     MessageState, NewDelivery, Outcome, Processed, Reply, ReplyBody, Standing, Standstill, StoreError,
-    StoredReply, Taken, Told,
+    StoredReply, Taken, Told, Why,
     store::{abandoned, left_to},
 };
 
@@ -74,7 +74,7 @@ impl State {
             first.close(Closed {
                 state: MessageState::Superseded,
                 outcome: Outcome::Unavailable,
-                why: format!("its sender sent it again: see message {}", arrival.message.id),
+                why: Why::ours(format!("its sender sent it again: see message {}", arrival.message.id)),
                 halt: None,
                 inputs: None,
             });

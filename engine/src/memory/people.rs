@@ -4,7 +4,7 @@ use super::{
     rows::{Audited, Payload, StoredDelivery},
     state::State,
 };
-use crate::{Act, Content, DeliveryId, DeliveryState, Intervention, StoreError, Tally, Waiting};
+use crate::{Act, Content, DeliveryId, DeliveryState, Intervention, StoreError, Tally, Waiting, Why};
 
 impl State {
     /// `fresh` is the id of the new delivery, where the act makes one.
@@ -89,7 +89,7 @@ impl State {
         if !matches!(old.state, DeliveryState::Sent | DeliveryState::Begun) {
             let replaced = self.stored(id)?;
             replaced.state = DeliveryState::Dropped;
-            replaced.why = Some(format!("sent again as delivery {}", fresh.0));
+            replaced.why = Some(Why::ours(format!("sent again as delivery {}", fresh.0)));
         }
         let waiting = new.waiting(received);
         self.deliveries.insert(fresh, new);
@@ -108,7 +108,7 @@ impl State {
         }
         if stored.state != state {
             stored.state = state;
-            stored.why = Some(format!("by {by}"));
+            stored.why = Some(Why::ours(format!("by {by}")));
         }
         Ok(stored)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     AnswerState, Arrival, AttemptEnd, Awaited, Bond, Closed, Content, Delivery, DeliveryId, DeliveryState,
     Halt, Hash, Message, MessageId, MessageState, NewDelivery, Note, Outcome, Owed, Part, Piece, Position,
-    Reading, Reply, Response, Study, Tally, Texts, Waiting,
+    Reading, Reply, Response, Study, Tally, Texts, Waiting, Why,
 };
 
 /// Everything a [`super::Memory`] holds, in order.
@@ -48,7 +48,7 @@ pub struct StoredMessage {
     pub outcome: Option<Outcome>,
     pub answer: AnswerState,
     pub reply: Option<Reply>,
-    pub why: Option<String>,
+    pub why: Option<Why>,
     pub halt: Option<Halt>,
     pub inputs: Option<Value>,
     pub parts: Vec<StoredPart>,
@@ -86,7 +86,7 @@ pub struct StoredDelivery {
     pub note: Option<Note>,
     pub tally: Tally,
     /// Why it ended as it did.
-    pub why: Option<String>,
+    pub why: Option<Why>,
     pub response: Option<Response>,
     /// What came after its attempts had ended.
     pub late: Vec<Response>,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Attempt, AttemptEnd, Begin, CameBack, Content, Context, Delivery, DeliveryOutcome, DeliveryState,
     Destination, Failed, Inputs, Judged, OnResponse, Outbound, PastAttempt, Position, Response, SendError,
-    Settlement, Stop, Tally, pace,
+    Settlement, Stop, Tally, Why, pace,
 };
 
 /// An attempt that is about to be made, or under way.
@@ -180,7 +180,7 @@ impl Outlet {
         let mut tally = delivery.tally.clone();
         tally.attempts += 1;
         tally.not_before = None;
-        tally.why = result.as_ref().err().map(ToString::to_string);
+        tally.why = result.as_ref().err().map(SendError::kept);
         if let Err(error) = &result
             && (tally.attempts == 1 || !matches!(error, SendError::NotDelivered { .. }))
         {
@@ -353,7 +353,7 @@ impl Outlet {
 
     async fn give_up_too_late(&self, position: Position, stop: &Stop) {
         let tally = self.lanes().get(&position).map(|entry| entry.waiting.tally.clone()).unwrap_or_default();
-        let end = AttemptEnd::GivenUp { why: TOO_LATE.to_owned(), response: None };
+        let end = AttemptEnd::GivenUp { why: Why::ours(TOO_LATE), response: None };
         if self.write_end(position, (end, tally), stop).await {
             self.ended(position, Tried::GivenUp { code: None, response: None });
         }
@@ -361,7 +361,7 @@ impl Outlet {
 
     /// There is nothing to send: its message's bytes are not there. A person may send it again with others.
     async fn give_up_hollow(&self, position: Position, delivery: &Delivery, stop: &Stop) {
-        let why = "the bytes of its message are no longer kept".to_owned();
+        let why = Why::ours("the bytes of its message are no longer kept");
         let mut tally = delivery.tally.clone();
         tally.why = Some(why.clone());
         let end = AttemptEnd::GivenUp { why, response: None };
@@ -384,7 +384,7 @@ impl Outlet {
         let cut = SendError::unknown("a crash cut the last attempt; it may have arrived");
         let mut tally = delivery.tally;
         tally.attempts += 1;
-        tally.why = Some(cut.to_string());
+        tally.why = Some(cut.kept());
         let verdict = verdict(Err(cut), &mut tally, conduct);
         let made = past((&verdict, &tally), (SystemTime::now(), Instant::now()));
         self.settle(position, (verdict, tally, made), (None, delivery.message.received), (conduct, stop))

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Conduct, Outlet, STORE_PAUSE, Tried};
 use crate::{
     Answered, AttemptEnd, Context, Delivery, DeliveryState, Filling, Halt, Inputs, Leaving, Position, Route,
-    Sibling, Stop, Waiting, observer::Measured,
+    Sibling, Stop, Waiting, Why, observer::Measured,
 };
 
 impl Outlet {
@@ -88,13 +88,13 @@ impl Outlet {
                 Some(delivery)
             }
             Ok(Route::Filtered | Route::Left | Route::Later(_)) => {
-                let end = AttemptEnd::Dropped { why: "filtered by its own steps".to_owned() };
+                let end = AttemptEnd::Dropped { why: Why::ours("filtered by its own steps") };
                 self.end_with(position, &delivery, (end, Tried::Dropped), stop).await;
                 None
             }
             // Its message has gone on elsewhere: this delivery alone waits for a person.
             Err(halt @ Halt::Held(_)) => {
-                let end = AttemptEnd::SetAside { why: halt.to_string() };
+                let end = AttemptEnd::SetAside { why: Why::from(&halt) };
                 self.end_with(position, &delivery, (end, Tried::Queued), stop).await;
                 None
             }
@@ -104,7 +104,7 @@ impl Outlet {
                 None
             }
             Err(halt) => {
-                let end = AttemptEnd::GivenUp { why: halt.to_string(), response: None };
+                let end = AttemptEnd::GivenUp { why: Why::from(&halt), response: None };
                 let tried = Tried::GivenUp { code: None, response: None };
                 self.end_with(position, &delivery, (end, tried), stop).await;
                 None
@@ -113,7 +113,7 @@ impl Outlet {
     }
 
     async fn set_aside(&self, position: Position, delivery: &Delivery, after: &str, stop: &Stop) {
-        let end = AttemptEnd::SetAside { why: format!("{after} given up") };
+        let end = AttemptEnd::SetAside { why: Why::ours(format!("{after} given up")) };
         let tried = Tried::GivenUp { code: None, response: None };
         self.end_with(position, delivery, (end, tried), stop).await;
     }

@@ -10,7 +10,7 @@ use std::{
 use futures_util::FutureExt;
 
 use super::{Outlet, STORE_PAUSE};
-use crate::{Position, Stop, StoreError, pace};
+use crate::{Position, Stop, StoreError, Why, WhyKind, pace};
 
 /// How long a delivery rests that met a bug.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ impl Outlet {
 
     /// A delivery cannot be read: it rests, each time longer, and says why.
     pub(super) fn cannot_load(&self, position: Position, error: &StoreError) {
-        let why = format!("it cannot be read: {error}");
+        let why = Why::new(WhyKind::Unloaded, format!("it cannot be read: {error}"));
         let times = self.lanes().cannot_be_read(&position, why);
         let (message, delivery) = (position.message.0, position.delivery.0);
         match times {

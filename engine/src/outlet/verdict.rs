@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::Conduct;
-use crate::{AttemptEnd, DeliveryOutcome, OnNack, QueueMode, Response, SendError, Tally, WhenUnsure};
+use crate::{
+    AttemptEnd, DeliveryOutcome, OnNack, QueueMode, Response, SendError, Tally, WhenUnsure, Why, WhyKind,
+};
 
 /// Why a delivery without a queue ends with its sender's wait.
 pub(super) const TOO_LATE: &str = "it could not be delivered within the sender's wait";
@@ -17,8 +19,8 @@ pub(super) const RETRY: &str = "on_response: retry";
 /// How one attempt ended.
 pub(super) enum Verdict {
     Sent(Response),
-    GivenUp { why: String, code: Option<String>, response: Option<Response> },
-    SetAside { why: String },
+    GivenUp { why: Why, code: Option<String>, response: Option<Response> },
+    SetAside { why: Why },
     Waits { pause: Duration, doubt: bool },
     Stops { doubt: bool },
 }
@@ -28,7 +30,7 @@ impl Verdict {
     pub(super) fn without_another(self) -> Self {
         match self {
             Self::Waits { .. } | Self::Stops { .. } => {
-                Self::GivenUp { why: TOO_LATE.to_owned(), code: None, response: None }
+                Self::GivenUp { why: Why::ours(TOO_LATE), code: None, response: None }
             }
             ended => ended,
         }
@@ -64,28 +66,30 @@ pub(super) fn verdict(result: Result<Response, SendError>, tally: &mut Tally, co
             tally.doubts = 0;
             Verdict::Sent(response)
         }
-        Err(SendError::NotDelivered { why, not_before }) => {
+        Err(error) => failed(error.kind(), error, tally, conduct),
+    }
+}
+
+fn failed(kind: WhyKind, error: SendError, tally: &mut Tally, conduct: &Conduct) -> Verdict {
+    match error {
+        SendError::NotDelivered { why, not_before, .. } => {
             tally.doubts = 0;
             if conduct.plan.queue == QueueMode::Never {
-                return counted(why, None, tally, conduct);
+                return counted(Why::new(kind, why), None, tally, conduct);
             }
             waits(conduct.pause(tally.attempts, not_before), false, tally)
         }
-        Err(SendError::Unknown { why }) => in_doubt(why, tally, conduct),
-        Err(SendError::Refused { why, code, response }) => {
+        SendError::Unknown { why, .. } => in_doubt(Why::new(kind, why), tally, conduct),
+        SendError::Refused { why, code, response } => {
             tally.doubts = 0;
-            refused(
-                why,
-                code,
-                response.map(|body| Response { body: Some(body), ..Response::default() }),
-                (tally, conduct),
-            )
+            let response = response.map(|body| Response { body: Some(body), ..Response::default() });
+            refused(Why::new(kind, why), code, response, (tally, conduct))
         }
     }
 }
 
 fn refused(
-    why: String,
+    why: Why,
     code: Option<String>,
     response: Option<Response>,
     (tally, conduct): (&mut Tally, &Conduct),
@@ -102,7 +106,7 @@ fn refused(
     }
 }
 
-fn in_doubt(why: String, tally: &mut Tally, conduct: &Conduct) -> Verdict {
+fn in_doubt(why: Why, tally: &mut Tally, conduct: &Conduct) -> Verdict {
     tally.doubts += 1;
     match conduct.when_unsure() {
         WhenUnsure::Hold => Verdict::SetAside { why },
@@ -123,7 +127,7 @@ fn in_doubt(why: String, tally: &mut Tally, conduct: &Conduct) -> Verdict {
 }
 
 /// One more attempt that counts against the limits.
-fn counted(why: String, response: Option<Response>, tally: &mut Tally, conduct: &Conduct) -> Verdict {
+fn counted(why: Why, response: Option<Response>, tally: &mut Tally, conduct: &Conduct) -> Verdict {
     tally.counted += 1;
     let only_once = conduct.plan.queue == QueueMode::Never && conduct.plan.retry.attempts.is_none();
     if only_once || conduct.is_exhausted(tally) {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::Outlet;
-use crate::{DeliveryId, MessageId};
+use crate::{DeliveryId, MessageId, Why};
 
 /// How an outlet stands.
 #[derive(Debug, Clone, Serialize)]
@@ -29,7 +29,7 @@ pub struct HeadView {
     pub message: MessageId,
     pub attempts: u32,
     /// Why it waits.
-    pub why: Option<String>,
+    pub why: Option<Why>,
     /// Seconds until its next try; absent: at once, or when a person says so.
     pub next_try_seconds: Option<f64>,
 }
@@ -69,7 +69,8 @@ impl Outlet {
                 attempts: entry.waiting.tally.attempts,
                 why: entry.waiting.tally.why.clone().or_else(|| {
                     let before = lanes.barred_by(&entry.waiting.position)?;
-                    Some(format!("stands behind message {before} of its key, which waits for a code"))
+                    let why = format!("stands behind message {before} of its key, which waits for a code");
+                    Some(Why::ours(why))
                 }),
                 next_try_seconds: entry.waiting.tally.not_before.and_then(|when| {
                     when.duration_since(SystemTime::now()).ok().map(|ahead| ahead.as_secs_f64())

@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use engine::{
-    Content, DeliveryId, Destination, DestinationSettings, Doubt, Hash, LateAnswer, Note, OpenError, Opening,
-    Outbound, Response, SendError,
+    Content, DeliveryId, Destination, DestinationSettings, Doubt, Hash, Hindrance, LateAnswer, Note,
+    OpenError, Opening, Outbound, Response, SendError,
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -194,6 +194,7 @@ impl Destination for Link {
             Answer::Away => Err(SendError::not_delivered("nobody is there")),
             Answer::AwayFor(seconds) => Err(SendError::NotDelivered {
                 why: "too many requests".to_owned(),
+                by: Some(Hindrance::Busy),
                 not_before: Some(Duration::from_secs(seconds)),
             }),
             Answer::Doubt => Err(SendError::unknown("cut before the answer")),

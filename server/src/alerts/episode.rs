@@ -7,7 +7,7 @@ use super::{
     cause::{Cause, Severity},
     words,
 };
-use crate::why::Why;
+use crate::why::{self, Why};
 
 /// What tells one episode from another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,8 +189,8 @@ impl Episode {
     pub(crate) fn read(mut self) -> Self {
         self.detail = self.detail.map(|detail| match self.cause {
             Cause::DestinationDown => {
-                let kind = Why::of(format!("not delivered: {}", detail.words())).kind().to_owned();
-                Why::hidden(detail.words(), kind)
+                let by = self.reason.as_deref().and_then(why::by_code);
+                Why::hidden(detail.words(), why::not_delivered(by))
             }
             Cause::DestinationStopped | Cause::QueueOld => detail,
             Cause::SourceDown => Why::of_source(detail.words()),

@@ -139,7 +139,12 @@ impl Eye {
         if let Some(down) = self.lasts(Key::channel(Cause::SourceDown, channel), detail.is_some(), now) {
             let evidence = vec![Evidence::seconds("down", down)];
             let key = Key::channel(Cause::SourceDown, channel);
-            let reason = view.trouble.is_none().then(|| words::IN_PART.to_owned());
+            let reason = match (&view.trouble, view.tries_again) {
+                (None, _) => Some(words::IN_PART),
+                (Some(_), true) => Some(words::BY_ITSELF),
+                (Some(_), false) => None,
+            };
+            let reason = reason.map(str::to_owned);
             seen.push(Seen { key, measure: down, count: 1, evidence, reason, detail });
         }
         for outlet in &view.destinations {
@@ -207,9 +212,11 @@ impl Eye {
         let key = |cause| Key::destination(cause, channel, name);
         let waiting = Evidence::count("waiting", outlet.depth);
         let head = outlet.head.as_ref();
-        let why = outlet.trouble.clone().or_else(|| head.and_then(|head| head.why.clone()));
+        let trouble = outlet.trouble.clone().map(engine::Why::ours);
+        let why = trouble.or_else(|| head.and_then(|head| head.why.clone()));
         let has_moved = self.has_moved(channel, name);
-        let failed = head.is_some_and(|head| head.attempts > 0) && why.as_deref().is_some_and(is_of_endpoint);
+        let failed =
+            head.is_some_and(|head| head.attempts > 0) && why.as_ref().is_some_and(why::is_of_endpoint);
         let is_down = failed && !has_moved && ["waiting", "sending"].contains(&outlet.state);
         let down = self.lasts(key(Cause::DestinationDown), is_down, now);
         let stopped = self.lasts(key(Cause::DestinationStopped), outlet.state == "stopped", now);
@@ -222,16 +229,16 @@ impl Eye {
                 count: outlet.depth,
                 evidence,
                 reason: None,
-                detail: of_head(why, outlet),
+                detail: why.map(Why::from),
             });
         }
         if let Some(down) = down {
             let attempts = Evidence::count("attempts", head.map_or(0, |head| u64::from(head.attempts)));
             let evidence = vec![waiting, Evidence::seconds("down", down), attempts];
-            let reason = why.as_deref().map(|why| why::code(why).unwrap_or("other").to_owned());
+            let reason = why.as_ref().map(|why| why::hindrance(why).map_or("other", why::code).to_owned());
             let detail = why.map(|why| {
                 let words = why.strip_prefix("not delivered: ").unwrap_or(&why);
-                Why::hidden(words, Why::of(&why).kind())
+                Why::hidden(words, Why::from(why.clone()).kind())
             });
             let key = key(Cause::DestinationDown);
             return Some(Seen { key, measure: down, count: outlet.depth, evidence, reason, detail });
@@ -245,7 +252,7 @@ impl Eye {
             count: outlet.depth,
             evidence,
             reason: None,
-            detail: of_head(why, outlet),
+            detail: why.map(Why::from),
         })
     }
 
@@ -351,16 +358,6 @@ impl Certificates {
             }
         })
     }
-}
-
-/// What is wrong with a queue, or why its first does not go.
-fn of_head(why: Option<String>, outlet: &OutletView) -> Option<Why> {
-    why.map(if outlet.trouble.is_some() { Why::ours } else { Why::of })
-}
-
-/// Whether the endpoint, not the message, is why a delivery waits.
-fn is_of_endpoint(why: &str) -> bool {
-    why.starts_with("not delivered: ") || why.starts_with("no telling whether it was delivered: ")
 }
 
 fn broken(channel: &str, faults: &[Fault]) -> Seen {

@@ -25,6 +25,7 @@ pub(crate) use cause::{Cause, Severity};
 pub(crate) use episode::Episode;
 pub(crate) use rhythm::RHYTHMS;
 pub(crate) use telling::{TOLD, tell, trial};
+pub(crate) use words::call;
 
 use book::{Book, Kept};
 use cause::Limit;
@@ -189,7 +190,8 @@ fn log(change: Change, episode: &Episode) {
                 cause,
                 channel,
                 destination,
-                "needs a person: {}",
+                "{}: {}",
+                call(episode),
                 episode.words.kind()
             );
         }

@@ -125,3 +125,11 @@ pub(crate) fn command(key: &Key) -> String {
 
 /// The reason of a source that takes some of what is there and cannot take the rest.
 pub(super) const IN_PART: &str = "in_part";
+
+/// The reason of a source that tries again by itself at a time that it knows.
+pub(super) const BY_ITSELF: &str = "by_itself";
+
+/// What is asked of whoever reads of it.
+pub(crate) fn call(episode: &Episode) -> &'static str {
+    if episode.reason.as_deref() == Some(BY_ITSELF) { "is tried again by itself" } else { "needs a person" }
+}

@@ -313,7 +313,7 @@ impl Head {
             delivery: view.delivery.0,
             message: view.message.0,
             attempts: view.attempts,
-            why: view.why.clone().map(Why::of),
+            why: view.why.clone().map(Why::from),
             next_try_seconds: view.next_try_seconds,
         }
     }
@@ -331,7 +331,7 @@ impl MessageStatus {
             control_id: row.control_id,
             kind: row.kind,
             flags: row.flags,
-            why: row.why.map(Why::of),
+            why: row.why.map(Why::from),
             size: row.size,
             version: row.version,
             deliveries: row.deliveries.into_iter().map(DeliveryStatus::of).collect(),
@@ -375,7 +375,7 @@ impl DeliveryStatus {
             state: word(&row.state),
             effect: row.effect,
             attempts: row.tally.attempts,
-            why: row.tally.why.map(Why::of),
+            why: row.tally.why.map(Why::from),
             next_try: next_try.map(|when| when.to_string()),
             ended: row.ended,
             stopped: row.tally.stopped,

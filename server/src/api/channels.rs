@@ -57,7 +57,7 @@ pub(super) async fn pause(State(context): Shared, Path(name): Path<String>, call
 pub(super) async fn rerun(State(context): Shared, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let (made, left) = running(&context, &name)?.rerun_waiting().await?;
     let left = left.into_iter().map(|one| {
-        json!({ "delivery": one.delivery, "message": one.message, "destination": one.destination, "why": Why::of(one.why) })
+        json!({ "delivery": one.delivery, "message": one.message, "destination": one.destination, "why": Why::from(one.why) })
     });
     Ok(Json(json!({ "made": made, "left": left.collect::<Vec<_>>() })))
 }

@@ -49,6 +49,7 @@ const FILES: &[(&str, &str, &str)] = files![
     "find.js": SCRIPT,
     "history.js": SCRIPT,
     "hl7.js": SCRIPT,
+    "hl7_fr.js": SCRIPT,
     "live.js": SCRIPT,
     "logs.js": SCRIPT,
     "message.js": SCRIPT,
@@ -164,6 +165,40 @@ mod tests {
             }
         }
         assert!(said > 100, "{said}");
+    }
+
+    /// The names of fields in a file, by segment.
+    fn fields(name: &str) -> std::collections::BTreeMap<&'static str, Vec<&'static str>> {
+        let (_, _, text) = FILES.iter().find(|(known, ..)| *known == name).unwrap();
+        let segments = text.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": \""));
+        let segments = segments.filter(|(segment, _)| segment.len() == 3);
+        segments
+            .map(|(segment, names)| (segment, names.trim_end_matches("\",").split('|').collect()))
+            .collect()
+    }
+
+    #[test]
+    fn each_field_that_has_a_french_name_is_a_field() {
+        // The segments of IHE PAM in France, with as many fields as its version 2.11 gives them.
+        const OF_FRANCE: [(&str, usize); 6] =
+            [("ZFA", 12), ("ZFD", 8), ("ZFM", 5), ("ZFP", 2), ("ZFS", 8), ("ZFV", 11)];
+        let (english, french) = (fields("hl7.js"), fields("hl7_fr.js"));
+        for segment in ["MSH", "EVN", "PID", "PV1", "ORC", "OBR", "OBX", "NTE", "MSA", "ERR", "ZBE"] {
+            let (ours, theirs) = (&french[segment], &english[segment]);
+            assert_eq!(ours.len(), theirs.len(), "{segment}");
+        }
+        let known =
+            |segment: &str| OF_FRANCE.iter().find(|(one, _)| *one == segment).map(|(_, number)| *number);
+        for (segment, names) in &french {
+            let number = english.get(segment).map(Vec::len).or_else(|| known(segment));
+            assert!(
+                number.is_some_and(|number| names.len() <= number),
+                "{segment} has no field {}",
+                names.len()
+            );
+            assert!(names.iter().all(|name| !name.trim().is_empty()), "{segment}: {names:?}");
+        }
+        assert_eq!(french.len(), 11 + OF_FRANCE.len());
     }
 
     #[test]

@@ -59,7 +59,7 @@ enum Course {
 
 enum Deed {
     Rerun(Box<Shown>),
-    Resend(DeliveryRow),
+    Resend(Box<DeliveryRow>),
 }
 
 struct Retry<'a> {
@@ -164,7 +164,7 @@ impl Retry<'_> {
             file: Some(file.name.clone()),
             message: file.messages.first().map(|id| id.0),
             state: file.state.to_owned(),
-            why: file.why.clone().map(Why::of),
+            why: file.why.clone().map(Why::of_words),
             what: course.words(),
             problem: None,
         };
@@ -190,7 +190,7 @@ impl Retry<'_> {
             }
             let again =
                 latest(&shown.row.deliveries, None).into_iter().filter(|one| self.goes_again(one.state));
-            let again: Vec<Deed> = again.cloned().map(Deed::Resend).collect();
+            let again: Vec<Deed> = again.cloned().map(|delivery| Deed::Resend(Box::new(delivery))).collect();
             let is_over = matches!(shown.row.state, MessageState::Refused | MessageState::Failed);
             if is_over && shown.row.deliveries.is_empty() {
                 if shown.body.is_none() {
@@ -326,7 +326,7 @@ impl Retry<'_> {
             file,
             message: Some(delivery.message.0),
             state: word(delivery.state),
-            why: delivery.tally.why.clone().map(Why::of),
+            why: delivery.tally.why.clone().map(Why::from),
             what: format!("send to {} again", delivery.destination),
             problem,
         }))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Ending, Exit, Format, Place, say, say_json};
 use crate::{
-    alerts::Severity,
+    alerts::{Severity, call},
     api::{ChannelStatus, Episodes, ServerStatus},
     client::Client,
     terminal::{Table, Tone, counted, lasting, sized, tinted},
@@ -75,8 +75,8 @@ fn needs(episodes: &Episodes) -> String {
     let mine = || episodes.episodes.iter().filter(|one| one.needs_somebody(episodes.made));
     for one in mine().take(MOST) {
         let tone = if one.severity == Severity::Critical { Tone::Bad } else { Tone::Warning };
-        let _ =
-            writeln!(text, "{} {} (episode {})", tinted("needs a person:", tone), one.words.words(), one.id);
+        let call = format!("{}:", call(one));
+        let _ = writeln!(text, "{} {} (episode {})", tinted(&call, tone), one.words.words(), one.id);
     }
     match mine().count().saturating_sub(MOST) {
         0 => {}

@@ -9,7 +9,7 @@ use engine::{
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use crate::{
-    codes::{self, Coded, by_name, nanoseconds, parsed_or_default, written},
+    codes::{self, Coded, by_name, kept_why, nanoseconds, parsed_or_default, written},
     failure::Failure,
     load::{RUNS, TALLY, read_tally},
     repeats,
@@ -357,7 +357,7 @@ pub(super) fn read_message_row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
         control_id: row.get(6)?,
         kind: row.get(7)?,
         flags,
-        why: row.get(10)?,
+        why: kept_why(row, 10)?,
         size: row.get::<_, i64>(11)? as u64,
         version: Hash(row.get(12)?).to_string(),
         deliveries: Vec::new(),
@@ -366,7 +366,7 @@ pub(super) fn read_message_row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
 
 fn read_delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let mut tally = read_tally(row)?;
-    if let Some(ending) = row.get(7)? {
+    if let Some(ending) = kept_why(row, 7)? {
         tally.why = Some(ending);
     }
     let part: u32 = row.get(12)?;

@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{MessageId, MessageRow, Query, StoreError};
+use engine::{MessageId, MessageRow, Query, StoreError, Why};
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::find;
 use crate::{
     Sqlite,
-    codes::{nanoseconds, written},
+    codes::{kept_why, nanoseconds, written},
     failure::Failure,
     large::Large,
     load,
@@ -295,7 +295,7 @@ impl Moment<'_> {
                 }
             }
         }
-        if self.says(row.get(2)?) {
+        if self.says(kept_why(row, 2)?) {
             return Ok(Some(Place::Reason));
         }
         self.behind(row.get::<_, i64>(0)?, (connection, unpacker))
@@ -320,7 +320,7 @@ impl Moment<'_> {
         )?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
-            if self.says(row.get(0)?) || self.says(row.get(1)?) {
+            if self.says(kept_why(row, 0)?) || self.says(kept_why(row, 1)?) {
                 return Ok(Some(Place::Reason));
             }
             let Some(bytes) = row.get::<_, Option<Vec<u8>>>(3)? else { continue };
@@ -346,8 +346,8 @@ impl Moment<'_> {
         answers.any(|body| (self.look.fits)(body)).then_some(Place::Answered)
     }
 
-    fn says(&self, words: Option<String>) -> bool {
-        words.is_some_and(|words| (self.look.fits)(words.as_bytes()))
+    fn says(&self, why: Option<Why>) -> bool {
+        why.is_some_and(|why| (self.look.fits)(why.as_bytes()))
     }
 
     fn holds(&mut self, body: &Body) -> bool {

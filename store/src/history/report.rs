@@ -5,11 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use engine::{DeliveryState, MessageState, Outcome, Reason, Tallied, TalliedDay, Unit};
+use engine::{DeliveryState, MessageState, Outcome, Reason, Tallied, TalliedDay, Unit, Why};
 use rusqlite::{Connection, Row};
 use serde_json::Value;
 
-use crate::codes::{self, Coded, nanoseconds};
+use crate::codes::{self, Coded, kept_why, nanoseconds};
 
 /// As many reasons are told apart; what comes beyond is counted with its kind alone.
 const MOST_REASONS: usize = 200;
@@ -67,7 +67,7 @@ struct Standing {
     state: MessageState,
     outcome: Option<Outcome>,
     size: u64,
-    why: Option<String>,
+    why: Option<Why>,
     halt: Option<String>,
     batch: Option<[u8; 32]>,
     successor: Option<i64>,
@@ -133,7 +133,7 @@ impl Counting {
             state,
             outcome: codes::maybe(row.get(3)?)?,
             size: row.get::<_, i64>(4)? as u64,
-            why: if is_told { row.get(5)? } else { None },
+            why: if is_told { kept_why(row, 5)? } else { None },
             halt: if is_told { row.get(6)? } else { None },
             batch: if self.unit == Unit::File { row.get(12)? } else { None },
             successor: row.get(13)?,

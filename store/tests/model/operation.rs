@@ -6,7 +6,7 @@ use engine::{
     Act, Again, AnswerState, Arrival, AttemptEnd, Closed, Content, DeliveryId, DeliveryOutcome, Expected,
     Filling, Halt, Hash, Held, Intervention, LateAnswer, Memory, MessageId, MessageState, Missing,
     NewDelivery, OtherBytes, Outcome, Part, PastAttempt, Processed, RepeatPolicy, Repeats, Reply, ReplyBody,
-    Response, Settlement, Store, Study, Tally, Texts, Told,
+    Response, Settlement, Store, Study, Tally, Texts, Told, Why, WhyKind,
 };
 use proptest::prelude::*;
 use store::Sqlite;
@@ -383,11 +383,11 @@ fn settlement(end: u8) -> Settlement {
         doubts: u32::from(end == 2),
         spent_ms: 1500,
         not_before: (end == 1).then(|| stage::at(500)),
-        why: (end != 0).then(|| "connection refused".to_owned()),
+        why: (end != 0).then(|| Why::ours("connection refused")),
         stopped: end == 2,
     };
     let response = || Response { body: Some(b"MSA|AE"[..].to_vec().into()), ..Response::default() };
-    let why = || "the other side said no".to_owned();
+    let why = || Why::new(WhyKind::Refused(Some("AE".to_owned())), "the other side said no");
     let end = match end {
         0 | 7 | 8 => AttemptEnd::Sent(response()),
         1 | 2 => AttemptEnd::Waits { doubt: end == 2 },
@@ -433,7 +433,7 @@ fn closed(outcome: Outcome) -> Closed {
     Closed {
         state: if outcome == Outcome::Failed { MessageState::Failed } else { MessageState::Refused },
         outcome,
-        why: "a step broke".to_owned(),
+        why: Why::new(WhyKind::StepFailed, "a step broke"),
         halt: Some(Halt::Failed { step: "steps[0]".to_owned(), why: "broke".to_owned(), place: None }),
         inputs: None,
     }
@@ -452,7 +452,7 @@ fn held(code: u8) -> Closed {
     Closed {
         state: MessageState::Held,
         outcome: Outcome::Accepted,
-        why: held.to_string(),
+        why: Why::new(WhyKind::Held, held.to_string()),
         halt: Some(Halt::Held(held)),
         inputs: None,
     }

@@ -9,7 +9,7 @@ use std::{
 use engine::{
     Arrival, AttemptEnd, Content, DeliveryId, Facts, Hash, Kept, Message, MessageId, MessageState,
     NewDelivery, OtherBytes, Outcome, Owed, Part, Processed, Reading, RepeatPolicy, Repeats, Response,
-    Settlement, Store, Tally, Texts,
+    Settlement, Store, Tally, Texts, Why, WhyKind,
 };
 
 pub(crate) const CHANNEL: &str = "lab";
@@ -117,7 +117,8 @@ pub(crate) fn sent(answer: &str) -> Settlement {
 }
 
 pub(crate) fn given_up(why: &str) -> Settlement {
-    let tally = Tally { attempts: 1, counted: 1, why: Some(why.to_owned()), ..Tally::default() };
-    let end = AttemptEnd::GivenUp { why: why.to_owned(), response: None };
+    let why = Why::new(WhyKind::Refused(Some("AE".to_owned())), why);
+    let tally = Tally { attempts: 1, counted: 1, why: Some(why.clone()), ..Tally::default() };
+    let end = AttemptEnd::GivenUp { why, response: None };
     Settlement { end, tally, followers: Vec::new(), attempt: None }
 }

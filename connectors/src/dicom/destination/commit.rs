@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{Checks, OpenError, Opening, SendError};
+use engine::{Checks, Hindered, Hindrance, OpenError, Opening, SendError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::{task::JoinSet, time::Instant};
@@ -93,9 +93,9 @@ type Told = Result<String, Uncommitted>;
 #[derive(Debug, Clone)]
 pub(super) enum Uncommitted {
     /// The archive cannot be asked now.
-    NotNow(String),
+    NotNow(Hindered),
     /// It was asked, and there is no saying.
-    Unsaid(String),
+    Unsaid(Hindered),
     /// It says that it does not keep the instance, for this reason.
     Failed(u16),
 }
@@ -144,7 +144,7 @@ impl Sender {
         let name = stored.instance.clone();
         let told = match committing.together.join(stored).await {
             Turn::Told(told) => told,
-            Turn::Cut => Err(Uncommitted::Unsaid("asking was cut".to_owned())),
+            Turn::Cut => Err(Uncommitted::Unsaid("asking was cut".into())),
             Turn::Lead(mut lead) => {
                 let group = lead.gather(|group, one| group.len() < MOST_TOGETHER && !group.contains(one));
                 let answered = self.ask_for(committing, &group).await;
@@ -158,12 +158,13 @@ impl Sender {
     async fn ask_for(&self, committing: &Committing, group: &[Stored]) -> Result<Report, Uncommitted> {
         let deadline = Instant::now() + committing.within;
         let transaction = commitment::transaction();
-        let request = commitment::request(&transaction, group).map_err(Uncommitted::Unsaid)?;
+        let request =
+            commitment::request(&transaction, group).map_err(|why| Uncommitted::Unsaid(why.into()))?;
         let expected = committing.reports.expect(&transaction);
         let mut association =
             self.any_for(&commitment::sort(), deadline).await.map_err(Uncommitted::NotNow)?;
         let context =
-            association.context(&commitment::sort()).map_err(|_| Uncommitted::NotNow(unspoken()))?;
+            association.context(&commitment::sort()).map_err(|_| Uncommitted::NotNow(unspoken().into()))?;
         let named = (commitment::CLASS, commitment::OBJECT);
         let answer =
             association.act(context, named, &request, deadline).await.map_err(|broken| match broken {
@@ -175,9 +176,9 @@ impl Sender {
             let why = format!("it answered the request to keep them with {}", dimse::words(status));
             self.keep(association);
             return Err(match dimse::verdict(status) {
-                Verdict::NotNow => Uncommitted::NotNow(why),
-                _ if is_of_the_archive(status) => Uncommitted::NotNow(why),
-                _ => Uncommitted::Unsaid(why),
+                Verdict::NotNow => Uncommitted::NotNow(why.into()),
+                _ if is_of_the_archive(status) => Uncommitted::NotNow(why.into()),
+                _ => Uncommitted::Unsaid(why.into()),
             });
         }
         self.heard(committing, association, expected, deadline).await
@@ -191,7 +192,10 @@ impl Sender {
         mut expected: Expected,
         deadline: Instant,
     ) -> Result<Report, Uncommitted> {
-        let late = || Uncommitted::Unsaid(format!("it has not said so within {:?}", committing.within));
+        let late = || {
+            let why = format!("it has not said so within {:?}", committing.within);
+            Uncommitted::Unsaid(Hindered::by(Hindrance::NoAnswer, why))
+        };
         let (mut asking, mut is_open) = (Asking::default(), true);
         loop {
             tokio::select! {
@@ -213,10 +217,10 @@ impl Sender {
                     Err(NotAsked::Release | NotAsked::Broken(Broken::Closed)) if committing.listens => is_open = false,
                     Err(NotAsked::Release | NotAsked::Broken(Broken::Closed)) => {
                         let why = "it ended the association before it said so: should it report to `listen`?";
-                        return Err(Uncommitted::Unsaid(why.to_owned()));
+                        return Err(Uncommitted::Unsaid(why.into()));
                     }
                     Err(NotAsked::Broken(Broken::Late)) => return Err(late()),
-                    Err(NotAsked::Broken(broken)) => return Err(Uncommitted::Unsaid(broken.words())),
+                    Err(NotAsked::Broken(broken)) => return Err(Uncommitted::Unsaid(broken.into())),
                 },
             }
         }
@@ -238,7 +242,7 @@ fn said_of(instance: &str, answered: &Result<Report, Uncommitted>) -> Told {
     match report.of.get(instance) {
         Some(Ok(())) => Ok(report.transaction.clone()),
         Some(Err(reason)) => Err(Uncommitted::Failed(*reason)),
-        None => Err(Uncommitted::Unsaid("its report does not name the instance".to_owned())),
+        None => Err(Uncommitted::Unsaid("its report does not name the instance".into())),
     }
 }
 
@@ -247,8 +251,8 @@ impl Uncommitted {
     fn permits(self, doubts: u32) -> SendError {
         let of = |why: &str| format!("the archive has taken it, and not said that it keeps it: {why}");
         let reason = match self {
-            Self::NotNow(why) => return SendError::not_delivered(of(&why)),
-            Self::Unsaid(why) => return SendError::unknown(of(&why)),
+            Self::NotNow(why) => return SendError::not_delivered(why.worded(of)),
+            Self::Unsaid(why) => return SendError::unknown(why.worded(of)),
             Self::Failed(reason) => reason,
         };
         let why = format!("the archive has taken it, and does not keep it: {}", dimse::words(reason));
@@ -275,6 +279,6 @@ mod tests {
             assert!(matches!(of(lost, 1), SendError::Refused { code: Some(_), .. }));
         }
         assert!(matches!(of(0x0119, 0), SendError::Refused { code: Some(code), .. } if code == "0119"));
-        assert!(matches!(Uncommitted::NotNow(unspoken()).permits(3), SendError::NotDelivered { .. }));
+        assert!(matches!(Uncommitted::NotNow(unspoken().into()).permits(3), SendError::NotDelivered { .. }));
     }
 }

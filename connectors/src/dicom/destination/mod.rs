@@ -152,10 +152,11 @@ impl DestinationSettings for Settings {
     /// Has the archive say that it is there (C-ECHO), and whether it commits itself where it is to.
     async fn reach(&self, opening: &Opening) -> Result<(), OpenError> {
         let (calling, deadline) = (self.calling(opening)?, Instant::now() + TRY);
-        let failed = |why| OpenError::new(format!("cannot send to {}: {why}", self.connect));
+        let failed = |why: String| OpenError::new(format!("cannot send to {}: {why}", self.connect));
         calling.echo(deadline).await.map_err(failed)?;
         if self.commitment.is_some() {
-            let association = calling.open(&[commitment::sort()], deadline).await.map_err(failed)?;
+            let association = calling.open(&[commitment::sort()], deadline).await;
+            let association = association.map_err(|why| failed(why.words))?;
             let is_spoken = association.first().is_some();
             association.release(deadline).await;
             if !is_spoken {

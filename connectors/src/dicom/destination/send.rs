@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dicom_ul::pdu::PresentationContextResultReason;
-use engine::{Content, Destination, Facts, NotWhole, Outbound, Response, SendError};
+use engine::{Content, Destination, Facts, Hindered, NotWhole, Outbound, Response, SendError};
 use tokio::time::Instant;
 
 use super::{
@@ -131,7 +131,7 @@ impl Sender {
     }
 
     /// An association on which this may be asked: a kept one, else a new one.
-    pub(super) async fn any_for(&self, sort: &Sort, deadline: Instant) -> Result<Association, String> {
+    pub(super) async fn any_for(&self, sort: &Sort, deadline: Instant) -> Result<Association, Hindered> {
         match self.take(sort).await {
             Some(association) => Ok(association),
             None => self.calling.open(&self.proposed(sort), deadline).await,

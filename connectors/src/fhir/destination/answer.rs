@@ -1,7 +1,7 @@
 //! What a FHIR server's answer means: its status, its OperationOutcome, and the outcome of each entry of a bundle.
 
 use bytes::Bytes;
-use engine::{Response, SendError};
+use engine::{Hindered, Response, SendError};
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -43,8 +43,10 @@ fn explained(error: SendError, status: StatusCode, body: &[u8]) -> SendError {
     let hint = hint(status).map(|hint| format!(": {hint}")).unwrap_or_default();
     let more = |why: String| format!("{why}{found}{hint}");
     match error {
-        SendError::NotDelivered { why, not_before } => SendError::NotDelivered { why: more(why), not_before },
-        SendError::Unknown { why } => SendError::Unknown { why: more(why) },
+        SendError::NotDelivered { why, by, not_before } => {
+            SendError::NotDelivered { why: more(why), by, not_before }
+        }
+        SendError::Unknown { why, by } => SendError::Unknown { why: more(why), by },
         SendError::Refused { why, code, response } => SendError::Refused { why: more(why), code, response },
     }
 }
@@ -112,7 +114,8 @@ fn entries(response: Response, bundle: &Value, count: usize) -> Result<Response,
     if means(Meaning::Unknown) {
         Err(SendError::unknown(why))
     } else if means(Meaning::NotNow) {
-        Err(SendError::not_delivered(why))
+        let by = failed.iter().find_map(|(_, status, _)| status.and_then(meaning::hindrance));
+        Err(SendError::not_delivered(Hindered { words: why, by }))
     } else {
         let code = failed[0].1.map(|status| status.as_u16().to_string());
         Err(SendError::Refused { why, code, response: response.body })

@@ -139,7 +139,7 @@ async fn ask(
     let draft =
         Draft { method: Method::GET, target, headers: Client::headers(FHIR), body: Payload::default() };
     let answer = server.client.ask(draft, &[Statuses::SUCCESS], deadline).await;
-    let answer = answer.map_err(|error| SendError::not_delivered(lost(&meaning::plain(&error))))?;
+    let answer = answer.map_err(|error| SendError::not_delivered(meaning::hindered(&error).worded(lost)))?;
     if [404, 410].contains(&answer.status.as_u16()) && query.is_empty() {
         return Ok(None);
     }
@@ -152,7 +152,7 @@ async fn ask(
         Err(SendError::Refused { why, .. }) => {
             return Err(refused(format!("{} (`merged: leave` asks nothing)", lost(&why))));
         }
-        Err(error) => return Err(SendError::not_delivered(lost(&meaning::plain(&error)))),
+        Err(error) => return Err(SendError::not_delivered(meaning::hindered(&error).worded(lost))),
     }
     let read = serde_json::from_slice(&body).map_err(|_| SendError::not_delivered(lost("no JSON came")))?;
     Ok(Some(read))

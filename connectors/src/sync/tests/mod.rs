@@ -23,7 +23,7 @@ use store::Directory;
 
 use super::{
     asking::{self, Ask, Got, Trouble},
-    leaving::{Leave, Left},
+    leaving::{Keeps, Leave, Left},
     page::Rejected,
     plan::{Inactive, Outside, Plan, Rejects, Removal},
     run::{Cut, Work},
@@ -161,7 +161,7 @@ impl Leave for Gone {
         Ok(())
     }
 
-    fn say(&self, _resource: &str, _why: Option<String>) {}
+    fn say(&self, _resource: &str, _keeps: Option<Keeps>) {}
 }
 
 /// A sync with its server and its directory.

@@ -237,7 +237,7 @@ impl Lanes {
     }
 
     /// It could not be read; says how often that was so in a row. `why` is for people alone.
-    pub(super) fn cannot_be_read(&mut self, position: &Position, why: String) -> u32 {
+    pub(super) fn cannot_be_read(&mut self, position: &Position, why: crate::Why) -> u32 {
         let Some(entry) = self.entries.get_mut(position) else { return 0 };
         entry.waiting.tally.why = Some(why);
         entry.unread += 1;
