@@ -87,7 +87,7 @@ pub struct Sqlite {
     /// Nothing is forgotten while somebody else holds it.
     forgetting: tokio::sync::Mutex<()>,
     /// Contents are looked into by who holds it.
-    looking: tokio::sync::Mutex<()>,
+    looking: tokio::sync::Mutex<history::Last>,
     // Dropped in this order: what was asked is written before the folder is let go.
     marks: Marks,
     writer: Writer,

@@ -7,8 +7,9 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, SystemTime},
@@ -339,6 +340,43 @@ async fn after_a_moment_it_says_how_far_it_is_and_goes_on_behind_that() {
     }
     while store.look_on(&mut look).await.unwrap().before.is_some() {}
     assert_eq!(looked_at.load(Ordering::SeqCst), 3, "none is looked at twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_somebody_looks_messages_are_kept_and_found_and_the_next_look_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()));
+    keep(&*store, "A1").await;
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let slow: Fits = Arc::new(move |_: &[u8]| {
+        begun.send(()).unwrap();
+        may_go_on.lock().unwrap().recv().is_ok()
+    });
+    let looked_at = Arc::new(AtomicUsize::new(0));
+    let counted: Fits = Arc::new({
+        let looked_at = Arc::clone(&looked_at);
+        move |_: &[u8]| looked_at.fetch_add(1, Ordering::SeqCst) == usize::MAX
+    });
+    let looks = [slow, counted].map(|fits| {
+        let mut look =
+            Look::new(Query { limit: 9, before: Some(MessageId(2)), ..Query::default() }, None, fits);
+        let store = Arc::clone(&store);
+        async move { store.look_on(&mut look).await.unwrap().found.len() }
+    });
+    let [first, second] = looks;
+    let first = tokio::spawn(first);
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let second = tokio::spawn(second);
+    for number in 2..20 {
+        keep(&*store, &format!("A{number}")).await;
+    }
+    assert_eq!(store.find(&Query { limit: 100, ..Query::default() }).await.unwrap().len(), 19);
+    assert_eq!(looked_at.load(Ordering::SeqCst), 0, "one at a time");
+    go_on.send(()).unwrap();
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (1, 0));
+    assert_eq!(looked_at.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -194,27 +194,26 @@ fn first_row(browser: &mut Browser, what: &str, (words, shown): (String, String)
 /// As soon as there is a row.
 const ROW: &str = "new Promise((told) => { const look = () => document.querySelector('.found li') ? told(null) : setTimeout(look, 5); look(); })";
 
+/// When a look first says how far it is, how far it came within twenty seconds, and when that was said.
+const FAR: &str = "new Promise((told) => { const began = performance.now(); const far = { said: null, messages: 0, at: 0 }; \
+    const look = () => { const now = performance.now() - began; const line = document.querySelector('.how-far'); \
+      const messages = Number(line?.textContent.split(' looked')[0].replaceAll(',', '') || 0); \
+      if (messages) { far.said ??= now; far.messages = messages; far.at = now; } \
+      if (now > 20000 || (far.said && !line)) told(far); else setTimeout(look, 20); }; look(); })";
+
 /// How soon a look for a word that is nowhere says how far it is, and how far it comes.
 fn nowhere(browser: &mut Browser) {
-    const SECONDS: u64 = 20;
     ready(browser, "zygomatic");
-    let began = Instant::now();
     browser.press(&["Enter"]);
-    browser.see(".how-far", "looked into");
-    let said = began.elapsed();
-    let far = |browser: &mut Browser| -> u64 {
-        let digits: String = browser.text(".how-far").split(" looked").next().unwrap().replace(',', "");
-        digits.parse().unwrap()
-    };
-    let (from, since) = (far(browser), Instant::now());
-    thread::sleep(Duration::from_secs(SECONDS));
-    let rate = (far(browser) - from) as f64 / since.elapsed().as_secs_f64();
+    let far = browser.run_within(FAR, PATIENT);
+    let number = |name: &str| far[name].as_f64().unwrap_or(0.0);
     println!(
-        "a word that is nowhere: {} ms until it says how far it is; {rate:.0} messages/s",
-        said.as_millis()
+        "a word that is nowhere: {:.0} ms until it says how far it is; {:.0} messages/s",
+        number("said"),
+        number("messages") / number("at") * 1000.0
     );
-    browser.click(".far button");
-    browser.see(".far", "was looked for in what");
+    browser.run("document.querySelector('.far button')?.click(), null");
+    browser.see(".far", "was looked for in");
 }
 
 fn main() {

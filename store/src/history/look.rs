@@ -2,11 +2,11 @@
 //!
 //! A look into contents takes messages in the order in which they lie in the files, with one body in memory, and says after a
 //! moment how far it is. Between two moments it holds nothing: no thread, and no file at an instant. One has its moment at a
-//! time, whoever looks, and rests as long as it worked.
+//! time, whoever looks, and rests as long as it worked, or longer while many messages come.
 
 use std::{
     cmp::Reverse,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,8 @@ use crate::{
 
 /// How long a look goes on before it says how far it is, and lets the next one on.
 const MOMENT: Duration = Duration::from_millis(50);
+/// So many messages a second are many.
+const MANY: f64 = 500.0;
 /// So many numbers are asked for together: a filter that nothing fits does not outlast its moment by much.
 const RUN: u64 = 1 << 14;
 /// Of a body that lies in a file of its own so much is looked into.
@@ -45,8 +47,31 @@ pub struct Look {
     /// Only these, where not all are to be seen.
     channels: Option<Vec<String>>,
     fits: Fits,
-    /// How long the last moment was.
-    worked: Duration,
+    is_begun: bool,
+}
+
+/// The last moment that anybody had.
+#[derive(Default)]
+pub(crate) struct Last {
+    /// Until then nobody looks.
+    rests: Option<tokio::time::Instant>,
+    /// When it began, and which number the next message had.
+    began: Option<(Instant, u64)>,
+}
+
+impl Last {
+    /// How many messages a second came since it began; another one begins.
+    fn came(&mut self, newest: u64) -> f64 {
+        let before = self.began.replace((Instant::now(), newest));
+        before.map_or(0.0, |(at, number)| {
+            newest.saturating_sub(number) as f64 / at.elapsed().as_secs_f64().max(1e-3)
+        })
+    }
+}
+
+/// How long the processor and the disk are left to those who take messages, where so many of them come a second.
+fn rest(worked: Duration, came: f64) -> Duration {
+    worked * if came > MANY { 4 } else { 1 }
 }
 
 /// What was seen in a moment.
@@ -95,19 +120,22 @@ impl Place {
 impl Look {
     /// Of the messages that fit the query, whose `text` is not asked, those that hold something.
     pub fn new(query: Query, channels: Option<Vec<String>>, fits: Fits) -> Self {
-        Self { query: Query { text: None, ..query }, channels, fits, worked: Duration::ZERO }
+        Self { query: Query { text: None, ..query }, channels, fits, is_begun: false }
     }
 }
 
 impl Sqlite {
     /// Goes on with a look for a moment.
     pub async fn look_on(&self, at: &mut Look) -> Result<Seen, StoreError> {
-        if at.worked.is_zero() {
+        if !at.is_begun {
             self.writer.filed().await;
-        } else {
-            tokio::time::sleep(at.worked).await;
+            at.is_begun = true;
         }
-        let _alone = self.looking.lock().await;
+        let mut last = self.looking.lock().await;
+        if let Some(rests) = &last.rests {
+            tokio::time::sleep_until(*rests).await;
+        }
+        let came = last.came(self.next_message.load(SeqCst));
         let (now, large) = (at.clone(), Arc::clone(&self.large));
         let seen = look(&self.spans, move |spans| {
             let began = Instant::now();
@@ -115,7 +143,7 @@ impl Sqlite {
             Ok((seen.pass(spans)?, began.elapsed()))
         });
         let (seen, worked) = seen.await?;
-        at.worked = worked.max(Duration::from_micros(1));
+        last.rests = Some(tokio::time::Instant::now() + rest(worked, came));
         at.query.limit = at.query.limit.saturating_sub(seen.found.len());
         at.query.before = seen.before;
         Ok(seen)
@@ -361,5 +389,23 @@ impl Moment<'_> {
         };
         self.seen.in_part += u64::from(!is_whole);
         (self.look.fits)(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_rests_as_long_as_it_worked_and_four_times_as_long_while_many_messages_come() {
+        let worked = Duration::from_millis(50);
+        assert_eq!(
+            (rest(worked, 0.0), rest(worked, MANY), rest(worked, MANY * 2.0)),
+            (worked, worked, worked * 4)
+        );
+        let mut last = Last::default();
+        assert!(last.came(1_000_000) < MANY, "of what came before the first nothing is known");
+        assert!(last.came(2_000_000) > MANY);
+        assert!(last.came(2_000_000) < MANY);
     }
 }

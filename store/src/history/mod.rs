@@ -18,6 +18,7 @@ use engine::{
     StoreError, Tallied, Unit, Unmapped, Unsettled,
 };
 
+pub(crate) use look::Last;
 pub use look::{Fits, Look, Place, Seen};
 
 use crate::{
