@@ -9,7 +9,7 @@ import { button, link, make, mark, put, renew, table } from "./dom.js";
 import { peers } from "./peers.js";
 import { rhythm } from "./rhythm.js";
 import { known, lately, listen, may, renewAll } from "./live.js";
-import { actOnChannel, actOnDestination, actsOf, actsOnDestination, channelStands, destinationStands } from "./standing.js";
+import { actOnChannel, actOnDestination, actsOf, actsOnDestination, channelStands, destinationStands, versionOf } from "./standing.js";
 import { clock, lasting, named, number, say } from "./words.js";
 
 const TABS = { traffic, queue, peers, file, changes, tests };
@@ -45,7 +45,7 @@ function title(head, channel) {
   const [tone, words] = channelStands(channel);
   const acts = actsOf(channel).map((act) => button(say(`act.${act}`), () => actOnChannel(channel, act), { "data-key": act }));
   renew(head,
-    make("div", {}, make("h1", {}, channel.name), mark(tone, words), !channel.in_force && make("span", { class: "chip warning" }, say("channels.edited")),
+    make("div", {}, make("h1", {}, channel.name), mark(tone, words), versionOf(channel), !channel.in_force && make("span", { class: "chip warning" }, say("channels.edited")),
       channel.tags.map((tag) => make("a", { class: "chip", href: `#/channels?tag=${encodeURIComponent(tag)}`, "data-key": `tag ${tag}` }, tag))),
     make("div", { class: "buttons" }, acts),
     channel.description && make("p", {}, channel.description),
@@ -84,6 +84,7 @@ function target(channel, destination, outline) {
     outline?.when && make("p", { class: "faint" }, say("channel.when"), " ", make("span", { class: "mono" }, outline.when)),
     outline?.after && make("p", { class: "faint" }, say("channel.after", { name: outline.after })),
     make("p", {}, mark(tone, words)),
+    make("p", { class: "faint rate" }, say("channel.per_hour", { number: known.series?.of.get(channel.name)?.to[destination.name] ?? 0 })),
     destination.depth > 0 && make("p", {}, make("a", { href: found("waiting"), "data-key": `wait ${destination.name}` }, say("destination.waiting", { count: destination.depth, oldest: lasting(destination.oldest_seconds) }))),
     (destination.trouble || head?.why) && make("p", { class: "mono why" }, destination.trouble ?? head.why),
     head && head.attempts > 0 && make("p", { class: "faint" }, say("destination.attempts", { count: head.attempts }),

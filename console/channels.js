@@ -4,8 +4,8 @@ import { button, link, make, mark, put, text } from "./dom.js";
 import { dialog } from "./act.js";
 import { spark } from "./chart.js";
 import { known, lately, listen, sum } from "./live.js";
-import { actOnChannel, actOnDestination, actsOf, actsOnDestination, channelStands, queueOf } from "./standing.js";
-import { lasting, number, say } from "./words.js";
+import { actOnChannel, actOnDestination, actsOf, actsOnDestination, channelStands, queueOf, versionOf } from "./standing.js";
+import { clock, lasting, number, say } from "./words.js";
 
 const TONES = { bad: 0, warning: 1, wait: 2, good: 3, off: 4 };
 
@@ -36,7 +36,8 @@ export function show(content, { asked }) {
       row.element.hidden = !is;
       shown += is;
     }
-    text(counted, say("channels.shown", { count: shown, all: meant.size }));
+    const since = isYoung() ? ` · ${say("channels.since", { start: clock(known.series.since, false) })}` : "";
+    text(counted, say("channels.shown", { count: shown, all: meant.size }) + since);
   };
   const all = () => {
     const sorted = [...known.channels.values()].sort((one, other) => TONES[channelStands(one)[0]] - TONES[channelStands(other)[0]] || collator.compare(one.name, other.name));
@@ -71,6 +72,9 @@ export function show(content, { asked }) {
   };
 }
 
+/** Whether the server has not counted for a whole day yet. */
+const isYoung = () => Boolean(known.series) && Date.now() - new Date(known.series.since) < 24 * 3600 * 1000;
+
 /** When the page had come so far, by the browser's own clock, for whoever measures it. */
 function reached(what) {
   performance.clearMarks(what);
@@ -102,7 +106,7 @@ function state({ cells, element }, channel) {
   const [tone, words] = channelStands(channel);
   element.dataset.tone = tone;
   if (cells.state.textContent !== words || !cells.state.querySelector(`.${tone}`)) put(cells.state, mark(tone, words));
-  const marks = [!channel.in_force && make("span", { class: "chip warning" }, say("channels.edited")), channel.tags.map((tag) => make("span", { class: "chip" }, tag))];
+  const marks = [versionOf(channel), !channel.in_force && make("span", { class: "chip warning" }, say("channels.edited")), channel.tags.map((tag) => make("span", { class: "chip" }, tag))];
   if (!cells.channel.contains(document.activeElement) || document.activeElement === document.body) {
     put(cells.channel, link(["channels", channel.name], { class: "name" }, channel.name), marks, channel.description && make("small", {}, channel.description));
   }

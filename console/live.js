@@ -144,6 +144,7 @@ function tally(channel, one) {
       series.totals[kind] = one[kind];
     }
     series.p95_seconds = one.p95_seconds;
+    series.to = Object.fromEntries(Object.entries(one.queues).map(([name, queue]) => [name, queue[4]]));
   }
   // What the counts do not hold, why above all, is asked for when something that a person looks at has changed.
   const isOther = channel.state !== one.state || Boolean(channel.trouble) !== one.trouble || (channel.wrong ?? one.wrong) !== one.wrong;

@@ -4,6 +4,7 @@ import { lasting, named, say } from "./words.js";
 import { may, renewed } from "./live.js";
 import { path, post } from "./api.js";
 import { confirm } from "./act.js";
+import { make } from "./dom.js";
 
 /** From so many seconds on a queue is told as old. */
 const OLD = 300;
@@ -24,6 +25,9 @@ export function channelStands(channel) {
   if (channel.held) return ["warning", say("state.waits_for_code")];
   return ["good", say("state.running")];
 }
+
+/** The beginning of a version: as much of it as tells two apart. */
+export const versionOf = (channel) => channel.version && make("span", { class: "version", title: channel.version }, say("channels.version", { version: channel.version.slice(0, 8) }));
 
 /** The tone and the word of a destination. */
 export function destinationStands(destination) {

@@ -207,7 +207,7 @@ function audit(panel) {
   const more = async () => {
     try {
       const lines = await get(path("audit") + query({ before: last, limit: PAGE }));
-      list.append(...lines.map((one) => make("tr", { "data-row": String(one.number) }, [String(one.number), clock(one.at), one.who, one.from ?? "–", named("deed", one.what.replaceAll(" ", "_")), make("code", {}, one.subject), answered(one.status)].map((cell) => make("td", {}, cell)))));
+      list.append(...lines.map((one) => make("tr", { "data-row": String(one.number) }, [String(one.number), clock(one.at), one.who, named("deed", one.what.replaceAll(" ", "_")), make("code", {}, one.subject), one.from ?? "–", answered(one.status)].map((cell) => make("td", {}, cell)))));
       last = lines.at(-1)?.number ?? last;
       put(foot, lines.length === PAGE && button(say("find.more"), more, { class: "more" }));
     } catch (problem) {
@@ -216,6 +216,6 @@ function audit(panel) {
   };
   put(panel, make("p", { class: "faint" }, say(may("administer") ? "audit.all" : "audit.own")),
     make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": say("system.audit") }, make("table", { class: "list audit" }, make("caption", { class: "unseen" }, say("system.audit")),
-      make("thead", {}, make("tr", {}, ["number", "at", "who", "from", "what", "subject", "status"].map((one) => make("th", { scope: "col" }, say(`audit.${one}`))))), list)), foot);
+      make("thead", {}, make("tr", {}, ["number", "at", "who", "what", "subject", "from", "status"].map((one) => make("th", { scope: "col" }, say(`audit.${one}`))))), list)), foot);
   more();
 }

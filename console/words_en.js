@@ -218,6 +218,8 @@ export default {
   "channels.all": "all",
   "channels.shown.one": "{count} channel of {all}",
   "channels.shown.other": "{count} channels of {all}",
+  "channels.since": "counted since {start}",
+  "channels.version": "version {version}",
   "channels.edited": "edited, not in force",
   "channels.state": "State",
   "channels.channel": "Channel",

@@ -36,6 +36,8 @@ fn a_viewer_sees_states_and_nothing_that_a_message_holds() {
     welcome(&mut browser, &link);
     browser.open("#/channels/lab");
     browser.see("[data-destination=record]", "idle");
+    browser.see("[data-destination=record] .rate", "1 within 1 h");
+    browser.see(".subject .version", "version ");
     assert_eq!(browser.count("main button"), 0, "a viewer does nothing");
     browser.open("#/find");
     browser.see(".found li", "sent");

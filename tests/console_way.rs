@@ -238,7 +238,7 @@ fn reads_its_way(seat: &mut Seat) {
     seat.browser.is_open_to_all();
     seat.act("[data-key=reveal]");
     seat.browser.see(".tree", "EXAMPLE^ANNA");
-    seat.browser.see(".tree", "Patient Name");
+    seat.see(".tree", "Patient Name", "Nom du patient");
     seat.button("After the steps", "Après les étapes");
     seat.browser.see(".tree tr.other", "HOSPITAL");
     seat.browser.run("document.querySelector('.tree tr.other').scrollIntoView({ block: 'center' })");

@@ -16,7 +16,7 @@ use prometheus::{
 };
 use store::Room;
 
-use day::{Counts, Day, Kind};
+use day::{Day, Kind, Lately};
 use room::RoomGauges;
 
 /// Outcomes as `relais_messages_total` names them.
@@ -177,12 +177,9 @@ impl Metrics {
         self.handles(channel).map(|handles| handles.day().shown(now))
     }
 
-    /// What went through since the start, and how long the slowest twentieth of the last hour took.
-    pub(crate) fn counted(&self, channel: &str, now: u64) -> (Counts, Option<f64>) {
-        let Some(handles) = self.handles(channel) else { return <_>::default() };
-        let mut day = handles.day();
-        day.turn(now);
-        (day.totals(), day.at(0.95))
+    /// What went through since the start, how long the slowest twentieth of the last hour took, and what arrived where.
+    pub(crate) fn lately(&self, channel: &str, now: u64) -> Lately {
+        self.handles(channel).map(|handles| handles.day().lately(now)).unwrap_or_default()
     }
 
     /// How many messages a channel received since the start.
@@ -243,7 +240,9 @@ impl Metrics {
     pub(crate) fn attempted(&self, channel: &str, destination: &str, came: DeliveryOutcome) {
         let handles = self.handles(channel);
         match (came, handles.as_ref()) {
-            (DeliveryOutcome::Sent, Some(handles)) => handles.count(Kind::Sent),
+            (DeliveryOutcome::Sent, Some(handles)) => {
+                handles.day().sent(destination, day::step_of(SystemTime::now()));
+            }
             (DeliveryOutcome::GivenUp | DeliveryOutcome::Unsure, Some(handles)) => handles.count(Kind::Wrong),
             _ => {}
         }

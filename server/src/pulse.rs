@@ -68,7 +68,7 @@ impl Seen {
         let mut is_other = self.channels.len() != before;
         let next = self.beat + 1;
         for (name, member) in &members {
-            let Some(words) = standing(name, member, metrics.counted(name, now)) else { continue };
+            let Some(words) = standing(name, member, &metrics.lately(name, now)) else { continue };
             let words = words.to_string();
             match self.channels.get(name) {
                 Some(known) if known.words == words => {}
@@ -96,8 +96,9 @@ impl Seen {
     }
 }
 
-/// What a channel received and sent, and how its queues stand: depth, age of the oldest in whole seconds, state, attempts.
-fn standing(name: &str, member: &Member, (totals, p95): (day::Counts, Option<f64>)) -> Option<Value> {
+/// What a channel received and sent, and how its queues stand: depth, age of the oldest in whole seconds, state, attempts, and
+/// how many arrived within an hour.
+fn standing(name: &str, member: &Member, lately: &day::Lately) -> Option<Value> {
     let view = member.running()?.view();
     let queues: serde_json::Map<String, Value> = view
         .destinations
@@ -105,7 +106,8 @@ fn standing(name: &str, member: &Member, (totals, p95): (day::Counts, Option<f64
         .map(|one| {
             let oldest = one.oldest_seconds.map(f64::floor);
             let attempts = one.head.as_ref().map_or(0, |head| head.attempts);
-            (one.name.clone(), json!([one.depth, oldest, one.state, attempts]))
+            let arrived = lately.to.get(&one.name).copied().unwrap_or(0);
+            (one.name.clone(), json!([one.depth, oldest, one.state, attempts, arrived]))
         })
         .collect();
     let waiting: u64 = view.destinations.iter().map(|destination| destination.depth).sum();
@@ -113,12 +115,12 @@ fn standing(name: &str, member: &Member, (totals, p95): (day::Counts, Option<f64
         "channel": name,
         "state": view.state,
         "trouble": view.trouble.is_some(),
-        "received": totals.received,
-        "sent": totals.sent,
-        "wrong": totals.wrong,
+        "received": lately.totals.received,
+        "sent": lately.totals.sent,
+        "wrong": lately.totals.wrong,
         "waiting": waiting,
         "connections": view.connections,
-        "p95_seconds": p95,
+        "p95_seconds": lately.p95_seconds,
         "queues": queues,
     }))
 }

@@ -1,6 +1,9 @@
 //! What went through a channel within a day, in steps of a quarter of an hour, and how long it took within an hour.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,7 +40,19 @@ pub(crate) struct Day {
     newest: u64,
     steps: [Counts; STEPS],
     times: [[u32; LENGTHS]; HOUR],
+    /// How many arrived at each destination, in the steps of the hour.
+    to: BTreeMap<String, [u64; HOUR]>,
     totals: Counts,
+}
+
+/// What is told each second.
+#[derive(Debug, Default)]
+pub(crate) struct Lately {
+    /// Since the server started.
+    pub(crate) totals: Counts,
+    pub(crate) p95_seconds: Option<f64>,
+    /// How many arrived at each destination within an hour.
+    pub(crate) to: BTreeMap<String, u64>,
 }
 
 /// A day as it is shown: of each kind the steps from the first on in which there was any, up to the present one.
@@ -49,6 +64,8 @@ pub(crate) struct Shown {
     /// Since the server started: what later counts are compared with.
     pub(crate) totals: Counts,
     pub(crate) p95_seconds: Option<f64>,
+    /// How many arrived at each destination within an hour: in the present step and the three before it.
+    pub(crate) to: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -72,6 +89,7 @@ impl Day {
             newest: now,
             steps: [Counts::default(); STEPS],
             times: [[0; LENGTHS]; HOUR],
+            to: BTreeMap::new(),
             totals: Counts::default(),
         }
     }
@@ -80,6 +98,18 @@ impl Day {
         self.turn(now);
         *self.steps[place(self.newest, STEPS)].of(kind) += 1;
         *self.totals.of(kind) += 1;
+    }
+
+    /// A delivery arrived at this destination.
+    pub(crate) fn sent(&mut self, destination: &str, now: u64) {
+        self.count(Kind::Sent, now);
+        let place = place(self.newest, HOUR);
+        // No name is copied for each delivery.
+        if let Some(steps) = self.to.get_mut(destination) {
+            steps[place] += 1;
+        } else {
+            self.to.entry(destination.to_owned()).or_default()[place] += 1;
+        }
     }
 
     /// A delivery arrived so long after its message came.
@@ -100,11 +130,17 @@ impl Day {
             wrong: steps().map(|step| step.wrong).skip_while(|number| *number == 0).collect(),
             totals: self.totals,
             p95_seconds: self.at(0.95),
+            to: self.to(),
         }
     }
 
-    pub(crate) fn totals(&self) -> Counts {
-        self.totals
+    pub(crate) fn lately(&mut self, now: u64) -> Lately {
+        self.turn(now);
+        Lately { totals: self.totals, p95_seconds: self.at(0.95), to: self.to() }
+    }
+
+    fn to(&self) -> BTreeMap<String, u64> {
+        self.to.iter().map(|(name, steps)| (name.clone(), steps.iter().sum())).collect()
     }
 
     /// The time that this share of the last hour's deliveries did not exceed, to a fifth.
@@ -125,6 +161,7 @@ impl Day {
         for number in (now + 1 - fresh)..=now {
             self.steps[place(number, STEPS)] = Counts::default();
             self.times[place(number, HOUR)] = [0; LENGTHS];
+            self.to.values_mut().for_each(|steps| steps[place(number, HOUR)] = 0);
         }
         self.newest = self.newest.max(now);
     }
@@ -176,6 +213,19 @@ mod tests {
         day.count(Kind::Sent, 1000);
         day.count(Kind::Sent, 999);
         assert_eq!(day.shown(998).sent, [2]);
+    }
+
+    #[test]
+    fn what_arrived_at_a_destination_counts_for_an_hour() {
+        let mut day = Day::new(1000);
+        for (destination, at) in [("record", 1000), ("record", 1001), ("archive", 1001)] {
+            day.sent(destination, at);
+        }
+        let to = |day: &mut Day, now| day.lately(now).to.into_values().collect::<Vec<_>>();
+        assert_eq!(to(&mut day, 1001), [1, 2]);
+        assert_eq!(to(&mut day, 1000 + HOUR as u64), [1, 1]);
+        assert_eq!(to(&mut day, 1001 + HOUR as u64), [0, 0]);
+        assert_eq!(day.lately(1001).totals.sent, 3);
     }
 
     #[test]
