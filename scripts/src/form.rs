@@ -112,7 +112,7 @@ impl Body {
     pub(crate) fn value(&self) -> Result<Dynamic, NotWhole> {
         Ok(match &self.form {
             Form::Hl7(message) => Dynamic::from(Hl7::new(message.clone())),
-            Form::Json(value) => Dynamic::from(Tree::new(json::to_dynamic(value.tree()))),
+            Form::Json(document) => Dynamic::from(Tree::of(Arc::clone(document))),
             Form::Xml(document) => Dynamic::from(XmlHandle::new(xml::Document::clone(document))),
             Form::Rows(sheet) => Dynamic::from(SheetHandle::new(sheet.clone())),
             Form::Dicom(instance) => Dynamic::from(DicomHandle::new(Instance::clone(instance))),

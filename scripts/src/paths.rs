@@ -7,9 +7,10 @@ use formats::{
     hl7::{self, Part},
     xml,
 };
+use rhai::Dynamic;
 use serde_json::{Map, Value};
 
-use crate::{form::Form, row_path::RowPath};
+use crate::{form::Form, row_path::RowPath, tree::Tree};
 
 /// MSH-10.
 pub(crate) static CONTROL_ID: LazyLock<hl7::Path> = LazyLock::new(|| fixed("MSH-10"));
@@ -196,6 +197,11 @@ impl JsonPath {
         })
     }
 
+    /// The same among Rhai's own values; a copy.
+    pub(crate) fn find_own(&self, root: &Dynamic) -> Option<Dynamic> {
+        find_own(&self.0, root)
+    }
+
     /// Puts a value there; makes the maps and lists on the way, and one more element of a list.
     pub(crate) fn set(&self, root: &mut Value, new: Value) -> Result<(), String> {
         let mut value = root;
@@ -233,6 +239,25 @@ impl JsonPath {
             list.push(Value::Null);
         }
         Ok(&mut list[place])
+    }
+}
+
+fn find_own(keys: &[Key], value: &Dynamic) -> Option<Dynamic> {
+    let Some((key, further)) = keys.split_first() else { return Some(value.clone()) };
+    if let Some(tree) = value.read_lock::<Tree>() {
+        return tree.with(|root| find_own(keys, root));
+    }
+    if let Some(list) = value.read_lock::<rhai::Array>() {
+        let place = match key {
+            Key::Name(name) => name.parse().ok()?,
+            Key::Place(place) => *place,
+        };
+        return find_own(further, list.get(place)?);
+    }
+    let map = value.read_lock::<rhai::Map>()?;
+    match key {
+        Key::Name(name) => find_own(further, map.get(name.as_str())?),
+        Key::Place(_) => None,
     }
 }
 

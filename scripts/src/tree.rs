@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
+use serde_json::Value;
 
 use crate::{
     document::Document,
@@ -20,47 +21,83 @@ const LARGEST_DOCUMENT: usize = 2_000_000;
 /// A document that scripts read and change as they would a map or a list. Its copies are the same
 /// document; `copy()` makes another.
 #[derive(Clone)]
-pub(crate) struct Tree(Arc<Mutex<Dynamic>>);
+pub(crate) struct Tree(Arc<Mutex<Root>>);
+
+/// As it was read, or as Rhai's own values once somebody needs more than a few of its places: to make them takes longer
+/// than all else that a short step does.
+struct Root {
+    read: Option<Arc<Document>>,
+    own: Dynamic,
+}
+
+impl Root {
+    fn own(&mut self) -> &mut Dynamic {
+        if let Some(document) = self.read.take() {
+            self.own = json::to_dynamic(document.tree());
+        }
+        &mut self.own
+    }
+}
 
 impl Tree {
-    pub(crate) fn new(root: Dynamic) -> Self {
-        Self(Arc::new(Mutex::new(root)))
+    pub(crate) fn new(own: Dynamic) -> Self {
+        Self(Arc::new(Mutex::new(Root { read: None, own })))
+    }
+
+    pub(crate) fn of(document: Arc<Document>) -> Self {
+        Self(Arc::new(Mutex::new(Root { read: Some(document), own: Dynamic::UNIT })))
     }
 
     /// Looks at the document.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&Dynamic) -> T) -> T {
-        look(&self.lock())
+        look(self.lock().own())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Dynamic> {
+    fn lock(&self) -> MutexGuard<'_, Root> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn plain(&self) -> Dynamic {
-        self.lock().clone()
+        self.with(Clone::clone)
     }
 
     /// A member, or what stands at a path; nothing when absent.
     fn get(&mut self, key: &str) -> Outcome<Dynamic> {
+        let document = self.lock().read.clone();
+        let Some(Value::Object(map)) = document.as_deref().map(Document::tree) else {
+            return self.get_own(key);
+        };
+        if let Some(member) = map.get(key) {
+            return Ok(json::to_dynamic(member));
+        }
+        let found = path(key).zip(document.as_deref());
+        Ok(found
+            .and_then(|(path, document)| path.find(document.tree()).map(json::to_dynamic))
+            .unwrap_or_default())
+    }
+
+    fn get_own(&mut self, key: &str) -> Outcome<Dynamic> {
         if let Some(member) = self.map(|map| map.get(key).cloned())? {
             return Ok(member);
         }
-        let Some(path) = JsonPath::parse(key).ok().filter(|path| !path.is_simple()) else {
-            return Ok(Dynamic::UNIT);
-        };
-        let document = json::from_dynamic(&self.lock())?;
-        Ok(path.find(&document).map(json::to_dynamic).unwrap_or_default())
+        let found = path(key).and_then(|path| self.with(|root| path.find_own(root)));
+        Ok(found
+            .map(|found| json::from_dynamic(&found))
+            .transpose()?
+            .as_ref()
+            .map(json::to_dynamic)
+            .unwrap_or_default())
     }
 
     fn set(&mut self, key: &str, value: Dynamic) -> Outcome<()> {
         let value = self.fitting(value)?;
-        let path = JsonPath::parse(key).ok().filter(|path| !path.is_simple());
         let is_member = self.map(|map| map.contains_key(key))?;
-        match path {
+        match path(key) {
             Some(path) if !is_member => {
-                let mut document = json::from_dynamic(&self.lock())?;
+                let mut root = self.lock();
+                let mut document = json::from_dynamic(root.own())?;
                 path.set(&mut document, json::from_dynamic(&value)?)?;
-                *self.lock() = json::to_dynamic(&document);
+                *root.own() = json::to_dynamic(&document);
             }
             _ => self.map(|map| map.insert(key.into(), value)).map(|_| ())?,
         }
@@ -82,9 +119,10 @@ impl Tree {
 
     /// A value of its own for the document, where the document does not grow too large with it.
     fn fitting(&self, value: Dynamic) -> Outcome<Dynamic> {
-        let root = self.lock();
-        let members = root.read_lock::<Map>().map(|map| map.len());
-        let elements = root.read_lock::<Array>().map(|list| list.len());
+        let mut root = self.lock();
+        let own = root.own();
+        let members = own.read_lock::<Map>().map(|map| map.len());
+        let elements = own.read_lock::<Array>().map(|list| list.len());
         if members.or(elements).unwrap_or_default() >= LARGEST_DOCUMENT {
             return run::too_large("Size of document");
         }
@@ -95,7 +133,7 @@ impl Tree {
             return Ok(value);
         }
         run::look_at_the_clock()?;
-        let whole = size(&root);
+        let whole = size(own);
         drop(root);
         let value = detached(value, DEEPEST)?;
         let part = size(&value);
@@ -107,30 +145,35 @@ impl Tree {
 
     fn map<T>(&self, work: impl FnOnce(&mut Map) -> T) -> Outcome<T> {
         let mut root = self.lock();
-        let mut map = root.write_lock::<Map>().ok_or("the document is a list, and has no names")?;
+        let mut map = root.own().write_lock::<Map>().ok_or("the document is a list, and has no names")?;
         Ok(work(&mut map))
     }
 
     fn list<T>(&self, work: impl FnOnce(&mut Array) -> T) -> Outcome<T> {
         let mut root = self.lock();
-        let mut list = root.write_lock::<Array>().ok_or("the document is a map, and has no numbers")?;
+        let mut list = root.own().write_lock::<Array>().ok_or("the document is a map, and has no numbers")?;
         Ok(work(&mut list))
     }
 
     fn has(&mut self, path: &str) -> Outcome<bool> {
-        let document = json::from_dynamic(&self.lock())?;
-        let form = crate::form::Form::Json(Arc::new(Document::read(document)));
+        let document = self.lock().read.clone();
+        let document = match document {
+            Some(document) => document,
+            None => Arc::new(Document::read(self.with(json::from_dynamic)?)),
+        };
+        let form = crate::form::Form::Json(document);
         AnyPath::new(path).is_there(&form).ok_or_else(|| format!("`{path}` is not a path").into())
     }
 
     fn len(&mut self) -> INT {
-        let root = self.lock();
-        let members = root.read_lock::<Map>().map(|map| map.len());
-        members.or_else(|| root.read_lock::<Array>().map(|list| list.len())).unwrap_or_default() as INT
+        self.with(|root| {
+            let members = root.read_lock::<Map>().map(|map| map.len());
+            members.or_else(|| root.read_lock::<Array>().map(|list| list.len())).unwrap_or_default() as INT
+        })
     }
 
     fn text(&mut self) -> Outcome<String> {
-        Ok(json::from_dynamic(&self.lock())?.to_string())
+        Ok(self.with(json::from_dynamic)?.to_string())
     }
 }
 
@@ -146,6 +189,11 @@ impl IntoIterator for Tree {
         }
         root.try_cast::<Array>().unwrap_or_default().into_iter()
     }
+}
+
+/// A path of more than a name.
+fn path(key: &str) -> Option<JsonPath> {
+    JsonPath::parse(key).ok().filter(|path| !path.is_simple())
 }
 
 /// A value of its own: a document put into a document is copied, so that none holds itself.
@@ -215,4 +263,38 @@ pub(crate) fn register(engine: &mut Engine) {
         .register_fn("==", |left: Tree, right: Tree| -> Outcome<bool> {
             Ok(json::from_dynamic(&left.plain())? == json::from_dynamic(&right.plain())?)
         });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_same_whether_the_document_is_as_it_was_read_or_in_values_of_its_own() {
+        let text = r#"{"resourceType":"Bundle","a.b":1,"entry":[{"fullUrl":"urn:x","resource":{"value":1.50,"none":null}},[7,[8]]],"0":"zero"}"#;
+        let document = Arc::new(Document::read(json::read(text).unwrap()));
+        let places = "a.b entry entry.0.fullUrl entry[0].resource.value entry.0.resource.none entry.1.1.0 entry[1][1][0] entry.7.x \
+                      entry.x 0 0.1 resourceType.x missing missing.too";
+        for place in places.split_whitespace() {
+            let (mut read, mut own) =
+                (Tree::of(Arc::clone(&document)), Tree::new(json::to_dynamic(document.tree())));
+            let [first, second] = [&mut read, &mut own].map(|tree| {
+                (json::from_dynamic(&tree.get(place).unwrap()).unwrap(), tree.has(place).unwrap())
+            });
+            assert_eq!(first, second, "{place}");
+            assert!(read.lock().read.is_some(), "{place}: nothing was made for one place");
+        }
+        let list = Arc::new(Document::read(json::read("[1]").unwrap()));
+        assert!(Tree::of(list).get("0.1").is_err(), "a list has no names");
+    }
+
+    #[test]
+    fn what_a_script_changed_is_what_it_reads() {
+        let document = Arc::new(Document::read(json::read(r#"{"a":{"b":1}}"#).unwrap()));
+        let mut tree = Tree::of(Arc::clone(&document));
+        tree.set("a.c", 2.into()).unwrap();
+        assert_eq!(tree.get("a.c").unwrap().as_int().unwrap(), 2);
+        assert_eq!(tree.get("a.b").unwrap().as_int().unwrap(), 1);
+        assert_eq!(document.tree().to_string(), r#"{"a":{"b":1}}"#, "others see it as it was");
+    }
 }
