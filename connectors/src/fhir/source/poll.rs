@@ -164,10 +164,11 @@ impl<'s> Poll<'s> {
             });
             let answers = self.inlet.receive_batch(inbounds.collect()).await;
             for ((identity, _), answer) in several.iter().zip(answers) {
-                let is_kept = answer.reply.outcome != Outcome::Unavailable;
+                let refused = (answer.reply.outcome == Outcome::Unavailable)
+                    .then(|| answer.reply.why.clone().unwrap_or_default());
                 answer.told();
-                if !is_kept {
-                    return Err("what it found cannot be taken now; it is asked for again".to_owned());
+                if let Some(why) = refused {
+                    return Err(format!("what it found cannot be taken now, and is asked for again: {why}"));
                 }
                 self.taken.insert(*identity, round);
             }
