@@ -11,9 +11,13 @@ import { actOnDestination, channelStands, queueOf } from "./standing.js";
 const WORST = ["critical", "warning"];
 
 /** Open, and nobody has it in hand. */
-export function waiting() {
-  return known.episodes.filter((one) => one.state === "open" && !one.acknowledged && !isSnoozed(one));
-}
+const fresh = () => known.episodes.filter((one) => one.state === "open" && !one.acknowledged && !isSnoozed(one));
+
+/** What goes on by itself is shown, and needs nobody. */
+const goesOn = (one) => one.reason === "by_itself";
+
+/** What needs somebody. */
+export const waiting = () => fresh().filter((one) => !goesOn(one));
 
 const isSnoozed = (one) => one.snoozed && new Date(one.snoozed.until) > new Date();
 
@@ -77,8 +81,8 @@ function together() {
 
 function episodes(list, later) {
   const open = known.episodes.filter((one) => one.state === "open");
-  const [inHand, fresh] = [open.filter((one) => one.acknowledged || isSnoozed(one)), waiting()];
-  renew(list, groups(fresh));
+  const inHand = open.filter((one) => one.acknowledged || isSnoozed(one));
+  renew(list, groups(fresh()));
   const closed = known.episodes.filter((one) => one.state === "closed").sort((one, other) => (one.closed < other.closed ? 1 : -1));
   renew(later,
     inHand.length > 0 && make("section", {}, make("h2", {}, say("now.in_hand")), inHand.map(card)),
@@ -97,7 +101,7 @@ function groups(open) {
     list.sort((one, other) => (one.since < other.since ? -1 : 1)).map(card)));
 }
 
-const toneOf = (one) => (one.severity === "critical" ? "bad" : "warning");
+const toneOf = (one) => (one.severity === "critical" && !goesOn(one) ? "bad" : "warning");
 
 function title(one) {
   const where = [one.channel, one.destination].filter(Boolean).join(" → ") || one.subject || say("now.server");

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{
-    Annuaire, Private, Project, Relais, Sender, binary, comes_true, free_port, mshfield, wait_until,
+    Annuaire, Browser, Private, Project, Relais, Sender, binary, comes_true, free_port, mshfield, wait_until,
 };
 
 /// A channel that mirrors one type, and writes each change into a file.
@@ -253,6 +253,16 @@ fn of_a_sync_that_tries_again_by_itself_nobody_says_that_it_needs_a_person() {
     wait_until("it is told", || status().contains("is tried again by itself: people: takes nothing"));
     assert!(!status().contains("needs a person"), "{}", status());
     assert!(!relais.log().contains("needs a person"), "{}", relais.log());
+    let mut browser = Browser::start(project.port);
+    browser.anew(&json!({}));
+    browser.open(&project.link("admin"));
+    browser.fill("[name=password]", "a long and quiet evening");
+    browser.fill("[name=again]", "a long and quiet evening");
+    browser.click("button[type=submit]");
+    browser.see("#top nav", "");
+    browser.open("#/now");
+    browser.see(".episode", "It tries again by itself");
+    browser.see(".headline", "Nothing needs you");
 }
 
 #[test]
