@@ -25,6 +25,8 @@ const TOLD_AGAIN: Duration = Duration::from_secs(10);
 pub(crate) enum Change {
     Opened,
     Updated,
+    /// It has grown worse than it was, for another reason.
+    Worse,
     Closed,
     Acknowledged,
     Snoozed,
@@ -101,12 +103,14 @@ impl Book {
             match self.open.get_mut(&one.key) {
                 Some(episode) => {
                     let key = one.key.clone();
-                    let before = episode.severity;
+                    let (before, reason) = (episode.severity, episode.reason.clone());
                     let is_changed = episode.is_so(one, now);
                     let is_due = self.told.get(&key).is_none_or(|told| since(*told, now) >= TOLD_AGAIN);
                     if is_changed && (is_due || before != episode.severity) {
                         self.told.insert(key, now);
-                        changes.push((Change::Updated, episode.clone()));
+                        let is_worse = episode.severity < before && episode.reason != reason;
+                        let change = if is_worse { Change::Worse } else { Change::Updated };
+                        changes.push((change, episode.clone()));
                     }
                 }
                 None => changes.push((Change::Opened, self.begin(one, now))),
@@ -265,6 +269,23 @@ mod tests {
         let changed = book.look(vec![certificate(6.0)], at(86_410));
         assert_eq!(changed[0].1.severity, Severity::Critical);
         assert!(changed[0].1.needs_somebody(at(86_410)));
+    }
+
+    #[test]
+    fn what_was_tried_again_by_itself_and_needs_somebody_now_is_told_anew() {
+        let source = |reason: Option<&str>| Seen {
+            reason: reason.map(str::to_owned),
+            ..Seen::counted(Key::channel(Cause::SourceDown, "annuaire"), "down", 60)
+        };
+        let mut book = Book::default();
+        let opened = book.look(vec![source(Some("by_itself"))], at(0));
+        assert_eq!(opened[0].1.severity, Severity::Warning);
+        book.say(1, (Say::Seen { note: None }, "marie"), at(1)).unwrap();
+        assert_eq!(changes(&mut book, vec![source(Some("by_itself"))], 2), []);
+        let worse = book.look(vec![source(None)], at(3));
+        assert_eq!((worse[0].0, worse[0].1.severity), (Change::Worse, Severity::Critical));
+        assert!(worse[0].1.needs_somebody(at(3)), "who saw the one has not seen the other");
+        assert_eq!(changes(&mut book, vec![source(None)], 4), []);
     }
 
     #[test]

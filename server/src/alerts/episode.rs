@@ -167,7 +167,11 @@ impl Episode {
 
     /// It is still so, and this is what shows it now. Says whether anything that a person reads has changed.
     pub(crate) fn is_so(&mut self, seen: Seen, now: Timestamp) -> bool {
-        let severity = seen.key.cause.severity(seen.measure);
+        let severity = if seen.reason.as_deref() == Some(words::BY_ITSELF) {
+            Severity::Warning
+        } else {
+            seen.key.cause.severity(seen.measure)
+        };
         if severity < self.severity {
             // It has grown worse than it was when somebody took note of it.
             self.acknowledged = None;

@@ -35,6 +35,9 @@ const PART: u32 = 50;
 /// How often the certificates are read again; and while one of them needs a person.
 const CERTIFICATES: (Duration, Duration) = (Duration::from_hours(1), Duration::from_secs(20));
 
+/// What has been tried again by itself for so many seconds in vain needs a person.
+const LONG: f64 = 86_400.0;
+
 /// What is looked at, and what has to be remembered from one look to the next.
 pub(super) struct Eye {
     fleet: Arc<Fleet>,
@@ -141,8 +144,8 @@ impl Eye {
             let key = Key::channel(Cause::SourceDown, channel);
             let reason = match (&view.trouble, view.tries_again) {
                 (None, _) => Some(words::IN_PART),
-                (Some(_), true) => Some(words::BY_ITSELF),
-                (Some(_), false) => None,
+                (Some(_), true) if down < LONG => Some(words::BY_ITSELF),
+                (Some(_), _) => None,
             };
             let reason = reason.map(str::to_owned);
             seen.push(Seen { key, measure: down, count: 1, evidence, reason, detail });

@@ -184,7 +184,7 @@ fn log(change: Change, episode: &Episode) {
     let (id, cause) = (episode.id, episode.cause.name());
     let (channel, destination) = (episode.channel.as_deref(), episode.destination.as_deref());
     match change {
-        Change::Opened => {
+        Change::Opened | Change::Worse => {
             tracing::warn!(
                 episode = id,
                 cause,
