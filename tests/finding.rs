@@ -133,9 +133,14 @@ fn a_longer_list_than_there_is_is_refused_and_not_cut() {
         assert!(said.body.contains(&format!("between 1 and {most}")), "{said:?}");
     }
     let long = "x".repeat(201);
-    for wrong in
-        ["q=a&text=b", &format!("text={long}"), "text=a&state=lost", "text=a&since=yesterday", "limit=0"]
-    {
+    for wrong in [
+        "q=a&text=b",
+        "text=%20",
+        &format!("text={long}"),
+        "text=a&state=lost",
+        "text=a&since=yesterday",
+        "limit=0",
+    ] {
         let said = owner.get(&format!("/api/v1/messages/found?{wrong}"));
         assert_eq!(said.status, 400, "{wrong}: {said:?}");
         assert_eq!(said.header("content-type"), Some("application/problem+json"), "{wrong}");

@@ -192,6 +192,13 @@ impl Large {
         }
         let is_whole = bytes.len() <= most;
         bytes.truncate(most);
+        // A character of UTF-8 that the cut divides would make a text of another charset of all of it.
+        if !is_whole
+            && let Err(error) = std::str::from_utf8(&bytes)
+            && error.error_len().is_none()
+        {
+            bytes.truncate(error.valid_up_to());
+        }
         Ok((bytes, is_whole))
     }
 

@@ -87,7 +87,7 @@ pub struct Sqlite {
     /// Nothing is forgotten while somebody else holds it.
     forgetting: tokio::sync::Mutex<()>,
     /// Contents are looked into by who holds it.
-    looking: tokio::sync::Mutex<history::Last>,
+    looking: Arc<tokio::sync::Mutex<history::Last>>,
     // Dropped in this order: what was asked is written before the folder is let go.
     marks: Marks,
     writer: Writer,
@@ -164,7 +164,7 @@ impl Sqlite {
             spans,
             large,
             forgetting: tokio::sync::Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
+            looking: Arc::default(),
             marks,
             writer,
             room,

@@ -212,18 +212,34 @@ pub(crate) fn parts(
     unpacker: &mut Unpacker,
     message: u64,
 ) -> rusqlite::Result<Vec<PartRow>> {
+    let mut found = Vec::new();
+    each_part(connection, unpacker, message, |part| {
+        found.push(part);
+        true
+    })?;
+    Ok(found)
+}
+
+/// Gives one part after the other, for as long as more are wanted.
+pub(crate) fn each_part(
+    connection: &Connection,
+    unpacker: &mut Unpacker,
+    message: u64,
+    mut take: impl FnMut(PartRow) -> bool,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "SELECT part, control_id, dictionary, packed FROM parts WHERE message = ?1 ORDER BY part",
     )?;
     let mut rows = statement.query([message as i64])?;
-    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let forgotten = row.get_ref(3)? == rusqlite::types::ValueRef::Null;
         let (halt, body): (Option<String>, Option<Body>) =
             if forgotten { (None, None) } else { unpacker.unpack(connection, &read_packed(row, 2)?)? };
-        found.push(PartRow { part: row.get(0)?, control_id: row.get(1)?, halt, body });
+        if !take(PartRow { part: row.get(0)?, control_id: row.get(1)?, halt, body }) {
+            break;
+        }
     }
-    Ok(found)
+    Ok(())
 }
 
 pub(crate) fn payload(

@@ -121,8 +121,11 @@ pub(super) async fn listen(
 
 impl Asked {
     async fn searching(self, context: Arc<Context>, caller: Caller) -> Result<Searching, Problem> {
-        let given = |words: Option<String>| words.filter(|words| !words.trim().is_empty());
-        let (q, text) = (given(self.q), given(self.text));
+        let is_blank = |words: &String| words.trim().is_empty();
+        let (q, text) = (self.q.filter(|words| !is_blank(words)), self.text);
+        if text.as_ref().is_some_and(is_blank) {
+            return Err(Problem::wrong("`text` is empty: say which words to look for"));
+        }
         if q.is_some() && text.is_some() {
             return Err(Problem::wrong("`q` looks for keys and `text` into contents: ask for one of them"));
         }

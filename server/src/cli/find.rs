@@ -130,7 +130,8 @@ fn line(found: &FoundMessage) -> String {
             Some("received") => "what came",
             Some("sent") => "what left",
             Some("answered") => "what was answered",
-            _ => "why it did not get through",
+            Some("reason") => "why it did not get through",
+            _ => "its keys",
         }
     )
 }

@@ -131,7 +131,8 @@ impl Sqlite {
             self.writer.filed().await;
             at.is_begun = true;
         }
-        let mut last = self.looking.lock().await;
+        // It stays with the moment, which whoever leaves meanwhile does not cut short.
+        let mut last = Arc::clone(&self.looking).lock_owned().await;
         if let Some(rests) = &last.rests {
             tokio::time::sleep_until(*rests).await;
         }
@@ -139,11 +140,12 @@ impl Sqlite {
         let (now, large) = (at.clone(), Arc::clone(&self.large));
         let seen = look(&self.spans, move |spans| {
             let began = Instant::now();
-            let seen = Moment { look: &now, large: &large, ends: began + MOMENT, seen: Seen::default() };
-            Ok((seen.pass(spans)?, began.elapsed()))
+            let moment = Moment { look: &now, large: &large, ends: began + MOMENT, seen: Seen::default() };
+            let seen = moment.pass(spans);
+            last.rests = Some(tokio::time::Instant::now() + rest(began.elapsed(), came));
+            seen
         });
-        let (seen, worked) = seen.await?;
-        last.rests = Some(tokio::time::Instant::now() + rest(worked, came));
+        let seen = seen.await?;
         at.query.limit = at.query.limit.saturating_sub(seen.found.len());
         at.query.before = seen.before;
         Ok(seen)
@@ -335,13 +337,15 @@ impl Moment<'_> {
         id: i64,
         (connection, unpacker): (&Connection, &mut Unpacker),
     ) -> Result<Option<Place>, Failure> {
-        match load::parts(connection, unpacker, id as u64) {
-            Ok(parts) if parts.iter().filter_map(|part| part.body.as_ref()).any(|body| self.holds(body)) => {
-                return Ok(Some(Place::Sent));
-            }
-            Ok(_) => {}
-            Err(_) => self.seen.unread += 1,
+        let mut is_in_part = false;
+        let read = load::each_part(connection, unpacker, id as u64, |part| {
+            is_in_part = part.body.as_ref().is_some_and(|body| self.holds(body));
+            !is_in_part
+        });
+        if is_in_part {
+            return Ok(Some(Place::Sent));
         }
+        self.seen.unread += u64::from(read.is_err());
         let mut statement = connection.prepare_cached(
             "SELECT d.why, d.ending, p.dictionary, p.packed FROM deliveries d
              LEFT JOIN payloads p ON p.delivery = d.id WHERE d.message = ?1 ORDER BY d.id",

@@ -122,3 +122,17 @@ async fn bytes_that_were_changed_are_refused_and_a_spool_is_empty_at_a_start() {
     let large = Large::open(folder.path()).unwrap();
     assert_eq!(count(&large.spool()), 0);
 }
+
+#[tokio::test]
+async fn a_beginning_does_not_end_within_a_character() {
+    let (_folder, large) = folder();
+    let text = "é".repeat(LARGE);
+    let body = large.keep(7, &Content::from(text.into_bytes())).await.unwrap();
+    for (most, left) in [(1000, 1000), (1001, 1000)] {
+        let (bytes, is_whole) = large.beginning(&body, most).unwrap();
+        assert_eq!((String::from_utf8(bytes).unwrap().len(), is_whole), (left, false));
+    }
+    // What is no UTF-8 at all is cut where it was asked to be.
+    let body = large.keep(8, &Content::from(vec![0xE9; LARGE])).await.unwrap();
+    assert_eq!(large.beginning(&body, 1001).unwrap().0.len(), 1001);
+}
