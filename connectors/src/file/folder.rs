@@ -159,7 +159,6 @@ pub(super) fn make_in(folder: &OwnedFd, part: &OsStr) -> Result<(), Errno> {
     }
 }
 
-/// The system's words for an error.
 /// Words about an error, with what it says of the disk and of our rights there.
 pub(super) fn hindered(words: String, error: Errno) -> Hindered {
     let by = match error {

@@ -91,13 +91,14 @@ pub(super) async fn connect(server: &Server, root: &Path, audience: &Audience) -
 
 async fn reach(server: &Server) -> Result<TcpStream, Hindered> {
     let target = (server.host.trim_start_matches('[').trim_end_matches(']'), server.port);
-    let found = lookup_host(target).await;
-    let found = found.map_err(|error| Hindered::by(Hindrance::NameUnknown, error.to_string()))?;
-    let found: Vec<SocketAddr> = found.collect();
-    let connected = timeout(server.timeout.0, TcpStream::connect(found.as_slice())).await;
-    let stream = connected
-        .map_err(|_| Hindered::by(Hindrance::NoAnswer, "no connection in time"))?
-        .map_err(|error| wire::unreached(&error))?;
+    let connected = timeout(server.timeout.0, async {
+        let found = lookup_host(target).await;
+        let found = found.map_err(|error| Hindered::by(Hindrance::NameUnknown, error.to_string()))?;
+        let found: Vec<SocketAddr> = found.collect();
+        TcpStream::connect(found.as_slice()).await.map_err(|error| wire::unreached(&error))
+    });
+    let late = |_| Hindered::by(Hindrance::NoAnswer, "no connection in time");
+    let stream = connected.await.map_err(late)??;
     // Small requests are answered one by one: waiting for more would cost their time each.
     let _ = stream.set_nodelay(true);
     Ok(stream)

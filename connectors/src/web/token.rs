@@ -225,10 +225,9 @@ impl Tokens {
         if let Some(token) = self.lock().as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(token.header.clone());
         }
-        let token = self.fetch(deadline).await.map_err(|why| {
-            let why = format!("no token from {}: {why}", self.server.origin.authority());
-            SendError::not_delivered(Hindered::by(Hindrance::SignedOut, why))
-        })?;
+        let worded = |why: &str| format!("no token from {}: {why}", self.server.origin.authority());
+        let fetched = self.fetch(deadline).await;
+        let token = fetched.map_err(|why| SendError::not_delivered(why.worded(worded)))?;
         let header = token.header.clone();
         *self.lock() = Some(token);
         Ok(header)
@@ -243,16 +242,18 @@ impl Tokens {
         true
     }
 
-    async fn fetch(&self, deadline: Instant) -> Result<Token, String> {
+    async fn fetch(&self, deadline: Instant) -> Result<Token, Hindered> {
         let draft = self.settings.draft(&self.root)?;
         let asked = self.server.ask(&draft, &mut Taking::most(LONGEST), deadline).await;
         // Whether the request for a token arrived is nothing to the message, which was not sent yet.
-        let answer = asked.map_err(|error| meaning::plain(&error))?;
+        let answer = asked.map_err(|error| meaning::hindered(&error))?;
         let Answer { status, body: AnswerBody::Whole(body), .. } = answer else {
-            return Err("the answer did not come to its end".to_owned());
+            return Err("the answer did not come to its end".to_owned().into());
         };
         if !status.is_success() {
-            return Err(format!("it answered {}{}", status.as_u16(), denial(&body)));
+            let why = format!("it answered {}{}", status.as_u16(), denial(&body));
+            let by = status.is_client_error().then_some(Hindrance::SignedOut);
+            return Err(Hindered { words: why, by });
         }
         let granted: Granted =
             serde_json::from_slice(&body).map_err(|_| "its answer holds no token".to_owned())?;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::Line;
 use crate::{
     Closed, Gathered, Gathering, Inbound, Kept, Message, MessageState, Outcome, RunBody, Stop, StoreError,
-    Why,
+    Why, WhyKind,
     caller::Caller,
     group::is_run,
     outlet::Outlet,
@@ -63,7 +63,8 @@ impl Line {
         arrival.gathers = Some(gathers);
         arrival.reading.keys.push(("group".to_owned(), gathering.key.clone()));
         arrival.answer = crate::Owed::NotOwed;
-        let closed = too_much.or(unreadable).map(too_large);
+        let unreadable = unreadable.map(|why| Why::new(WhyKind::Unreadable, why));
+        let closed = too_much.map(Why::ours).or(unreadable).map(failed);
         arrival.closed.clone_from(&closed);
         let message = arrival.message.clone();
         let kept = self.store.keep(vec![*arrival]).await.map(|mut kept| kept.remove(0));
@@ -118,7 +119,6 @@ impl Line {
     }
 }
 
-fn too_large(why: String) -> Closed {
-    let why = Why::ours(why);
+fn failed(why: Why) -> Closed {
     Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None }
 }
