@@ -190,8 +190,9 @@ const METHOD: &str = "\
 Senders, receivers and server share this machine, the server in a process of its own with a fresh
 store; every message is on disk (fdatasync) before it is answered. A rate is the median of five
 slices after a warm-up; where messages are delivered it counts what has arrived, with at most 256
-under way, or two for each connection. The floor is a bare listener that appends each message to a
-file written before, one fdatasync for all that came meanwhile.";
+under way, or two for each connection (4096 where files are written: their count is read now and
+then). The floor is a bare listener that appends each message to a file written before, one
+fdatasync for all that came meanwhile.";
 
 fn opening_in_words(told: &Value) -> String {
     let word = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
