@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{free_port, installed, node, relais::wait_until};
+use crate::{free_port, installed, node, peer::read_some, relais::wait_until};
 
 /// A running server with a store of its own, which lives as long as the test.
 pub struct FhirServer {
@@ -236,7 +236,7 @@ impl Cutting {
 /// The server is gone, and whoever stands before it says so.
 fn decline(mut client: TcpStream) -> io::Result<()> {
     let mut head = vec![0; 1 << 20];
-    let _ = client.read(&mut head)?;
+    let _ = read_some(&mut client, &mut head)?;
     client.write_all(b"HTTP/1.1 503 Gone\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
@@ -253,7 +253,7 @@ fn answer(
 ) -> io::Result<()> {
     let mut chunk = vec![0; 1 << 20];
     loop {
-        let length = from.read(&mut chunk)?;
+        let length = read_some(&mut from, &mut chunk)?;
         let is_head = chunk[..length].starts_with(b"HTTP/");
         if is_head && answers.fetch_add(1, Ordering::SeqCst).is_multiple_of(each) {
             cuts.fetch_add(1, Ordering::SeqCst);

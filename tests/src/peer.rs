@@ -264,10 +264,20 @@ fn read_frame(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<Option<V
             let start = framed.iter().position(|byte| *byte == 0x0b).map_or(0, |at| at + 1);
             return Ok(Some(framed[start..end].to_vec()));
         }
-        let length = stream.read(&mut chunk)?;
+        let length = read_some(stream, &mut chunk)?;
         if length == 0 {
             return if read.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
         }
         read.extend_from_slice(&chunk[..length]);
+    }
+}
+
+/// Reads what is there. A machine that stood still for a moment interrupts a read that has a time limit.
+pub(crate) fn read_some(from: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::peer::read_some;
+
 /// A request that was sent, whose answer is still to be read.
 pub struct Post(TcpStream);
 
@@ -46,7 +48,7 @@ pub(crate) fn read_request(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Re
                 return Ok(Some(std::mem::replace(read, rest).split_off(end)));
             }
         }
-        let length = stream.read(&mut chunk)?;
+        let length = read_some(stream, &mut chunk)?;
         if length == 0 {
             return if read.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
         }
