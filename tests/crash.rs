@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tests::{
     Behaviour, Project, Receiver, Relais, Sender, comes_true, free_port, message, mshfield, wait_until,
 };
@@ -120,9 +121,11 @@ fn all_arrive(counts: &[u32], receiver: &Receiver, (project, relais): (&Project,
     };
     let mut have_arrived = comes_true(Duration::from_secs(20), &mut all_have_arrived);
     if !have_arrived {
-        // One that five crashes in a row have cut waits for a person, who looks and sends it again.
-        let resent = project.relais(&["resend", "--state", "unsure", "--yes"]);
-        println!("{}", String::from_utf8_lossy(&resent.stdout));
+        // One that five crashes in a row have cut stops its lane for a person, who looks and sends it again.
+        for stopped in stopped(project) {
+            let resent = project.relais(&["resend", &stopped]);
+            println!("{}", String::from_utf8_lossy(&resent.stdout));
+        }
         have_arrived = comes_true(Duration::from_mins(1), &mut all_have_arrived);
     }
     if !have_arrived {
@@ -133,6 +136,17 @@ fn all_arrive(counts: &[u32], receiver: &Receiver, (project, relais): (&Project,
         let words = String::from_utf8_lossy(&status.stdout).into_owned();
         panic!("not everything arrived: {short:?}\n{words}\n{}", relais.log());
     }
+}
+
+/// The messages that stand in the way of those behind them until a person decides.
+fn stopped(project: &Project) -> Vec<String> {
+    let found = project.relais(&["find", "--state", "waiting", "--limit", "1000", "--format", "json"]);
+    let found: Vec<Value> = serde_json::from_slice(&found.stdout).expect("a list is told as JSON");
+    let is_stopped = |message: &&Value| {
+        let mut deliveries = message["deliveries"].as_array().into_iter().flatten();
+        deliveries.any(|delivery| delivery["stopped"] == true)
+    };
+    found.iter().filter(is_stopped).map(|message| message["id"].to_string()).collect()
 }
 
 /// The numbers of each analyser, as they arrived.
