@@ -73,33 +73,41 @@ function heard(message) {
 /** A column for each component, in the order of time; how long each took stands beside it. */
 function way(message) {
   const columns = [message.channel, ...new Set(message.deliveries.map((one) => one.destination))];
-  const received = new Date(message.received);
   const events = [{ at: message.received, column: 0, words: say("trace.came", { size: sized(message.size) }), tone: "good" }];
   const [tone, state] = stateStands(message.state);
-  events.push({ column: 0, words: say("trace.steps", { state }), detail: message.why, tone });
+  const { steps_ended: ran, steps_took: took, answered } = message.times ?? {};
+  events.push({ at: ran, column: 0, words: say("trace.steps", { state }), detail: message.why, tone, lasted: took !== null && took !== undefined && say("trace.took", { time: lasting(took) }) });
+  if (answered && ["told", "untold", "unavailable"].includes(message.answer)) events.push({ at: answered, column: 0, words: say("trace.answered", { words: heard(message) }), tone: message.answer === "told" ? "good" : "warn" });
   const now = new Set(latest(message.deliveries).map((one) => one.id));
   for (const one of message.deliveries) {
     const [tone, state] = stateStands(one.stopped ? "stopped" : one.state);
     const part = one.part ? say("trace.part", { part: one.part }) : "";
     events.push({
-      at: one.ended, column: columns.indexOf(one.destination), tone: now.has(one.id) ? tone : "off", state: one.state,
+      at: one.ended, column: columns.indexOf(one.destination), tone: now.has(one.id) ? tone : "off",
       words: `${state}${part}`, detail: one.why, attempts: one.attempts,
-      took: one.ended ? (new Date(one.ended) - received) / 1000 : null,
+      lasted: one.ended && ran && say("trace.since_steps", { time: lasting(between(ran, one.ended)) }),
       next: one.state === "waiting" ? one.next_try : null, isOld: !now.has(one.id),
     });
   }
   const later = (one) => (one.at ? new Date(one.at).getTime() : Infinity);
-  const [first, steps, ...rest] = events;
-  const sorted = [first, steps, ...rest.sort((one, other) => later(one) - later(other))];
+  // Steps whose end nobody wrote down stand behind what came.
+  const [first, ...rest] = events;
+  const placed = rest.map((one, place) => [place === 0 && !one.at ? -Infinity : later(one), one]);
+  const sorted = [first, ...placed.sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0)).map(([, one]) => one)];
   const head = [make("th", { scope: "col" }, say("trace.time")), columns.map((name, at) => make("th", { scope: "col" }, at === 0 ? make("span", {}, name) : `→ ${name}`))];
   return [make("h2", {}, say("trace.title")), make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": say("trace.title") },
     make("table", { class: "trace" }, make("caption", { class: "unseen" }, say("trace.title")), make("thead", {}, make("tr", {}, head)),
-      make("tbody", {}, sorted.map((one, at) => make("tr", {}, make("td", { class: "time" }, make("span", { class: "order" }, `${at + 1}`), one.at ? clock(one.at) : "", one.took !== null && one.took !== undefined && make("small", {}, `+${lasting(one.took)}`)),
+      make("tbody", {}, sorted.map((one, at) => make("tr", {}, make("td", { class: "time" }, make("span", { class: "order" }, `${at + 1}`), one.at ? clock(one.at) : "", one !== first && one.at && make("small", {}, `+${lasting(between(message.received, one.at))}`)),
         columns.map((_, column) => make("td", {}, column === one.column && box(one))))))))];
 }
 
+/** How many seconds from one time to a later one: a clock may have been set back. */
+function between(one, other) {
+  return Math.max(0, (new Date(other) - new Date(one)) / 1000);
+}
+
 function box(one) {
-  return make("div", { class: `event ${one.tone}` }, mark(one.tone, one.words), one.isOld && make("small", {}, say("trace.replaced")),
+  return make("div", { class: `event ${one.tone}` }, mark(one.tone, one.words), one.lasted && make("small", {}, one.lasted), one.isOld && make("small", {}, say("trace.replaced")),
     one.attempts > 0 && make("small", {}, say("trace.attempts", { count: one.attempts })),
     one.next && make("small", {}, say("trace.next", { at: clock(one.next) })),
     one.detail && make("small", { class: "mono" }, one.detail));
@@ -113,8 +121,8 @@ async function tries(message) {
   const missing = made.filter(({ id }) => !known.some((one) => one.delivery === id)).reduce((sum, one) => sum + one.attempts, 0);
   const row = (one) => [clock(one.at), `→ ${one.destination}`, String(one.number), `${number(one.took * 1000, 1)} ms`, named("attempt", one.outcome),
     make("span", { class: "mono" }, one.why ?? ""), one.next === null ? "–" : say("tries.in", { time: lasting(one.next) })];
-  const between = (one) => ["…", `→ ${one.destination}`, "", "", "", say("tries.left_out", { count: one.left_out }), ""];
-  const rows = known.flatMap((one) => (one.left_out > 0 ? [between(one), row(one)] : [row(one)]));
+  const gap = (one) => ["…", `→ ${one.destination}`, "", "", "", say("tries.left_out", { count: one.left_out }), ""];
+  const rows = known.flatMap((one) => (one.left_out > 0 ? [gap(one), row(one)] : [row(one)]));
   if (!rows.length && !missing) return null;
   return [make("h3", {}, say("tries.title")), missing > 0 && make("p", { class: "note" }, say("tries.forgotten", { count: missing })),
     rows.length > 0 && table(say("tries.title"), ["when", "where", "number", "took", "outcome", "why", "next"].map((head) => say(`tries.${head}`)), rows, { class: "list" })];

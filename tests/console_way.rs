@@ -14,7 +14,7 @@ use tests::{
 const PASSWORD: &str = "a long and quiet evening";
 
 /// Those that `docs/guide` shows; made by `SCREENSHOTS=1 cargo test --workspace --test console_way`.
-const IN_GUIDE: [&str; 4] = ["now", "channel", "resend", "message"];
+const IN_GUIDE: [&str; 5] = ["now", "channel", "resend", "way", "message"];
 
 /// Whoever sits there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -232,10 +232,13 @@ fn reads_its_way(seat: &mut Seat) {
     seat.see(".trace", "came", "arrivé");
     seat.see(".trace .event.good", "sent", "envoyé");
     seat.see(".trace", "attempts", "essais");
+    seat.see(".trace", "took", "durée");
+    seat.see(".trace", "its sender heard: accepted", "son émetteur a entendu : accepté");
+    seat.see(".trace", "after its steps", "après ses étapes");
     seat.see(".veil", "writes a line into the audit log", "écrit une ligne dans le journal d’audit");
     let hidden = seat.browser.run("document.body.innerText + document.body.outerHTML");
     assert!(!hidden.as_str().unwrap().contains("EXAMPLE"), "{hidden}");
-    seat.browser.is_open_to_all();
+    seat.looked_at("way");
     seat.act("[data-key=reveal]");
     seat.browser.see(".tree", "EXAMPLE^ANNA");
     seat.see(".tree", "Patient Name", "Nom du patient");
@@ -270,6 +273,13 @@ fn sends_it_once_more(seat: &mut Seat, relais: &Relais, record: &Receiver) {
     assert!(!comes_true(Duration::from_secs(1), || record.count() > before + 1), "it goes once");
     let (_, shown) = relais.get("/api/v1/messages/21?content=hidden").unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
+    let times = &shown["times"];
+    assert!(times["steps_took"].as_f64().is_some_and(|took| took > 0.0), "{times}");
+    let order = [&shown["received"], &times["steps_ended"], &times["answered"]];
+    assert!(
+        order.is_sorted_by_key(|time| time.as_str().unwrap().parse::<jiff::Timestamp>().unwrap()),
+        "{times}"
+    );
     let sent_to = |name: &str| {
         let all = shown["deliveries"].as_array().unwrap().iter();
         all.filter(|one| one["destination"] == name && one["state"] == "sent").count()

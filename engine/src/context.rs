@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Content, Directory, Facts, GivenRows, Halt, Hash, LookupError, MessageId, Question, Register, Resource,
-    Search, Stepped, StoreError, Watch, pace,
+    Content, Directory, Facts, GivenRows, Halt, Hash, LookupError, MessageId, Question, Ran, Register,
+    Resource, Search, Stepped, StoreError, Watch, pace,
 };
 
 /// The only door between a step and the world. Every answer it gives is recorded.
@@ -27,6 +27,8 @@ pub struct Context {
     watch: Option<Arc<dyn Watch>>,
     directory: Option<Arc<dyn Directory>>,
     recorded: Mutex<Vec<Input>>,
+    /// It is made where the steps begin.
+    began: Instant,
 }
 
 /// Where the clock, the ids and the random numbers come from.
@@ -95,7 +97,13 @@ impl Context {
             watch: None,
             directory: None,
             recorded: Mutex::default(),
+            began: Instant::now(),
         }
+    }
+
+    /// How long the steps took that end now.
+    pub(crate) fn ran(&self) -> Ran {
+        Ran { ended: SystemTime::now(), took: self.began.elapsed() }
     }
 
     /// Lets steps look into a directory. Without one they find nothing there.

@@ -268,6 +268,7 @@ pub struct DeliveryRow {
 pub struct Shown {
     #[serde(flatten)]
     pub row: MessageRow,
+    pub times: ShownTimes,
     pub source: Facts,
     /// What stands for this one, since a person ran it again or its sender sent it again.
     pub superseded_by: Option<MessageId>,
@@ -281,6 +282,17 @@ pub struct Shown {
     pub body: Option<Content>,
     pub parts: Vec<ShownPart>,
     pub payloads: Vec<ShownPayload>,
+}
+
+/// When what became of a message: RFC 3339, UTC. Nothing of what has not, nor of what was kept before times were.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ShownTimes {
+    /// Its steps had ended, those of its destinations too: the last time that they ran.
+    pub steps_ended: Option<String>,
+    /// They took so long, in seconds.
+    pub steps_took: Option<f64>,
+    /// Its sender was answered, or could not be.
+    pub answered: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]

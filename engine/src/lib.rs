@@ -71,7 +71,7 @@ pub use group::{
 pub use held::{Held, Looked, Missing, Standstill};
 pub use history::{
     Ages, DeliveryRow, History, MessageRow, Overdue, Query, Reason, Shown, ShownLate, ShownPart,
-    ShownPayload, Tallied, TalliedDay, Times, Unit, Unmapped, Unsettled,
+    ShownPayload, ShownTimes, Tallied, TalliedDay, Times, Unit, Unmapped, Unsettled,
 };
 pub use inlet::{Answer, Inlet, Pending};
 pub use memory::Memory;
@@ -99,7 +99,7 @@ pub use stop::Stop;
 pub use store::{
     Act, AnswerState, Arrival, Begin, Closed, Delivery, DeliveryId, DeliveryState, Done, Extent, Filling,
     Interrupted, Intervention, Kept, LATE_ANSWERS, MessageState, NewDelivery, Owed, Part, Position,
-    Processed, ReadAhead, RepeatPolicy, Repeats, Sibling, Standing, Store, StoreError, StoredReply, Taken,
-    Tally, Told, Waiting, abandoned, left_to,
+    Processed, Ran, ReadAhead, RepeatPolicy, Repeats, Sibling, Standing, Store, StoreError, StoredReply,
+    Taken, Tally, Told, Waiting, abandoned, left_to,
 };
 pub use why::{Hindered, Hindrance, Why, WhyKind};

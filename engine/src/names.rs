@@ -53,7 +53,6 @@ impl Clash {
             Self::Bytes(first) => format!("message {first} has the same name, and other bytes"),
             Self::Patient => "what is known of its study is another patient's".to_owned(),
         };
-        let why = Why::ours(why);
-        Closed { state: MessageState::Refused, outcome: Outcome::Refused, why, halt: None, inputs: None }
+        Closed::new(MessageState::Refused, Outcome::Refused, Why::ours(why))
     }
 }

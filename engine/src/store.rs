@@ -4,7 +4,11 @@
 //! durable when it returns, and can be written in SQL on a database that several nodes share:
 //! rows belong to no node.
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -237,7 +241,7 @@ pub enum Owed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeats {
     pub policy: RepeatPolicy,
-    pub window: std::time::Duration,
+    pub window: Duration,
     pub others: crate::OtherBytes,
 }
 
@@ -362,9 +366,23 @@ pub struct Closed {
     pub halt: Option<Halt>,
     /// What the steps had asked ([`crate::Context::recorded`]).
     pub inputs: Option<Value>,
+    /// The run of its steps that stopped it, where one did.
+    pub ran: Option<Ran>,
+}
+
+/// One run of a message's steps, those of its destinations too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ran {
+    pub ended: SystemTime,
+    pub took: Duration,
 }
 
 impl Closed {
+    /// Of one that no step stopped.
+    pub fn new(state: MessageState, outcome: Outcome, why: Why) -> Self {
+        Self { state, outcome, why, halt: None, inputs: None, ran: None }
+    }
+
     /// What it waits for, where it is held.
     pub fn held(&self) -> Option<&Held> {
         match &self.halt {
@@ -390,6 +408,7 @@ pub struct Processed {
     pub expected: Vec<Expected>,
     /// What it brings into its group, where it is a member of one.
     pub joins: Option<Joins>,
+    pub ran: Option<Ran>,
 }
 
 /// One piece as the channel's steps left it.

@@ -105,6 +105,7 @@ fn processed(message: &Message, delivery: DeliveryId) -> Processed {
         parts: vec![Part { place: None, control_id, body: None, halt: None, deliveries: vec![delivery] }],
         expected: Vec::new(),
         joins: None,
+        ran: None,
     }
 }
 

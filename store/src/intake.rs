@@ -14,7 +14,7 @@ use crate::{
     large::Large,
     ledger::Ledger,
     repeats::{self, OTHER_BYTES, OTHER_PATIENT, Seen},
-    rows::{Body, ContentRow, MessageRow},
+    rows::{Body, ContentRow, MessageRow, TimesRow},
     succession,
 };
 
@@ -78,6 +78,7 @@ fn row(arrival: &Arrival) -> MessageRow {
         successor: None,
         predecessors: Vec::new(),
         study: repeats::study_bits(arrival),
+        times: TimesRow::default(),
     }
 }
 

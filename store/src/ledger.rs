@@ -177,10 +177,13 @@ impl Ledger {
     pub(crate) fn put(&mut self, row: MessageRow) -> Result<(), Failure> {
         let id = row.id;
         self.refuse_held(id)?;
-        self.message(id)?;
+        let was = self.message(id)?.map(|row| row.times);
         self.weight += row_weight(&row);
         let row = Arc::new(row);
         self.journal.push(&Image::Message(Arc::clone(&row)))?;
+        if was.is_some_and(|was| was != row.times) {
+            self.journal.push(&Image::Times(id, row.times))?;
+        }
         let Some(known) = self.messages.get_mut(&id) else { return Ok(()) };
         self.undo.push(Was::Message(id, Some(known.clone())));
         known.row = row;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Params, Row};
 use crate::{
     codes::{Coded, kept_why, maybe, parsed_or_default, time},
     packing::{Packed, Unpacker},
-    rows::{Body, ContentRow, DeliveryRow, MessageRow, PartRow, PayloadRow, StudyRow},
+    rows::{Body, ContentRow, DeliveryRow, MessageRow, PartRow, PayloadRow, StudyRow, TimesRow},
     tables::first,
 };
 
@@ -19,7 +19,7 @@ const MESSAGE: &str =
     "SELECT m.id, c.name, m.received, m.state, m.outcome, m.answer, m.told, v.hash, m.identity,
     m.size, m.copied, m.bytes, m.copy, m.effect, m.control_id, m.kind, m.sender, m.flags, m.batch, m.place,
     m.starts, m.marks, m.why, m.halt, m.inputs, m.reply,
-    m.successor, m.predecessors, m.study, m.patient
+    m.successor, m.predecessors, m.study, m.patient, m.ran, m.took, m.answered
     FROM messages m JOIN channels c ON c.id = m.channel JOIN versions v ON v.id = m.version";
 
 /// The columns of a [`Tally`], of `deliveries d`.
@@ -194,6 +194,7 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
             .get::<_, Option<i64>>(28)?
             .zip(row.get(29)?)
             .map(|(uid, patient)| StudyRow { uid, patient }),
+        times: TimesRow { ran: row.get::<_, Option<i64>>(30)?.zip(row.get(31)?), answered: row.get(32)? },
     })
 }
 

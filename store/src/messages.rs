@@ -140,6 +140,7 @@ pub(crate) fn queue(
         why: None,
         halt: None,
         marks: 0,
+        times: row.times.with_run(row.received, processed.ran),
         ..MessageRow::clone(&row)
     })?;
     let made: Vec<PartRow> =
@@ -202,6 +203,7 @@ pub(crate) fn close(ledger: &mut Ledger, id: MessageId, closed: &Closed) -> Resu
         halt: closed.halt.as_ref().map(json),
         inputs: closed.inputs.as_ref().map(json),
         marks: 0,
+        times: row.times.with_run(row.received, closed.ran),
         ..MessageRow::clone(&row)
     })
 }
@@ -255,13 +257,18 @@ pub(crate) fn standing(ledger: &mut Ledger, id: MessageId) -> Result<Option<Stan
 }
 
 /// Writes what became of the answer. "Not now" is no answer for a second copy.
-pub(crate) fn note_answer(ledger: &mut Ledger, id: MessageId, told: &Told) -> Result<(), Failure> {
+pub(crate) fn note_answer(
+    ledger: &mut Ledger,
+    id: MessageId,
+    (told, at): (&Told, i64),
+) -> Result<(), Failure> {
     let Some(row) = ledger.message(id.0)? else { return Ok(()) };
     let Told { state, reply } = told;
     let heard = (reply.outcome != Outcome::Unavailable).then_some(reply);
     let words = heard.filter(|reply| **reply != Reply::of(reply.outcome)).map(|reply| json(&stored(reply)));
     let told = heard.map(|reply| reply.outcome);
-    ledger.put(MessageRow { answer: *state, told, reply: words, ..MessageRow::clone(&row) })
+    let times = row.times.with_answer(row.received, at);
+    ledger.put(MessageRow { answer: *state, told, reply: words, times, ..MessageRow::clone(&row) })
 }
 
 fn stored(reply: &Reply) -> StoredReply {

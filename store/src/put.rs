@@ -50,11 +50,13 @@ pub(crate) fn share(tables: &Tables, packer: &mut Packer, share: &Share<'_>) -> 
 
 const MESSAGE: &str = "INSERT INTO messages (id, channel, received, state, outcome, answer, told, version,
     identity, size, copied, bytes, copy, effect, control_id, kind, sender, flags, batch, place, starts, marks, why,
-    halt, inputs, reply, successor, predecessors, study, patient)
+    halt, inputs, reply, successor, predecessors, study, patient,
+    ran, took, answered)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)
     ON CONFLICT (id) DO UPDATE SET state = ?4, outcome = ?5, answer = ?6, told = ?7, version = ?8, starts = ?21,
-    marks = ?22, why = ?23, halt = ?24, inputs = ?25, reply = ?26, successor = ?27, predecessors = ?28";
+    marks = ?22, why = ?23, halt = ?24, inputs = ?25, reply = ?26, successor = ?27, predecessors = ?28,
+    ran = coalesce(?31, ran), took = coalesce(?32, took), answered = coalesce(?33, answered)";
 
 fn message(tables: &Tables, row: &MessageRow) -> rusqlite::Result<()> {
     tables.run(
@@ -90,6 +92,9 @@ fn message(tables: &Tables, row: &MessageRow) -> rusqlite::Result<()> {
             json_unless(row.predecessors.is_empty(), &row.predecessors),
             row.study.map(|study| study.uid),
             row.study.map(|study| study.patient),
+            row.times.ran.map(|(ended, _)| ended),
+            row.times.ran.map(|(_, took)| took),
+            row.times.answered,
         ],
     )?;
     Ok(())

@@ -15,7 +15,7 @@ use engine::PastAttempts;
 use crate::{
     journal::{HEAD, Head, MARK, checksum, segments},
     ledger::{FiledDelivery, FiledMessage, Filing},
-    rows::{ContentRow, DeliveryRow, Image, MessageRow, PartRow, PayloadRow, StudyRow},
+    rows::{ContentRow, DeliveryRow, Image, MessageRow, PartRow, PayloadRow, StudyRow, TimesRow},
     tables::Unusable,
 };
 
@@ -149,6 +149,7 @@ struct Message {
     content: Option<Arc<ContentRow>>,
     parts: Option<Arc<Vec<PartRow>>>,
     study: Option<StudyRow>,
+    times: TimesRow,
 }
 
 #[derive(Default)]
@@ -183,13 +184,15 @@ pub(crate) fn replayed(found: &[Found]) -> Result<Filing, postcard::Error> {
                 Image::Entry(entry) => filing.entries.push(entry),
                 Image::Attempts(id, attempts) => deliveries.entry(id).or_default().attempts = Some(attempts),
                 Image::Study(id, study) => messages.entry(id).or_default().study = Some(study),
+                Image::Times(id, times) => messages.entry(id).or_default().times = times,
             }
         }
         filing.through = record.number;
     }
-    let message = |Message { row, content, parts, study }| {
+    let message = |Message { row, content, parts, study, times }| {
         let mut row = row?;
-        Arc::make_mut(&mut row).study = study;
+        let whole = Arc::make_mut(&mut row);
+        (whole.study, whole.times) = (study, times);
         Some(FiledMessage { row, content, parts })
     };
     filing.messages = messages.into_values().filter_map(message).collect();

@@ -53,6 +53,44 @@ pub(crate) struct MessageRow {
     /// In the journal it has an image of its own, behind that of the first row.
     #[serde(skip)]
     pub(crate) study: Option<StudyRow>,
+    /// Likewise.
+    #[serde(skip)]
+    pub(crate) times: TimesRow,
+}
+
+/// When what became of a message, in microseconds since it was received: a clock may have been set back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TimesRow {
+    /// Its steps had ended, and how long they took.
+    pub(crate) ran: Option<(i64, i64)>,
+    /// What became of its answer was known.
+    pub(crate) answered: Option<i64>,
+}
+
+impl TimesRow {
+    pub(crate) fn with_run(self, of: i64, ran: Option<engine::Ran>) -> Self {
+        let micros = |ran: engine::Ran| i64::try_from(ran.took.as_micros()).unwrap_or(i64::MAX);
+        let ran = ran.map(|ran| (since(of, codes::nanoseconds(ran.ended)), micros(ran)));
+        Self { ran: ran.or(self.ran), ..self }
+    }
+
+    pub(crate) fn with_answer(self, of: i64, at: i64) -> Self {
+        Self { answered: Some(since(of, at)), ..self }
+    }
+
+    /// As people read them.
+    pub(crate) fn shown(self, received: i64) -> engine::ShownTimes {
+        let at = |micros: i64| codes::written(received.saturating_add(micros.saturating_mul(1_000)));
+        engine::ShownTimes {
+            steps_ended: self.ran.map(|(ended, _)| at(ended)),
+            steps_took: self.ran.map(|(_, took)| took as f64 / 1e6),
+            answered: self.answered.map(at),
+        }
+    }
+}
+
+fn since(received: i64, at: i64) -> i64 {
+    at.saturating_sub(received) / 1_000
 }
 
 /// The study that a message is of, and whose: a number for each.
@@ -207,6 +245,7 @@ pub(crate) enum Image {
     Attempts(u64, Arc<PastAttempts>),
     /// The study of a message. It never changes.
     Study(u64, StudyRow),
+    Times(u64, TimesRow),
 }
 
 impl MessageRow {

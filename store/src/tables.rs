@@ -23,6 +23,7 @@ const SPAN_STEPS: &[&str] = &[
     include_str!("steps/span_ended.sql"),
     include_str!("steps/span_attempts.sql"),
     include_str!("steps/span_study.sql"),
+    include_str!("steps/span_times.sql"),
 ];
 
 /// How many prepared statements a connection keeps: more than there are in this crate.

@@ -245,7 +245,7 @@ impl Look<'_> {
         self.unpacked()
     }
 
-    /// A file that an earlier version wrote has no attempts and no studies until it is opened to be written: on this
+    /// A file that an earlier version wrote has no attempts, no studies and no times until it is opened to be written: on this
     /// connection it looks as if it had, and none of either.
     fn stand_in(&self) -> rusqlite::Result<()> {
         let layout: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -253,10 +253,14 @@ impl Look<'_> {
             let none = "CREATE TEMP TABLE attempts (delivery INTEGER, dictionary INTEGER, packed BLOB)";
             self.connection.execute_batch(none)?;
         }
-        if layout < 5 {
-            let none =
-                "CREATE TEMP VIEW messages AS SELECT *, NULL AS study, NULL AS patient FROM main.messages";
-            self.connection.execute_batch(none)?;
+        let lacks = match layout {
+            ..5 => ", NULL AS study, NULL AS patient, NULL AS ran, NULL AS took, NULL AS answered",
+            5 => ", NULL AS ran, NULL AS took, NULL AS answered",
+            _ => "",
+        };
+        if !lacks.is_empty() {
+            self.connection
+                .execute_batch(&format!("CREATE TEMP VIEW messages AS SELECT *{lacks} FROM main.messages"))?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use std::{
         mpsc,
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use engine::{MessageId, StoreError, Told};
@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 
 use self::core::Core;
 use crate::{
+    codes::nanoseconds,
     failure::{Failure, words},
     filer::Filer,
     journal,
@@ -80,13 +81,20 @@ struct Trouble(Arc<Mutex<Option<String>>>);
 
 enum Command {
     Write(Box<dyn Job>),
-    Told(MessageId, Told),
+    Told(Word),
     /// Everything that was written before is to be in the files.
     File(oneshot::Sender<()>),
     Filed(Box<Filing>, Result<(), String>, Option<PathBuf>),
     /// Something is due earlier than the thread knows.
     Nudge,
     Stop,
+}
+
+/// What became of an answer, and when.
+struct Word {
+    of: MessageId,
+    told: Told,
+    at: i64,
 }
 
 /// What the filing thread does, one after the other.
@@ -200,13 +208,14 @@ impl Writer {
     }
 
     /// Leaves a word that the next record takes along.
-    pub(crate) fn told(&self, id: MessageId, told: Told) {
+    pub(crate) fn told(&self, of: MessageId, told: Told) {
+        let word = Word { of, told, at: nanoseconds(SystemTime::now()) };
         match self.alone() {
             Some(mut core) => {
-                core.take_note(id, told);
+                core.take_note(word);
                 self.nudge(core);
             }
-            None => self.command(Command::Told(id, told)),
+            None => self.command(Command::Told(word)),
         }
     }
 

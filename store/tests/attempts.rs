@@ -124,7 +124,9 @@ async fn a_store_of_an_earlier_version_is_found_sound_and_takes_attempts_once_it
     let span = folder.path().join(format!("spans/{:020}.db", 0));
     let connection = rusqlite::Connection::open(span).unwrap();
     let undo = "DROP TABLE attempts; DROP INDEX messages_by_study; ALTER TABLE messages DROP COLUMN study; \
-                ALTER TABLE messages DROP COLUMN patient; PRAGMA user_version = 3";
+                ALTER TABLE messages DROP COLUMN patient; ALTER TABLE messages DROP COLUMN ran; \
+                ALTER TABLE messages DROP COLUMN took; ALTER TABLE messages DROP COLUMN answered; \
+                PRAGMA user_version = 3";
     connection.execute_batch(undo).unwrap();
     drop(connection);
     let report = store::verify(folder.path()).unwrap();

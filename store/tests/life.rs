@@ -114,8 +114,7 @@ async fn messages_are_found_by_control_id_key_state_channel_and_page() {
     let (second, _) = queue(&store, "A2", "archive").await;
     let third = keep(&store, "B1").await;
     let why = Why::ours("no PID-3");
-    let closed =
-        Closed { state: MessageState::Refused, outcome: Outcome::Refused, why, halt: None, inputs: None };
+    let closed = Closed::new(MessageState::Refused, Outcome::Refused, why);
     store.close(third, closed).await.unwrap();
 
     let find = async |query: Query| {

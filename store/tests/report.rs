@@ -55,7 +55,7 @@ fn closed(n: u64, fate: Fate) -> Option<Closed> {
         _ => return None,
     };
     let why = Why::new(WhyKind::Unreadable, format!("line {n}, column {}: a quote", n * 7));
-    Some(Closed { state, outcome, why, halt, inputs: None })
+    Some(Closed { state, outcome, why, halt, inputs: None, ran: None })
 }
 
 async fn live(store: &Sqlite, n: u64, fate: Fate) {

@@ -50,11 +50,6 @@ impl Line {
 }
 
 fn failed(why: &str) -> Closed {
-    Closed {
-        state: MessageState::Failed,
-        outcome: Outcome::Failed,
-        why: Why::new(WhyKind::Bug, format!("a bug of the engine cut it: {why}")),
-        halt: None,
-        inputs: None,
-    }
+    let why = Why::new(WhyKind::Bug, format!("a bug of the engine cut it: {why}"));
+    Closed::new(MessageState::Failed, Outcome::Failed, why)
 }

@@ -120,5 +120,5 @@ impl Line {
 }
 
 fn failed(why: Why) -> Closed {
-    Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None }
+    Closed::new(MessageState::Failed, Outcome::Failed, why)
 }

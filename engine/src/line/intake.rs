@@ -161,12 +161,9 @@ impl Line {
         let control_id = reading.control_id.clone();
         let received = SystemTime::now();
         let message = Message { id, body, facts, control_id, identity, received };
-        let closed = unreadable.map(|why| Closed {
-            state: MessageState::Refused,
-            outcome: Outcome::Unreadable,
-            why: Why::new(WhyKind::Unreadable, why),
-            halt: None,
-            inputs: None,
+        let closed = unreadable.map(|why| {
+            let why = Why::new(WhyKind::Unreadable, why);
+            Closed::new(MessageState::Refused, Outcome::Unreadable, why)
         });
         let answer = if self.silence == Silence::Never { Owed::NotOwed } else { Owed::Owed };
         Arrival {

@@ -24,8 +24,8 @@ pub(crate) use together::Seat;
 
 use crate::{
     AnswerState, Closed, Content, Context, Cut, Directory, Expect, Expectations, Group, Halt, Hash, Inbound,
-    Message, MessageId, MessageState, Observer, Outcome, Repeats, Reply, ReplyPolicy, Script, Silence, Store,
-    StoreError, Told, Why,
+    Message, MessageId, MessageState, Observer, Outcome, Ran, Repeats, Reply, ReplyPolicy, Script, Silence,
+    Store, StoreError, Told, Why,
     arrivals::Arrivals,
     caller::Caller,
     group::Waking,
@@ -235,6 +235,7 @@ pub(crate) struct Halted {
     message: Message,
     halt: Halt,
     inputs: Option<serde_json::Value>,
+    ran: Ran,
 }
 
 impl Halted {
@@ -259,7 +260,8 @@ impl Halted {
             _ if matches!(self.halt, Halt::Held(_)) => MessageState::Held,
             _ => MessageState::Failed,
         };
-        Closed { state, outcome, why: Why::from(&self.halt), halt: Some(self.halt), inputs: self.inputs }
+        let why = Why::from(&self.halt);
+        Closed { state, outcome, why, halt: Some(self.halt), inputs: self.inputs, ran: Some(self.ran) }
     }
 }
 

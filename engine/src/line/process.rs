@@ -221,6 +221,7 @@ impl Line {
             parts: stored,
             expected,
             joins: None,
+            ran: Some(context.ran()),
         };
         Routed { message, processed, fresh }
     }
@@ -237,6 +238,7 @@ impl Line {
             parts: Vec::new(),
             expected: Vec::new(),
             joins,
+            ran: Some(context.ran()),
         };
         Routed { message, processed, fresh: Vec::new() }
     }
@@ -321,5 +323,5 @@ pub(super) fn broke(step: &str, why: String) -> Halt {
 
 fn halted(message: Message, halt: Halt, context: &Context) -> Exit {
     let inputs = (!context.is_untouched()).then(|| context.recorded());
-    Exit::Halted(Box::new(Halted { message, halt, inputs }))
+    Exit::Halted(Box::new(Halted { message, halt, inputs, ran: context.ran() }))
 }

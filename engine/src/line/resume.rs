@@ -137,9 +137,7 @@ impl Line {
 
     pub(super) async fn close_suspect(&self, id: MessageId) -> Result<(), StoreError> {
         let why = Why::ours("the engine ended twice while this message was in its steps");
-        let closed =
-            Closed { state: MessageState::Failed, outcome: Outcome::Failed, why, halt: None, inputs: None };
-        self.store.close(id, closed).await?;
+        self.store.close(id, Closed::new(MessageState::Failed, Outcome::Failed, why)).await?;
         self.observer.ended(&self.channel, Some(id), Outcome::Failed);
         Ok(())
     }

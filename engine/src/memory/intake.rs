@@ -71,13 +71,8 @@ impl State {
     fn supersede(&mut self, arrival: &Arrival) {
         let Some(first) = arrival.supersedes.and_then(|first| self.messages.get_mut(&first)) else { return };
         if first.state == MessageState::Kept {
-            first.close(Closed {
-                state: MessageState::Superseded,
-                outcome: Outcome::Unavailable,
-                why: Why::ours(format!("its sender sent it again: see message {}", arrival.message.id)),
-                halt: None,
-                inputs: None,
-            });
+            let why = Why::ours(format!("its sender sent it again: see message {}", arrival.message.id));
+            first.close(Closed::new(MessageState::Superseded, Outcome::Unavailable, why));
             first.successor = Some(arrival.message.id);
         }
     }

@@ -406,6 +406,7 @@ mod tests {
                 version: String::new(),
                 deliveries,
             },
+            times: engine::ShownTimes::default(),
             source: Facts::new(),
             superseded_by: None,
             supersedes: Vec::new(),

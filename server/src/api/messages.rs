@@ -266,6 +266,7 @@ fn without_content(shown: Shown) -> Value {
     let payloads: Vec<_> = shown.payloads.iter().map(payload).collect();
     let mut all = serde_json::to_value(MessageStatus::of(shown.row)).unwrap_or_default();
     all["content"] = json!("hidden");
+    all["times"] = json!(shown.times);
     all["superseded_by"] = json!(shown.superseded_by);
     all["supersedes"] = json!(shown.supersedes);
     all["parts"] = Value::Array(parts);
@@ -300,6 +301,7 @@ fn as_json(shown: Shown) -> Value {
     let (parts, payloads): (Vec<_>, Vec<_>) = (parts.collect(), payloads.collect());
     let mut all = serde_json::to_value(MessageStatus::of(shown.row)).unwrap_or_default();
     all["source"] = Value::Object(shown.source);
+    all["times"] = json!(shown.times);
     all["superseded_by"] = json!(shown.superseded_by);
     all["supersedes"] = json!(shown.supersedes);
     let keys = shown.keys.iter().map(|(name, value)| json!({ "name": name, "value": value }));

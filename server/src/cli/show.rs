@@ -1,6 +1,6 @@
 //! `relais show`: one message with all that is kept of it.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{Ending, Exit, Format, Place, find::shortened, say, say_json};
 use crate::{
     api::MessageStatus,
     client::Client,
-    terminal::{Tone, sized, tinted, tone_of},
+    terminal::{Tone, lasting, sized, tinted, tone_of},
 };
 
 /// Show one message: what came, what left, what was answered.
@@ -61,6 +61,9 @@ fn told(message: &Value) -> String {
         let _ =
             write!(text, "\n→ {}{part}  {}", word(delivery, "destination"), tinted(state, tone_of(state)));
         let _ = write!(text, "  attempts {}", delivery["attempts"]);
+        if let Some(since) = since(message, &delivery["ended"]) {
+            let _ = write!(text, "  after {since}");
+        }
         let why = word(delivery, "why");
         let _ = writeln!(text, "{}{why}", if why.is_empty() { "" } else { "  " });
         for made in listed(message, "attempts").iter().filter(|made| made["delivery"] == delivery["id"]) {
@@ -122,6 +125,7 @@ fn facts(message: &Value) -> Vec<(&'static str, String)> {
         ("found by", keys.join(", ")),
         ("flags", flags.join(", ")),
         ("group", group(&message["group"])),
+        ("its steps", ran(&message["times"], since(message, &message["times"]["steps_ended"]))),
         ("sender heard", heard(message)),
         ("superseded by", plain_unless_null(&message["superseded_by"])),
         ("supersedes", supersedes.join(", ")),
@@ -142,7 +146,29 @@ fn group(group: &Value) -> String {
     }
 }
 
+/// How long its steps took, and how long after it came they had ended.
+fn ran(times: &Value, since: Option<String>) -> String {
+    let took = times["steps_took"].as_f64().map(|took| lasting(Duration::from_secs_f64(took)));
+    let parts = [took.map(|took| format!("took {took}")), since.map(|since| format!("ended after {since}"))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// How long after a message came something else was, where both times are known and the clock was not set back between.
+fn since(message: &Value, at: &Value) -> Option<String> {
+    let time = |value: &Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
+    let since = Duration::try_from(time(at)?.duration_since(time(&message["received"])?)).ok()?;
+    Some(lasting(since))
+}
+
 fn heard(message: &Value) -> String {
+    let words = outcome_heard(message);
+    match since(message, &message["times"]["answered"]) {
+        Some(since) => format!("{words}, after {since}"),
+        None => words,
+    }
+}
+
+fn outcome_heard(message: &Value) -> String {
     let outcome = message["reply"]["outcome"].as_str().or(message["outcome"].as_str()).unwrap_or_default();
     match word(message, "answer") {
         "told" => outcome.to_owned(),
@@ -247,12 +273,13 @@ mod tests {
     #[test]
     fn a_message_is_told_with_what_came_and_what_left() {
         let message = json!({
-            "id": 7, "state": "queued", "channel": "lab", "received": "?", "answer": "told", "outcome": "accepted",
+            "id": 7, "state": "queued", "channel": "lab", "received": "2026-03-01T07:59:59.9Z", "answer": "told", "outcome": "accepted",
             "size": 12, "version": "",
+            "times": { "steps_ended": "2026-03-01T07:59:59.9123Z", "steps_took": 0.0004, "answered": "2026-03-01T07:59:59.915Z" },
             "control_id": "M1", "flags": ["repeat"], "superseded_by": 12, "supersedes": [3, 5], "keys": [{ "name": "patient", "value": "123" }],
             "body": { "size": 12, "text": "MSH|^~\\&\rPID|\u{1b}[2J" },
             "deliveries": [{ "id": 1, "message": 7, "channel": "lab", "destination": "record", "state": "sent",
-                "effect": "", "attempts": 2, "why": null, "stopped": false }],
+                "effect": "", "ended": "2026-03-01T08:09:00.5Z", "attempts": 2, "why": null, "stopped": false }],
             "payloads": [{ "delivery": 1, "body": { "size": 3, "text": "OUT" }, "response": null,
                 "response_facts": { "committed": "1.2.3", "path": "out/\u{1b}[2J", "took_ms": 5 },
                 "late": [{ "at": "2026-03-01T08:00:00.000Z", "facts": {}, "body": { "size": 6, "text": "MSA|AE" } }] }],
@@ -269,7 +296,9 @@ mod tests {
         for line in [
             "message 7  sent",
             "found by      patient 123",
-            "sender heard  accepted",
+            "its steps     took 400 µs, ended after 12 ms",
+            "sender heard  accepted, after 15 ms",
+            "→ record  sent  attempts 2  after 9 min",
             "superseded by 12",
             "supersedes    3, 5",
             "  PID|·[2J",

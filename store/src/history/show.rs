@@ -30,6 +30,7 @@ pub(super) fn show(reader: &mut Reader, id: MessageId, large: &Large) -> Result<
     let carried = Carried { body: body.as_ref(), parts: &parts, large };
     let payloads = deliveries.iter().map(|delivery| carried.payload(reader, delivery));
     Ok(Some(Shown {
+        times: kept.times.shown(kept.received),
         source: parsed_or_default(facts)?,
         superseded_by: kept.successor.map(MessageId),
         supersedes: kept.predecessors.iter().copied().map(MessageId).collect(),

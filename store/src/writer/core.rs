@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{MessageId, StoreError, Told};
+use engine::StoreError;
 use tokio::sync::oneshot;
 
 use super::{
-    BATCH, Command, ENOUGH, FILED_WITHIN, Job, TOLD_AT_MOST, TOLD_WITHIN, TOO_MUCH, TRY_AGAIN, Task, Troubles,
+    BATCH, Command, ENOUGH, FILED_WITHIN, Job, TOLD_AT_MOST, TOLD_WITHIN, TOO_MUCH, TRY_AGAIN, Task,
+    Troubles, Word,
 };
 use crate::{
     failure,
@@ -26,7 +27,7 @@ pub(super) struct Core {
     pub(super) filer: mpsc::Sender<Task>,
     /// Asked while too much waited for the filer.
     pub(super) held: VecDeque<Box<dyn Job>>,
-    pub(super) told: Vec<(MessageId, Told)>,
+    pub(super) told: Vec<Word>,
     pub(super) told_due: Option<Instant>,
     pub(super) file_due: Option<Instant>,
     pub(super) try_due: Option<Instant>,
@@ -48,7 +49,7 @@ impl Core {
         match command {
             Command::Write(job) if self.broken.is_none() && self.is_too_much() => self.held.push_back(job),
             Command::Write(job) => jobs.push(job),
-            Command::Told(id, told) => self.take_note(id, told),
+            Command::Told(word) => self.take_note(word),
             Command::File(tell) => self.wanted.push((tell, false)),
             Command::Filed(filing, done, prepared) => self.filed(*filing, done, prepared),
             Command::Nudge => {}
@@ -83,7 +84,7 @@ impl Core {
         self.is_filing && self.ledger.weight() > TOO_MUCH
     }
 
-    pub(super) fn take_note(&mut self, id: MessageId, told: Told) {
+    pub(super) fn take_note(&mut self, word: Word) {
         if self.broken.is_some() {
             return;
         }
@@ -91,7 +92,7 @@ impl Core {
             self.told.clear();
             tracing::warn!("what senders were told is forgotten: the store has not written for long");
         }
-        self.told.push((id, told));
+        self.told.push(word);
         self.told_due.get_or_insert_with(|| Instant::now() + TOLD_WITHIN);
     }
 
@@ -140,9 +141,9 @@ impl Core {
     }
 
     fn apply(&mut self, jobs: &mut [Box<dyn Job>]) {
-        for (id, told) in &self.told {
+        for word in &self.told {
             let mark = self.ledger.mark();
-            if messages::note_answer(&mut self.ledger, *id, told).is_err() {
+            if messages::note_answer(&mut self.ledger, word.of, (&word.told, word.at)).is_err() {
                 self.ledger.undo(mark);
             }
         }

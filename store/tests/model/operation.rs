@@ -348,6 +348,7 @@ fn processed(message: u64, shape: u8) -> Processed {
         inputs: (shape == 3).then(|| serde_json::json!([{ "now": 7 }])),
         parts,
         joins: None,
+        ran: None,
         expected: match shape {
             1 => vec![asked("P-1"), answered("P-2")],
             2 => vec![asked("P-2")],
@@ -436,6 +437,7 @@ fn closed(outcome: Outcome) -> Closed {
         why: Why::new(WhyKind::StepFailed, "a step broke"),
         halt: Some(Halt::Failed { step: "steps[0]".to_owned(), why: "broke".to_owned(), place: None }),
         inputs: None,
+        ran: None,
     }
 }
 
@@ -455,6 +457,7 @@ fn held(code: u8) -> Closed {
         why: Why::new(WhyKind::Held, held.to_string()),
         halt: Some(Halt::Held(held)),
         inputs: None,
+        ran: None,
     }
 }
 

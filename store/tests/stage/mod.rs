@@ -99,6 +99,7 @@ pub(crate) fn processed(message: MessageId, control_id: &str, deliveries: Vec<Ne
         }],
         expected: Vec::new(),
         joins: None,
+        ran: None,
     }
 }
 
