@@ -147,7 +147,7 @@ function begins(search, asking) {
   if (hadKeyboard) stop.focus({ preventScroll: true });
 }
 
-const COUNTED = ["messages", "forgotten", "in_part", "unread"];
+const COUNTED = ["messages", "forgotten", "unread"];
 
 /** What was looked into before, on pages that were shown, and now. */
 function summed(before, now) {

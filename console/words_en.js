@@ -361,8 +361,6 @@ export default {
   "find.far.none": "No message to look into: the filters fit none",
   "find.forgotten.one": "{count} holds nothing any more",
   "find.forgotten.other": "{count} hold nothing any more",
-  "find.in_part.one": "of {count} long body the first megabyte alone",
-  "find.in_part.other": "of {count} long bodies the first megabyte alone",
   "find.unread.one": "{count} body cannot be read",
   "find.unread.other": "{count} bodies cannot be read",
   "find.in.received": "in what came",

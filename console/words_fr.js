@@ -361,8 +361,6 @@ export default {
   "find.far.none": "Aucun message à parcourir : rien ne correspond aux filtres",
   "find.forgotten.one": "{count} n’a plus de contenu",
   "find.forgotten.other": "{count} n’ont plus de contenu",
-  "find.in_part.one": "de {count} long contenu le premier mégaoctet seul",
-  "find.in_part.other": "de {count} longs contenus le premier mégaoctet seul",
   "find.unread.one": "{count} contenu ne peut pas être lu",
   "find.unread.other": "{count} contenus ne peuvent pas être lus",
   "find.in.received": "dans ce qui est arrivé",

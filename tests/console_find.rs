@@ -126,7 +126,7 @@ fn a_look_is_stopped_and_goes_on_by_keyboard_in_french_on_a_telephone() {
 /// In place of the answer to a look.
 const SLOW: &str = "window.whole = window.fetch; window.fetch = (where, how) => { \
     if (!String(where).includes('text=anna')) return window.whole(where, how); \
-    const told = { messages: [], looked: { messages: 7, forgotten: 0, in_part: 0, unread: 0, until: '2026-03-01T08:00:00Z' }, is_end: false, before: 8 }; \
+    const told = { messages: [], looked: { messages: 7, forgotten: 0, unread: 0, until: '2026-03-01T08:00:00Z' }, is_end: false, before: 8 }; \
     return Promise.resolve(new Response(new ReadableStream({ start(to) { \
       to.enqueue(new TextEncoder().encode(`event: found\\ndata: ${JSON.stringify(told)}\\n\\n`)); \
       how.signal.addEventListener('abort', () => { window.aborted = true; to.error(how.signal.reason); }); \

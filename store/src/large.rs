@@ -3,10 +3,12 @@
 //! Neither the journal nor a span holds such bytes, and nobody who writes waits for them. What was spooled as it came is taken
 //! over as it lies; what steps made of it is kept as its new bytes and where in that file the others stand.
 
+mod stretch;
+
 use std::{
     collections::HashMap,
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -166,40 +168,6 @@ impl Large {
                 stretches.map(Content::of_stretches).map_err(unread)
             }
         }
-    }
-
-    /// The first bytes that a row speaks of, so many or all, and whether these are all. Of what lies apart no seal is compared: all of
-    /// it would have to be read for that.
-    pub(crate) fn beginning(&self, body: &Body, most: usize) -> io::Result<(Vec<u8>, bool)> {
-        let mut bytes = Vec::new();
-        // One more than is wanted says that there are more.
-        let left = |bytes: &Vec<u8>| (most + 1 - bytes.len()) as u64;
-        let whole = |name: &str| StretchRow::Apart { name: name.to_owned(), from: 0, to: u64::MAX };
-        let stretches = match body {
-            Body::Here(here) => vec![StretchRow::Here(here.clone())],
-            Body::Apart(name) => vec![whole(name)],
-            Body::Pieced(rows) => rows.clone(),
-        };
-        for stretch in stretches {
-            match stretch {
-                StretchRow::Here(here) => here.as_ref().take(left(&bytes)).read_to_end(&mut bytes)?,
-                StretchRow::Apart { name, from, to } => {
-                    let mut file = File::open(self.folder.join(name))?;
-                    file.seek(SeekFrom::Start(from))?;
-                    file.take((to - from).min(left(&bytes))).read_to_end(&mut bytes)?
-                }
-            };
-        }
-        let is_whole = bytes.len() <= most;
-        bytes.truncate(most);
-        // A character of UTF-8 that the cut divides would make a text of another charset of all of it.
-        if !is_whole
-            && let Err(error) = std::str::from_utf8(&bytes)
-            && error.error_len().is_none()
-        {
-            bytes.truncate(error.valid_up_to());
-        }
-        Ok((bytes, is_whole))
     }
 
     fn hold(&self, name: String) -> io::Result<Arc<HeldFile>> {

@@ -240,7 +240,6 @@ async fn all_of(store: &Sqlite, query: Query, word: &str) -> Seen {
         all.found.extend(seen.found);
         all.messages += seen.messages;
         all.forgotten += seen.forgotten;
-        all.in_part += seen.in_part;
         all.unread += seen.unread;
         all.until = seen.until.or(all.until);
         if seen.before.is_none() {
@@ -268,7 +267,7 @@ async fn it_says_where_the_words_stand_and_what_holds_nothing_any_more() {
     let seen = all_of(&store, Query::default(), "Dupont").await;
     let places: Vec<Place> = seen.found.iter().map(|(_, place)| *place).collect();
     assert_eq!(places, [Place::Reason, Place::Answered, Place::Sent, Place::Received]);
-    assert_eq!((seen.messages, seen.forgotten, seen.in_part, seen.unread), (5, 0, 0, 0));
+    assert_eq!((seen.messages, seen.forgotten, seen.unread), (5, 0, 0));
     assert!(seen.until.is_some() && seen.before.is_none());
     store.forget(CHANNEL, CONTENT).await.unwrap();
     let seen = all_of(&store, Query::default(), "Dupont").await;
@@ -295,26 +294,26 @@ async fn what_is_packed_with_a_dictionary_and_without_is_looked_into() {
 }
 
 #[tokio::test]
-async fn of_a_long_body_the_beginning_is_looked_into_and_one_that_is_gone_stops_nothing() {
+async fn a_long_body_is_looked_into_to_its_end_and_one_that_is_gone_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let long = |begins: &str, ends: &str| format!("{begins}{}{ends}", "x".repeat(1 << 20));
-    for (name, body) in
-        [("A1", long("DUPONT", "")), ("A2", long("", "DUPONT")), ("A3", "DUPONT".to_owned() + &long("", ""))]
-    {
-        let id = store.next_message();
-        store.keep(vec![arrival(id, name, &body)]).await.unwrap();
+    let with_word_at = |place: usize| "x".repeat(place) + "DUPONT" + &"x".repeat(1 << 20);
+    // Where a stretch ends, and where the next would begin that did not hold the end of the one before.
+    let across = (1 << 20) - 3;
+    let bodies = [("A1", 0), ("A2", across), ("A3", 3 * across), ("A4", 40 << 20), ("A5", 0)];
+    let bodies = bodies.map(|(name, place)| (name, with_word_at(place)));
+    for (name, body) in bodies {
+        store.keep(vec![arrival(store.next_message(), name, &body)]).await.unwrap();
     }
-    keep(&store, "A4").await;
+    keep(&store, "A6").await;
     let gone = std::fs::read_dir(folder.path().join("large")).unwrap().flatten();
     let gone = gone.max_by_key(std::fs::DirEntry::file_name).unwrap();
     std::fs::remove_file(gone.path()).unwrap();
     let seen = all_of(&store, Query::default(), "dupont").await;
-    assert_eq!(seen.found.len(), 1);
-    assert_eq!(seen.found[0].0.control_id.as_deref(), Some("A1"));
-    assert_eq!((seen.messages, seen.in_part, seen.unread), (4, 2, 1));
+    let found: Vec<_> = seen.found.iter().filter_map(|(row, _)| row.control_id.as_deref()).collect();
+    assert_eq!(found, ["A4", "A3", "A2", "A1"]);
+    assert_eq!((seen.messages, seen.unread), (6, 1));
 }
-
 #[tokio::test]
 async fn after_a_moment_it_says_how_far_it_is_and_goes_on_behind_that() {
     let folder = tempfile::tempdir().unwrap();
@@ -340,6 +339,42 @@ async fn after_a_moment_it_says_how_far_it_is_and_goes_on_behind_that() {
     }
     while store.look_on(&mut look).await.unwrap().before.is_some() {}
     assert_eq!(looked_at.load(Ordering::SeqCst), 3, "none is looked at twice");
+}
+
+#[tokio::test]
+async fn a_moment_ends_within_a_long_body_and_the_next_goes_on_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let long = "123456789|".repeat(400_000);
+    let accented = format!("MSH|^~\\&|A|B|C|D|20260301||ADT^A01|1|P|2.5\r{}é", "è".repeat(1 << 20));
+    for (name, body) in [("A1", "short"), ("A2", &accented), ("A3", &long)] {
+        store.keep(vec![arrival(store.next_message(), name, body)]).await.unwrap();
+    }
+    // Each stretch takes longer than a moment.
+    let looked_at = Arc::new(Mutex::new(Vec::new()));
+    let slow: Fits = Arc::new({
+        let looked_at = Arc::clone(&looked_at);
+        move |bytes: &[u8]| {
+            looked_at.lock().unwrap().push((bytes.len(), std::str::from_utf8(bytes).is_ok()));
+            thread::sleep(Duration::from_millis(60));
+            String::from_utf8_lossy(bytes).contains("è")
+        }
+    });
+    let mut look = Look::new(Query { limit: 9, ..Query::default() }, None, slow);
+    let (mut messages, mut moments, mut found) = (0, 0, Vec::new());
+    loop {
+        let seen = store.look_on(&mut look).await.unwrap();
+        (messages, moments) = (messages + seen.messages, moments + 1);
+        found.extend(seen.found.into_iter().filter_map(|(row, _)| row.control_id));
+        if seen.before.is_none() {
+            break;
+        }
+    }
+    let looked_at = looked_at.lock().unwrap();
+    assert_eq!((messages, found), (3, vec!["A2".to_owned()]));
+    // 4 MB in four stretches, one of the next, and what is short: a moment for each, and perhaps one that finds nothing more.
+    assert!(looked_at.len() == 6 && (6..=7).contains(&moments), "{moments}: {looked_at:?}");
+    assert!(looked_at.iter().all(|(length, is_text)| *length <= (1 << 20) + 1024 && *is_text));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

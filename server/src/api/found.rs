@@ -22,7 +22,7 @@ use crate::{
     why::{Reader, Shown},
 };
 
-/// Nobody looks for more characters.
+/// Nobody looks for more characters: they fit where two stretches of a long body meet.
 const LONGEST: usize = 200;
 
 /// What is looked for: as in a list, or by words in contents.
@@ -63,8 +63,6 @@ pub(crate) struct Looked {
     pub(crate) messages: u64,
     /// Of these, how many hold nothing any more.
     pub(crate) forgotten: u64,
-    /// Bodies so long that their first megabyte alone was looked into.
-    pub(crate) in_part: u64,
     /// Bodies that cannot be read.
     pub(crate) unread: u64,
     /// When the last that was looked at was received.
@@ -204,7 +202,6 @@ impl Searching {
                 self.left -= seen.found.len();
                 looked.messages += seen.messages;
                 looked.forgotten += seen.forgotten;
-                looked.in_part += seen.in_part;
                 looked.unread += seen.unread;
                 looked.until = seen.until.or(looked.until.take());
                 let placed = |(row, place): (_, store::Place)| FoundMessage {

@@ -142,11 +142,9 @@ fn far(looked: &Looked) -> String {
     if let Some(until) = &looked.until {
         let _ = write!(words, ", back to {}", shortened(until));
     }
-    for (number, what) in [
-        (looked.forgotten, "hold nothing any more"),
-        (looked.in_part, "bodies are long: their first megabyte"),
-        (looked.unread, "bodies cannot be read"),
-    ] {
+    for (number, what) in
+        [(looked.forgotten, "hold nothing any more"), (looked.unread, "bodies cannot be read")]
+    {
         if number > 0 {
             let _ = write!(words, "; {number} {what}");
         }

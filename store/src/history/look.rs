@@ -1,7 +1,7 @@
 //! Searches that go on from the newest message backwards, some at a time: by keys, and by what messages hold.
 //!
-//! A look into contents takes messages in the order in which they lie in the files, with one body in memory, and says after a
-//! moment how far it is. Between two moments it holds nothing: no thread, and no file at an instant. One has its moment at a
+//! A look into contents takes messages in the order in which they lie in the files, with one body in memory, or a stretch of a long
+//! one, and says after a moment how far it is, be it within a body. Between two moments it holds nothing: no thread, and no file at an instant. One has its moment at a
 //! time, whoever looks, and rests as long as it worked, or longer while many messages come.
 
 use std::{
@@ -32,12 +32,11 @@ const MOMENT: Duration = Duration::from_millis(50);
 const MANY: f64 = 500.0;
 /// So many numbers are asked for together: a filter that nothing fits does not outlast its moment by much.
 const RUN: u64 = 1 << 14;
-/// Of a body that lies in a file of its own so much is looked into.
-const BEGINNING: usize = 1 << 20;
 /// No clock was set back by more: behind a whole run that is older than what is asked for by this, everything is.
 const CLOCKS: Duration = Duration::from_hours(1);
 
-/// Whether bytes hold what somebody looks for.
+/// Whether bytes hold what somebody looks for. Of a long body it is asked for stretch after stretch, each with the last 4 KiB of the
+/// one before: what is looked for is shorter.
 pub type Fits = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// A look into contents: what is looked for, where, and how far it is.
@@ -48,6 +47,16 @@ pub struct Look {
     channels: Option<Vec<String>>,
     fits: Fits,
     is_begun: bool,
+    within: Option<Within>,
+}
+
+/// How far a look is in a message with a body so long that a moment ended in it.
+#[derive(Debug, Clone, Copy)]
+struct Within {
+    message: u64,
+    /// So many long bodies were looked through, and of the next one so many bytes.
+    bodies: usize,
+    bytes: u64,
 }
 
 /// The last moment that anybody had.
@@ -87,8 +96,6 @@ pub struct Seen {
     pub messages: u64,
     /// Of these, how many hold nothing any more (`keep.content`).
     pub forgotten: u64,
-    /// Bodies so long that their beginning alone was looked into.
-    pub in_part: u64,
     /// Bodies that cannot be read.
     pub unread: u64,
 }
@@ -120,7 +127,7 @@ impl Place {
 impl Look {
     /// Of the messages that fit the query, whose `text` is not asked, those that hold something.
     pub fn new(query: Query, channels: Option<Vec<String>>, fits: Fits) -> Self {
-        Self { query: Query { text: None, ..query }, channels, fits, is_begun: false }
+        Self { query: Query { text: None, ..query }, channels, fits, is_begun: false, within: None }
     }
 }
 
@@ -140,12 +147,12 @@ impl Sqlite {
         let (now, large) = (at.clone(), Arc::clone(&self.large));
         let seen = look(&self.spans, move |spans| {
             let began = Instant::now();
-            let moment = Moment { look: &now, large: &large, ends: began + MOMENT, seen: Seen::default() };
-            let seen = moment.pass(spans);
+            let seen = Moment::of(&now, &large, began + MOMENT).pass(spans);
             last.rests = Some(tokio::time::Instant::now() + rest(began.elapsed(), came));
             seen
         });
-        let seen = seen.await?;
+        let (seen, within) = seen.await?;
+        at.within = within;
         at.query.limit = at.query.limit.saturating_sub(seen.found.len());
         at.query.before = seen.before;
         Ok(seen)
@@ -198,6 +205,11 @@ struct Moment<'a> {
     large: &'a Large,
     ends: Instant,
     seen: Seen,
+    /// The message that is looked at, and how many long bodies of it were met.
+    message: u64,
+    bodies: usize,
+    /// Where it ended in a body.
+    stopped: Option<Within>,
 }
 
 /// Where a look goes on.
@@ -209,8 +221,12 @@ enum Way {
     Ended,
 }
 
-impl Moment<'_> {
-    fn pass(mut self, spans: &Spans) -> Result<Seen, Failure> {
+impl<'a> Moment<'a> {
+    fn of(look: &'a Look, large: &'a Large, ends: Instant) -> Self {
+        Self { look, large, ends, seen: Seen::default(), message: 0, bodies: 0, stopped: None }
+    }
+
+    fn pass(mut self, spans: &Spans) -> Result<(Seen, Option<Within>), Failure> {
         find::check(&self.look.query)?;
         let newest = i64::MAX as u64;
         let mut before = self.look.query.before.map_or(newest, |before| before.0.min(newest));
@@ -220,21 +236,23 @@ impl Moment<'_> {
                 Way::Before(next) => before = next,
                 // The oldest file may hold older numbers than its name says.
                 Way::Through if spans.firsts().first().is_none_or(|oldest| *oldest >= span.first) => {
-                    return Ok(self.seen);
+                    return Ok((self.seen, None));
                 }
                 Way::Through => before = span.first,
-                Way::Ended => return Ok(self.seen),
+                Way::Ended => return Ok((self.seen, None)),
             }
             if self.is_over() {
                 self.seen.before = Some(MessageId(before));
                 break;
             }
         }
-        Ok(self.seen)
+        Ok((self.seen, self.stopped))
     }
 
     fn is_over(&self) -> bool {
-        self.seen.found.len() >= self.look.query.limit || Instant::now() >= self.ends
+        self.stopped.is_some()
+            || self.seen.found.len() >= self.look.query.limit
+            || Instant::now() >= self.ends
     }
 
     /// Looks through a file downwards.
@@ -280,9 +298,16 @@ impl Moment<'_> {
         let (mut latest, mut stopped) = (None, None);
         while let Some(row) = rows.next()? {
             let id = row.get::<_, i64>(0)? as u64;
+            (self.message, self.bodies) = (id, 0);
+            let place = self.place(row, (connection, unpacker))?;
+            if self.stopped.is_some() {
+                // It is the first of the next moment.
+                stopped = Some(id + 1);
+                break;
+            }
             latest = Some(row.get(1)?);
             self.seen.messages += 1;
-            if let Some(place) = self.place(row, (connection, unpacker))? {
+            if let Some(place) = place {
                 self.seen.found.extend(find::row(connection, MessageId(id))?.map(|row| (row, place)));
             }
             if self.is_over() {
@@ -315,13 +340,13 @@ impl Moment<'_> {
         (connection, unpacker): (&Connection, &mut Unpacker),
     ) -> Result<Option<Place>, Failure> {
         match row.get::<_, Option<Vec<u8>>>(4)? {
-            None => self.seen.forgotten += 1,
+            None => self.seen.forgotten += u64::from(self.goes_on().is_none()),
             Some(bytes) => {
                 let packed = Packed { dictionary: row.get(3)?, bytes };
                 match unpacker.unpack::<ContentRow>(connection, &packed) {
                     Ok(content) if self.holds(&content.body) => return Ok(Some(Place::Received)),
                     Ok(_) => {}
-                    Err(_) => self.seen.unread += 1,
+                    Err(_) => self.is_unread(),
                 }
             }
         }
@@ -345,7 +370,9 @@ impl Moment<'_> {
         if is_in_part {
             return Ok(Some(Place::Sent));
         }
-        self.seen.unread += u64::from(read.is_err());
+        if read.is_err() {
+            self.is_unread();
+        }
         let mut statement = connection.prepare_cached(
             "SELECT d.why, d.ending, p.dictionary, p.packed FROM deliveries d
              LEFT JOIN payloads p ON p.delivery = d.id WHERE d.message = ?1 ORDER BY d.id",
@@ -363,10 +390,20 @@ impl Moment<'_> {
                         return Ok(Some(place));
                     }
                 }
-                Err(_) => self.seen.unread += 1,
+                Err(_) => self.is_unread(),
             }
         }
         Ok(None)
+    }
+
+    /// Where the moment before ended in this message, if it did.
+    fn goes_on(&self) -> Option<Within> {
+        self.look.within.filter(|within| within.message == self.message)
+    }
+
+    /// Counted once, however many moments its message takes.
+    fn is_unread(&mut self) {
+        self.seen.unread += u64::from(self.goes_on().is_none());
     }
 
     fn in_payload(&mut self, payload: &PayloadRow) -> Option<Place> {
@@ -375,24 +412,50 @@ impl Moment<'_> {
         }
         let answers = payload.response.iter().chain(payload.late.iter().map(|(_, response)| response));
         let mut answers = answers.filter_map(|response| response.body.as_ref());
-        answers.any(|body| (self.look.fits)(body)).then_some(Place::Answered)
+        answers.any(|body| self.fits(body)).then_some(Place::Answered)
     }
 
     fn says(&self, why: Option<Why>) -> bool {
-        why.is_some_and(|why| (self.look.fits)(why.as_bytes()))
+        why.is_some_and(|why| self.fits(why.as_bytes()))
+    }
+
+    /// Nothing is looked at behind the place where the moment ended.
+    fn fits(&self, bytes: &[u8]) -> bool {
+        self.stopped.is_none() && (self.look.fits)(bytes)
     }
 
     fn holds(&mut self, body: &Body) -> bool {
-        let bytes = match body {
-            Body::Here(bytes) => return (self.look.fits)(bytes),
-            Body::Apart(_) | Body::Pieced(_) => self.large.beginning(body, BEGINNING),
+        match body {
+            Body::Here(bytes) => self.fits(bytes),
+            Body::Apart(_) | Body::Pieced(_) if self.stopped.is_none() => self.is_in_long(body),
+            Body::Apart(_) | Body::Pieced(_) => false,
+        }
+    }
+
+    /// Looks into a long body from where the moment before ended, until this one does.
+    fn is_in_long(&mut self, body: &Body) -> bool {
+        let number = self.bodies;
+        self.bodies += 1;
+        let mut at = match self.goes_on() {
+            Some(within) if number < within.bodies => return false,
+            Some(within) if number == within.bodies => within.bytes,
+            _ => 0,
         };
-        let Ok((bytes, is_whole)) = bytes else {
-            self.seen.unread += 1;
-            return false;
-        };
-        self.seen.in_part += u64::from(!is_whole);
-        (self.look.fits)(&bytes)
+        loop {
+            let Ok((bytes, next)) = self.large.stretch(body, at) else {
+                self.seen.unread += 1;
+                return false;
+            };
+            if self.fits(&bytes) {
+                return true;
+            }
+            let Some(next) = next else { return false };
+            at = next;
+            if Instant::now() >= self.ends {
+                self.stopped = Some(Within { message: self.message, bodies: number, bytes: at });
+                return false;
+            }
+        }
     }
 }
 

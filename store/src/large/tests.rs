@@ -1,6 +1,9 @@
 //! Large bodies come back as they were kept, and leave no file that nothing speaks of.
 
-use super::*;
+use super::{
+    stretch::{OVERLAP, STRETCH},
+    *,
+};
 
 fn folder() -> (tempfile::TempDir, Arc<Large>) {
     let folder = tempfile::tempdir().unwrap();
@@ -123,16 +126,38 @@ async fn bytes_that_were_changed_are_refused_and_a_spool_is_empty_at_a_start() {
     assert_eq!(count(&large.spool()), 0);
 }
 
-#[tokio::test]
-async fn a_beginning_does_not_end_within_a_character() {
-    let (_folder, large) = folder();
-    let text = "é".repeat(LARGE);
-    let body = large.keep(7, &Content::from(text.into_bytes())).await.unwrap();
-    for (most, left) in [(1000, 1000), (1001, 1000)] {
-        let (bytes, is_whole) = large.beginning(&body, most).unwrap();
-        assert_eq!((String::from_utf8(bytes).unwrap().len(), is_whole), (left, false));
+/// All stretches of a body, put together again.
+fn joined(large: &Large, body: &Body) -> Vec<u8> {
+    let (mut all, mut at) = (Vec::new(), Some(0));
+    while let Some(from) = at {
+        let (bytes, next) = large.stretch(body, from).unwrap();
+        assert!(bytes.len() <= STRETCH + OVERLAP, "{} bytes in memory", bytes.len());
+        all.truncate(from as usize);
+        all.extend(bytes);
+        at = next;
     }
-    // What is no UTF-8 at all is cut where it was asked to be.
-    let body = large.keep(8, &Content::from(vec![0xE9; LARGE])).await.unwrap();
-    assert_eq!(large.beginning(&body, 1001).unwrap().0.len(), 1001);
+    all
+}
+
+#[tokio::test]
+async fn a_body_is_read_in_stretches_each_with_the_end_of_the_one_before() {
+    let (_folder, large) = folder();
+    for length in [LARGE, STRETCH, STRETCH + 1, 3 * STRETCH + 7] {
+        let bytes: Vec<u8> = (0..length).map(|at| b'a' + (at / 1000 % 26) as u8).collect();
+        let body = large.keep(7, &Content::from(bytes.clone())).await.unwrap();
+        assert!(joined(&large, &body) == bytes, "{length}");
+    }
+    let file = large.read(large.keep(7, &Content::from(vec![b'x'; 2 * STRETCH])).await.unwrap()).unwrap();
+    let stretch = |range| Stretch::Apart { file: Arc::clone(file.file().unwrap()), range };
+    let here = |text: &'static str| Stretch::Here(text.into());
+    let content = Content::of_stretches(vec![
+        here("begin"),
+        stretch(1..STRETCH as u64),
+        here("middle"),
+        stretch(5..STRETCH as u64 + 9),
+        here("end"),
+    ]);
+    let body = large.keep(7, &content).await.unwrap();
+    assert!(matches!(body, Body::Pieced(_)));
+    assert!(joined(&large, &body) == content.whole().unwrap());
 }
