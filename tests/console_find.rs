@@ -14,7 +14,10 @@ fn filled(project: &Project) -> Relais {
     let port = free_port();
     project.channel(
         "lab",
-        &format!("name: lab\nsource:\n  mllp: {{ listen: \"127.0.0.1:{port}\" }}\ndestinations: []\n"),
+        &format!(
+            "name: lab\nsource:\n  mllp: {{ listen: \"127.0.0.1:{port}\" }}\nreply: delivered\ndestinations:\n  - name: archive\n    \
+             to:\n      file: {{ dir: out }}\n"
+        ),
     );
     let relais = project.start();
     let mut sender = Sender::connect(port).unwrap();
@@ -47,6 +50,10 @@ fn words_that_are_nobodys_key_are_looked_for_in_contents_and_nothing_moves_meanw
     let mut browser = signed_in(&project, &json!({}));
     browser.open("#/find");
     browser.see(".foot", "50 messages shown");
+    browser.fill("#search", "F5*");
+    browser.see(".foot", "11 messages shown");
+    browser.see(".found li:last-child", "sent");
+    browser.shot_for_guide("find");
     browser.fill("#search", "Example^Anna");
     // What is only typed is nobody's look into contents.
     browser.see(".foot", "Nothing fits.");
@@ -59,7 +66,7 @@ fn words_that_are_nobodys_key_are_looked_for_in_contents_and_nothing_moves_meanw
     browser.see(".foot", "50 messages shown");
     assert_eq!(browser.run("location.hash"), "#/find", "what patients are found by is not in the address");
     browser.is_open_to_all();
-    browser.shot("find-words");
+    browser.shot_for_guide("find-words");
 
     browser.run("document.querySelector('.found li:nth-child(45)').scrollIntoView({ block: 'center' })");
     browser.run("document.querySelector('.more').focus({ preventScroll: true })");

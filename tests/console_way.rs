@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
-use std::{env, fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{
@@ -116,10 +116,10 @@ impl Seat {
             self.browser.shot(&format!("{name}-fr"));
             return;
         }
-        let taken = self.browser.shot(name);
-        if env::var_os("SCREENSHOTS").is_some() && IN_GUIDE.contains(&name) {
-            let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/console");
-            fs::copy(&taken, guide.join(taken.file_name().unwrap())).unwrap();
+        if IN_GUIDE.contains(&name) {
+            self.browser.shot_for_guide(name);
+        } else {
+            self.browser.shot(name);
         }
     }
 

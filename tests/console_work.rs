@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by stopping there")]
 
-use std::{env, fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{
@@ -28,10 +28,10 @@ fn sign_in(browser: &mut Browser, project: &Project) {
 const IN_GUIDE: [&str; 2] = ["week", "many"];
 
 fn picture(browser: &mut Browser, name: &str) {
-    let taken = browser.shot(name);
-    if env::var_os("SCREENSHOTS").is_some() && IN_GUIDE.contains(&name) {
-        let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/console");
-        fs::copy(&taken, guide.join(taken.file_name().unwrap())).unwrap();
+    if IN_GUIDE.contains(&name) {
+        browser.shot_for_guide(name);
+    } else {
+        browser.shot(name);
     }
 }
 

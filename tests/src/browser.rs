@@ -132,6 +132,16 @@ impl Browser {
         to
     }
 
+    /// The same for the guide, where `SCREENSHOTS` asks for it.
+    #[track_caller]
+    pub fn shot_for_guide(&mut self, name: &str) {
+        let taken = self.shot(name);
+        if std::env::var_os("SCREENSHOTS").is_some() {
+            let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/console");
+            std::fs::copy(&taken, guide.join(format!("{name}.png"))).expect("a picture can be copied");
+        }
+    }
+
     /// Fails where the page breaks a rule of accessibility, or is wider than its window.
     #[track_caller]
     pub fn is_open_to_all(&mut self) {
