@@ -16,11 +16,12 @@ const TABS = { traffic, queue, peers, file, changes, tests };
 /** What the files say is for those who run the channel. */
 const OPERATORS = ["file", "tests"];
 
-export function show(content, { parts: [, name, tab = "traffic"] }) {
+export function show(content, { parts: [, name, wanted] }) {
   if (!known.channels.has(name)) {
     put(content, make("h1", {}, name), make("p", { class: "problem" }, say("channel.none", { name })));
     return undefined;
   }
+  const tab = Object.hasOwn(TABS, wanted) ? wanted : "traffic";
   const head = make("header", { class: "subject" });
   const flow = make("div", { class: "flow", role: "group", "aria-label": say("channel.flow") });
   const panel = make("section", { class: "panel", role: "tabpanel", id: "panel", "aria-labelledby": `tab-${tab}` });
@@ -37,7 +38,7 @@ export function show(content, { parts: [, name, tab = "traffic"] }) {
   top();
   get(path("channels", name, "outline")).then((found) => { outline = found; top(); }).catch(() => {});
   const ends = ["all", "channels", "counts"].map((kind) => listen(kind, top));
-  const end = (TABS[tab] ?? traffic)(panel, name);
+  const end = TABS[tab](panel, name);
   return () => [...ends, end].forEach((one) => typeof one === "function" && one());
 }
 

@@ -76,8 +76,10 @@ function takeEpisodes(answer) {
 
 /** Also tells what happens to one message, while somebody looks at it. */
 export function attend(message) {
-  if (attended === message) return;
-  attended = message;
+  // What is no number names no message: the server would tell nothing at all.
+  const named = /^\d{1,18}$/.test(message) ? message : null;
+  if (attended === named) return;
+  attended = named;
   if (known.session) open();
 }
 

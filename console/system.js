@@ -17,12 +17,13 @@ const RIGHTS = ["look", "content", "operate", "deploy", "administer"];
 const DAYS = [7, 30, 90, 365];
 const PAGE = 100;
 
-export function show(content, { parts: [, part = "server"] }) {
+export function show(content, { parts: [, wanted] }) {
   const able = Object.keys(PARTS).filter((one) => (NEEDS[one] ?? []).every(may));
+  const part = able.includes(wanted) ? wanted : "server";
   const panel = make("section", { class: "panel", role: "tabpanel", id: "panel", "aria-labelledby": `tab-${part}` });
   put(content, make("h1", {}, say("top.system")), make("div", { class: "tabs", role: "tablist", "aria-label": say("top.system") }, able.map((one) => link(["system", one], {
     role: "tab", id: `tab-${one}`, "aria-selected": String(one === part), "aria-controls": "panel" }, say(`system.${one}`)))), panel);
-  const end = (able.includes(part) ? PARTS[part] : server)(panel);
+  const end = PARTS[part](panel);
   return typeof end === "function" ? end : undefined;
 }
 

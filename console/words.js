@@ -11,7 +11,7 @@ export let language = chosen();
 
 function chosen() {
   const kept = recall();
-  if (kept in ALL) return kept;
+  if (kept && Object.hasOwn(ALL, kept)) return kept;
   const wanted = navigator.languages?.map((tag) => tag.slice(0, 2)).find((tag) => tag in ALL);
   return wanted ?? "en";
 }

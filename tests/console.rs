@@ -117,6 +117,40 @@ fn what_others_write_is_text_and_never_runs() {
     assert_eq!(browser.run(inline), 0, "the policy refuses what stands in the page");
 }
 
+/// What every object of JavaScript has a property of.
+const INHERITED: [&str; 4] = ["constructor", "__proto__", "toString", "hasOwnProperty"];
+
+#[test]
+fn an_address_that_names_no_place_shows_one_all_the_same() {
+    let project = Project::new();
+    laboratory(&project, free_port());
+    let _relais = project.start();
+    let mut browser = Browser::start(project.port);
+    browser.anew(&json!({}));
+    welcome(&mut browser, &project.link("admin"));
+    for name in INHERITED {
+        for (place, on, words) in [
+            (format!("#/{name}"), ".headline", "Nothing needs you"),
+            (format!("#/{name}/{name}?{name}=1"), ".headline", "Nothing needs you"),
+            (format!("#/channels/lab/{name}"), "[role=tab][aria-selected=true]", "Traffic"),
+            (format!("#/channels/{name}"), "main", "there is no channel"),
+            (format!("#/messages/{name}"), "main", "no message"),
+            (format!("#/system/{name}"), "[role=tab][aria-selected=true]", "Server"),
+            (format!("#/find?{name}=1"), ".filters", ""),
+        ] {
+            browser.open("#/channels");
+            browser.see("[data-row=lab]", "");
+            browser.open(&place);
+            browser.see(on, words);
+        }
+    }
+    browser.see_no("#banner p", "");
+    // That there is no such message is an answer, and no fault of the page.
+    let complaints = browser.complaints();
+    let of_page = complaints.as_array().unwrap().iter().filter(|said| !said.to_string().contains("404"));
+    assert_eq!(of_page.count(), 0, "{complaints}");
+}
+
 #[test]
 fn the_keyboard_alone_is_enough_in_french_on_a_telephone_in_the_dark() {
     let (project, record) = (Project::new(), Receiver::start(Behaviour::Code("AA")));
