@@ -48,6 +48,11 @@ impl Browser {
         self.ask(&json!({ "do": "anew", "options": options }));
     }
 
+    /// Asks the server at another port from now on.
+    pub fn turn_to(&mut self, port: u16) {
+        self.address = format!("http://127.0.0.1:{port}/");
+    }
+
     /// Goes to a place of the console: `#/channels`.
     #[track_caller]
     pub fn open(&mut self, place: &str) {
