@@ -201,6 +201,24 @@ function answered(status) {
   return status >= 400 ? mark("warning", String(status)) : String(status);
 }
 
+/** The whole log: whether it is as it was written, and all of it as a file. */
+function whole() {
+  const said = make("div", { role: "status", class: "verified" });
+  const verify = async () => {
+    put(said, make("p", { class: "faint" }, say("audit.verifying")));
+    try {
+      const { sound, broken } = await get(path("audit", "verified"));
+      put(said, broken ? make("p", { class: "problem" }, say(`audit.broken.${broken.what}`, { line: broken.line }), " ", say("audit.broken"))
+        : [make("p", {}, mark("good", say("audit.sound", { count: sound.lines }))), sound.is_cut && make("p", {}, say("audit.cut")),
+          make("p", {}, say("audit.hash"), " ", make("code", { class: "hash" }, sound.hash))]);
+    } catch (problem) {
+      put(said, make("p", { class: "problem" }, problem.message));
+    }
+  };
+  const file = (form, name) => make("a", { href: path("audit", "export") + query({ form }), download: name }, say(`audit.export.${form}`));
+  return [make("div", { class: "buttons" }, button(say("audit.verify"), verify, { "data-key": "verify" }), file("jsonl", "audit.jsonl"), file("fhir", "audit.json")), said];
+}
+
 /** Everybody's lines for administrators, else one's own. */
 function audit(panel) {
   const [list, foot] = [make("tbody"), make("div", { class: "foot" })];
@@ -215,7 +233,7 @@ function audit(panel) {
       put(foot, make("p", { class: "problem", role: "alert" }, problem.message));
     }
   };
-  put(panel, make("p", { class: "faint" }, say(may("administer") ? "audit.all" : "audit.own")),
+  put(panel, make("p", { class: "faint" }, say(may("administer") ? "audit.all" : "audit.own")), may("administer") && whole(),
     make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": say("system.audit") }, make("table", { class: "list audit" }, make("caption", { class: "unseen" }, say("system.audit")),
       make("thead", {}, make("tr", {}, ["number", "at", "who", "what", "subject", "from", "status"].map((one) => make("th", { scope: "col" }, say(`audit.${one}`))))), list)), foot);
   more();

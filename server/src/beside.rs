@@ -34,7 +34,7 @@ pub(crate) fn verify(folder: &Path, report: &mut Report) {
         }
         report.files += 1;
         let wrong = if name == audit::FILE {
-            audit::verify(folder, None).err()
+            audit::verify(folder, None).err().map(|broken| broken.words)
         } else {
             let read = fs::read(&path).map_err(|error| error.to_string());
             let read = read.and_then(|text| {

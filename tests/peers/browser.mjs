@@ -48,6 +48,11 @@ const acts = {
   open: ({ url }) => page.goto(url).then(() => {}),
   click: ({ on }) => page.click(on),
   fill: ({ on, text }) => page.fill(on, text),
+  /** What somebody gets who follows a link to a file. */
+  async download({ on }) {
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click(on)]);
+    return { name: file.suggestedFilename(), text: readFileSync(await file.path(), "utf8") };
+  },
   choose: ({ on, value }) => page.selectOption(on, value).then(() => {}),
   press: ({ key }) => page.keyboard.press(key),
   /** Goes on from field to field until this one has the keyboard, as somebody without a mouse does. */

@@ -65,6 +65,14 @@ impl Browser {
         self.ask(&json!({ "do": "click", "on": on }));
     }
 
+    /// Follows a link to a file; its name, and what it holds.
+    #[track_caller]
+    pub fn download(&mut self, on: &str) -> (String, String) {
+        let file = self.ask(&json!({ "do": "download", "on": on }));
+        let text = |name: &str| file[name].as_str().unwrap_or_default().to_owned();
+        (text("name"), text("text"))
+    }
+
     #[track_caller]
     pub fn fill(&mut self, on: &str, text: &str) {
         self.ask(&json!({ "do": "fill", "on": on, "text": text }));

@@ -1,4 +1,4 @@
-//! Accounts, tokens and the audit log.
+//! Accounts and tokens.
 
 use std::sync::Arc;
 
@@ -8,21 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    asked::{Body, Path, Query, limit},
+    asked::{Body, Path},
     problem::Problem,
     rights::Subject,
 };
-use crate::{
-    accounts::{AccountStatus, Caller, Position, Right, Role, TokenStatus, TokenWish},
-    audit::Entry,
-};
+use crate::accounts::{AccountStatus, Caller, Position, Role, TokenStatus, TokenWish};
 
 type Shared = State<Arc<Context>>;
 type Made<T> = Result<(StatusCode, Extension<Subject>, Json<T>), Problem>;
-
-/// As many lines of the audit log as come at once.
-const USUAL: usize = 100;
-const MOST: usize = 1000;
 
 /// Who is to have an account.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -124,23 +117,4 @@ pub(super) fn subject(kind: &str, name: &str, position: &Position) -> String {
 
 fn of(tags: &[String]) -> String {
     if tags.is_empty() { String::new() } else { format!(", of {}", tags.join(", ")) }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    who: Option<String>,
-    before: Option<u64>,
-    limit: Option<usize>,
-}
-
-/// The newest lines: of everybody for who may administer, else one's own.
-pub(super) async fn audit(
-    State(context): Shared,
-    caller: Caller,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Vec<Entry>>, Problem> {
-    let who = if caller.may(Right::Administer) { wanted.who } else { Some(caller.name.clone()) };
-    let limit = limit(wanted.limit, USUAL, MOST)?;
-    let lines = context.audit.latest(who, wanted.before, limit).await;
-    Ok(Json(lines.map_err(|error| Problem::no_audit(&error))?))
 }

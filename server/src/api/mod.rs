@@ -4,6 +4,7 @@ mod accounts;
 mod alerts;
 mod answers;
 mod asked;
+mod audit;
 mod certificates;
 mod channels;
 mod connections;

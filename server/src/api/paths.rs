@@ -10,7 +10,7 @@ use super::{
     ChannelStatus, Context, DeliveryStatus, Deployed, DestinationStatus, Go, MessageStatus, NewSync, Pending,
     Picked, Report, Retried, RuleStatus, ServerStatus, SyncStatus, Tried, Unanswered, UnmappedCode,
     accounts::{self, Linked, MadeToken, NewAccount, NewRole},
-    alerts, certificates, channels, connections,
+    alerts, audit, certificates, channels, connections,
     deliveries::{self, Wish},
     episodes, found, logs, many, messages, openapi,
     outline::{self, ChannelFile, Tested},
@@ -510,9 +510,14 @@ fn of_accounts() -> Vec<Place> {
             "/audit",
             ANYBODY,
             "the audit log: one's own lines, or all for who administers",
-            get(accounts::audit),
+            get(audit::list),
         )
         .asked(&["who", "before", "limit"])
         .giving::<Vec<Entry>>(),
+        of("get", "/audit/verified", "whether the audit log is as it was written", get(audit::verified))
+            .giving::<audit::Verified>(),
+        of("get", "/audit/export", "export the audit log", get(audit::export))
+            .asked(&["form", "since"])
+            .answering(Gives::Bytes),
     ]
 }

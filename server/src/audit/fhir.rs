@@ -1,7 +1,5 @@
 //! The audit log as FHIR R4 `AuditEvent`s, for the systems that gather those of a hospital.
 
-use std::io::{self, Write};
-
 use serde_json::{Value, json};
 
 use super::Entry;
@@ -9,31 +7,14 @@ use super::Entry;
 const TYPES: &str = "http://terminology.hl7.org/CodeSystem/audit-event-type";
 const DICOM: &str = "http://dicom.nema.org/resources/ontology/DCM";
 
-/// Writes a bundle, entry by entry: a log may be larger than memory.
-pub(crate) struct Bundle<W> {
-    to: W,
-    is_begun: bool,
-}
+/// What stands around the entries of a bundle, and between two of them.
+pub(super) const BUNDLE: [&str; 3] =
+    ["{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[\n", ",\n", "\n]}\n"];
 
-impl<W: Write> Bundle<W> {
-    pub(crate) fn begin(mut to: W) -> io::Result<Self> {
-        to.write_all(b"{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[")?;
-        Ok(Self { to, is_begun: false })
-    }
-
-    /// `hash` is that of the entry's line.
-    pub(crate) fn add(&mut self, entry: &Entry, hash: &str) -> io::Result<()> {
-        let before = if self.is_begun { ",\n" } else { "\n" };
-        self.is_begun = true;
-        let id = id_of(hash);
-        let entry = json!({ "fullUrl": format!("urn:uuid:{id}"), "resource": event(entry, &id) });
-        write!(self.to, "{before}{entry}")
-    }
-
-    pub(crate) fn end(mut self) -> io::Result<()> {
-        self.to.write_all(b"\n]}\n")?;
-        self.to.flush()
-    }
+/// One entry of a bundle; `hash` is that of its line.
+pub(super) fn entry(of: &Entry, hash: &str) -> Value {
+    let id = id_of(hash);
+    json!({ "fullUrl": format!("urn:uuid:{id}"), "resource": event(of, &id) })
 }
 
 /// The same for the same line, however often it is exported.
@@ -99,8 +80,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_holds_an_event_for_each_line() {
-        let entry = Entry {
+    fn each_line_is_an_event() {
+        let line = Entry {
             number: 1,
             at: "2026-03-01T08:00:00Z".to_owned(),
             who: "ada".to_owned(),
@@ -110,13 +91,9 @@ mod tests {
             status: 200,
             before: "0".repeat(64),
         };
-        let mut written = Vec::new();
-        let mut bundle = Bundle::begin(&mut written).unwrap();
         let hash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-        bundle.add(&entry, hash).unwrap();
-        bundle.add(&Entry { status: 403, subject: String::new(), ..entry }, hash).unwrap();
-        bundle.end().unwrap();
-        let bundle: Value = serde_json::from_slice(&written).unwrap();
+        let refused = Entry { status: 403, subject: String::new(), ..line.clone() };
+        let bundle = json!({ "entry": [entry(&line, hash), entry(&refused, hash)] });
         let first = &bundle["entry"][0];
         assert_eq!(first["fullUrl"], "urn:uuid:01234567-89ab-8def-8123-456789abcdef");
         assert_eq!(first["resource"]["action"], "R");

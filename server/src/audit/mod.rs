@@ -1,5 +1,6 @@
 //! The audit log: who did what and who looked at what, each line holding the hash of the one before.
 
+mod export;
 mod fhir;
 mod looks;
 mod read;
@@ -17,8 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use fhir::Bundle;
-pub(crate) use read::{Lines, verify};
+pub(crate) use export::{Export, Form};
+use read::Lines;
+pub(crate) use read::{Break, Sound, verify};
 
 use crate::accounts::{Caller, secret::hex};
 
@@ -148,6 +150,11 @@ impl Audit {
         let read = tokio::task::spawn_blocking(move || read::newest(&path, limit, &wanted));
         read.await.map_err(io::Error::other)?
     }
+
+    /// The folder that it lies in.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.path.parent().expect("the log is a file in a folder").to_owned()
+    }
 }
 
 impl End {
@@ -224,10 +231,15 @@ mod tests {
         let changed = text.replace("message 2", "message 9");
         let shorter = format!("{}\n{}\n", lines[0], lines[2]);
         let doubled = format!("{text}{}\n", lines[2]);
-        for wrong in [changed, shorter, doubled] {
+        for (wrong, line) in [(changed, 3), (shorter, 2), (doubled, 4)] {
             fs::write(&path, wrong).unwrap();
             let found = verify(folder.path(), None).unwrap_err();
-            assert!(found.contains(".jsonl:"), "{found}");
+            assert_eq!(found.line, line, "{found}");
+            let lines = Export::of(folder.path(), Form::Jsonl, None).unwrap();
+            let out: Vec<_> = lines.collect();
+            assert_eq!(out.last(), Some(&Err(found.clone())), "what goes out ends with what is wrong");
+            assert_eq!(out[0].as_ref().unwrap().lines().count() as u64, line - 1);
+            assert!(found.words.contains(".jsonl:"), "{found}");
         }
     }
 
@@ -244,6 +256,30 @@ mod tests {
         assert_eq!(numbers(of_bob), (1..=100).rev().map(|number| number * 7).collect::<Vec<_>>());
         assert_eq!(numbers(audit.latest(None, Some(3), 9).await.unwrap()), [2, 1]);
         assert_eq!(numbers(audit.latest(None, None, 2).await.unwrap()), [700, 699]);
+    }
+
+    #[tokio::test]
+    async fn a_long_log_goes_out_in_pieces_from_whatever_time_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(folder.path()).unwrap();
+        for _ in 0..700 {
+            audit.write(deed(&"long ".repeat(60))).await.unwrap();
+        }
+        let pieces = |form: Form, since: Option<&str>| {
+            let since = since.map(|since| since.parse().unwrap());
+            Export::of(folder.path(), form, since).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+        };
+        let lines = pieces(Form::Jsonl, None);
+        assert!(lines.len() > 2 && lines.iter().all(|piece| piece.len() < 128 << 10), "{}", lines.len());
+        assert_eq!(lines.concat(), fs::read_to_string(folder.path().join(FILE)).unwrap());
+        let bundle = |since| {
+            let text = pieces(Form::Fhir, since).concat();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()
+        };
+        assert_eq!(bundle(None)["entry"].as_array().unwrap().len(), 700);
+        let of_nothing = bundle(Some("2999-01-01T00:00:00Z"));
+        assert_eq!(of_nothing, serde_json::json!({ "resourceType": "Bundle", "type": "collection" }));
+        assert!(pieces(Form::Jsonl, Some("2999-01-01T00:00:00Z")).is_empty());
     }
 
     #[tokio::test]

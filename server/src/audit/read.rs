@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    fs,
+    fmt, fs,
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Entry, FILE, NOTHING, hash};
 
@@ -52,8 +53,37 @@ pub(crate) struct Sound {
     pub(crate) is_cut: bool,
 }
 
+/// Where the chain of a log breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Break {
+    pub(crate) line: u64,
+    pub(crate) what: Broken,
+    /// What is wrong, with the file and the line.
+    pub(crate) words: String,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Broken {
+    /// The file, or the line, cannot be read.
+    Unreadable,
+    /// It is no entry of a log.
+    NoEntry,
+    /// It has another number than its place.
+    Number,
+    /// It does not hold the hash of the line before.
+    Hash,
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.words)
+    }
+}
+
 /// Reads the whole log and follows its hashes; says what is wrong, with the line.
-pub(crate) fn verify(folder: &Path, holds: Option<&str>) -> Result<Sound, String> {
+pub(crate) fn verify(folder: &Path, holds: Option<&str>) -> Result<Sound, Break> {
     let mut lines = Lines::of(folder)?;
     let asked = holds.unwrap_or(NOTHING);
     let mut holds = asked == NOTHING;
@@ -76,30 +106,39 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub(crate) fn of(folder: &Path) -> Result<Self, String> {
+    pub(crate) fn of(folder: &Path) -> Result<Self, Break> {
         let path = folder.join(FILE);
-        let file =
-            fs::File::open(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let file = fs::File::open(&path).map_err(|error| {
+            let words = format!("cannot read {}: {error}", path.display());
+            Break { line: 1, what: Broken::Unreadable, words }
+        })?;
         let file = BufReader::new(file);
         Ok(Self { path, file, number: 0, hash: NOTHING.to_owned(), is_cut: false, is_wrong: false })
     }
 
-    fn read(&mut self) -> Result<Option<Entry>, String> {
-        let (at, place) = (self.number + 1, format!("{}:{}", self.path.display(), self.number + 1));
+    fn read(&mut self) -> Result<Option<Entry>, Break> {
+        let at = self.number + 1;
+        let broken = |what: Broken, words: String| Break {
+            line: at,
+            what,
+            words: format!("{}:{at}: {words}", self.path.display()),
+        };
         let mut line = Vec::new();
         let read = self.file.read_until(b'\n', &mut line);
-        read.map_err(|error| format!("{place}: cannot be read: {error}"))?;
+        read.map_err(|error| broken(Broken::Unreadable, format!("cannot be read: {error}")))?;
         if line.pop() != Some(b'\n') {
             self.is_cut = !line.is_empty();
             return Ok(None);
         }
-        let entry: Entry =
-            serde_json::from_slice(&line).map_err(|error| format!("{place}: is no entry: {error}"))?;
+        let entry: Entry = serde_json::from_slice(&line)
+            .map_err(|error| broken(Broken::NoEntry, format!("is no entry: {error}")))?;
         if entry.number != at {
-            return Err(format!("{place}: has the number {}: lines are missing or were added", entry.number));
+            let words = format!("has the number {}: lines are missing or were added", entry.number);
+            return Err(broken(Broken::Number, words));
         }
         if entry.before != self.hash {
-            return Err(format!("{place}: does not follow the line before: one of the two was changed"));
+            let words = "does not follow the line before: one of the two was changed";
+            return Err(broken(Broken::Hash, words.to_owned()));
         }
         (self.number, self.hash) = (at, hash(&line));
         Ok(Some(entry))
@@ -107,7 +146,7 @@ impl Lines {
 }
 
 impl Iterator for Lines {
-    type Item = Result<Entry, String>;
+    type Item = Result<Entry, Break>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_wrong {

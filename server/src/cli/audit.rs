@@ -1,16 +1,15 @@
 //! `relais audit`: who did what and who looked at what; whether nothing of it was changed; all of it, for others.
 
 use std::{
-    io::{self, BufWriter},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::{Complaint, Ending, Exit, Format, Place, backup::store_folder, find::shortened, say, say_json};
 use crate::{
-    audit::{Bundle, Entry, Lines, verify},
+    audit::{Entry, Export, Form, verify},
     client::Client,
     terminal::{Table, counted},
 };
@@ -55,15 +54,6 @@ enum Act {
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    /// A line each, as they are kept
-    #[default]
-    Jsonl,
-    /// One FHIR R4 bundle of `AuditEvent`s
-    Fhir,
 }
 
 pub(crate) async fn run(arguments: &Arguments, place: &Place) -> Ending {
@@ -120,40 +110,13 @@ fn check(folder: &Path, holds: Option<&str>, format: Format) -> Ending {
 }
 
 fn export(folder: &Path, form: Form, since: Option<Timestamp>) -> Ending {
-    let mut lines = Lines::of(folder).map_err(Complaint::wrong)?;
-    let output = BufWriter::new(io::stdout().lock());
-    match form {
-        Form::Jsonl => as_lines(&mut lines, output, since),
-        Form::Fhir => as_bundle(&mut lines, output, since),
-    }
-}
-
-fn as_lines(lines: &mut Lines, mut output: impl io::Write, since: Option<Timestamp>) -> Ending {
-    for entry in lines.by_ref() {
-        let entry = entry.map_err(Complaint::wrong)?;
-        if is_wanted(&entry, since) {
-            let line = serde_json::to_string(&entry).map_err(Complaint::wrong)?;
-            if writeln!(output, "{line}").is_err() {
-                return Ok(Exit::Done);
-            }
+    let mut output = io::stdout().lock();
+    for piece in Export::of(folder, form, since).map_err(Complaint::wrong)? {
+        if output.write_all(piece.map_err(Complaint::wrong)?.as_bytes()).is_err() {
+            // Whoever read it has gone.
+            return Ok(Exit::Done);
         }
     }
     output.flush().map_err(Complaint::wrong)?;
     Ok(Exit::Done)
-}
-
-fn as_bundle(lines: &mut Lines, output: impl io::Write, since: Option<Timestamp>) -> Ending {
-    let mut bundle = Bundle::begin(output).map_err(Complaint::wrong)?;
-    while let Some(entry) = lines.next() {
-        let entry = entry.map_err(Complaint::wrong)?;
-        if is_wanted(&entry, since) {
-            bundle.add(&entry, &lines.hash).map_err(Complaint::wrong)?;
-        }
-    }
-    bundle.end().map_err(Complaint::wrong)?;
-    Ok(Exit::Done)
-}
-
-fn is_wanted(entry: &Entry, since: Option<Timestamp>) -> bool {
-    since.is_none_or(|since| entry.at.parse::<Timestamp>().is_ok_and(|at| at >= since))
 }
