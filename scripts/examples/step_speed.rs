@@ -1,4 +1,5 @@
-//! Prints what steps cost on an ORU of twelve segments, the mapping to FHIR among them: `cargo run --release -p scripts --example step_speed [ROUNDS]`.
+//! Prints what steps cost on an ORU of twelve segments, the mapping to FHIR among them, all or those of one name:
+//! `cargo run --release -p scripts --example step_speed [ROUNDS] [NAME]`.
 
 use std::{
     env,
@@ -10,7 +11,7 @@ use std::{
 
 use engine::{Context, Hash, Inputs, Message, MessageId, Script};
 use jiff::tz::TimeZone;
-use scripts::{At, Format, Library, Limits, ProgramFile, StepFile, Whereabouts};
+use scripts::{At, Format, Library, Limits, OutletFile, ProgramFile, StepFile, Whereabouts};
 
 const CODE: &str = r#"
 let family = msg["PID-5.1"];
@@ -32,25 +33,34 @@ results::fill_results(to);
 to.take_transaction()
 "#;
 
+/// What a file of a Bundle is called by.
+const FILE_NAME: &str = r#"${msg["identifier.value"]}.json"#;
+
+/// Steps to be measured, and what names the file of what they made.
+struct Case {
+    name: &'static str,
+    steps: &'static [&'static str],
+    file_name: Option<&'static str>,
+}
+
+const CASES: &[Case] = &[
+    Case { name: "nothing", steps: &[], file_name: None },
+    Case { name: "one empty script", steps: &["()"], file_name: None },
+    Case { name: "ten statements", steps: &[CODE], file_name: None },
+    Case { name: "one field set", steps: &["msg[\"PID-8\"] = \"F\";"], file_name: None },
+    Case { name: "to FHIR", steps: &[TO_FHIR], file_name: None },
+    Case { name: "to FHIR and named", steps: &[TO_FHIR], file_name: Some(FILE_NAME) },
+];
+
 fn main() {
     let rounds: u32 = env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(2_000);
+    let wanted = env::args().nth(2);
     let (library, faults) = Library::load(Path::new("/nonexistent"));
     assert!(faults.is_empty(), "{faults:?}");
-    let cases: [(&str, &[&str]); 5] = [
-        ("nothing", &[]),
-        ("one empty script", &["()"]),
-        ("ten statements", &[CODE]),
-        ("one field set", &["msg[\"PID-8\"] = \"F\";"]),
-        ("to FHIR", &[TO_FHIR]),
-    ];
-    for (name, steps) in cases {
-        let program = program(steps, &library);
+    for case in CASES.iter().filter(|case| wanted.as_ref().is_none_or(|wanted| wanted == case.name)) {
+        let program = program(case, &library);
         let message = message();
-        let run = || {
-            let context =
-                Context::new(Arc::from("speed"), MessageId(1), Arc::clone(&message.facts), Inputs::Live);
-            black_box(program.transform(black_box(&message), &context)).expect("the script is sound");
-        };
+        let run = || once(&program, black_box(&message), case.file_name.is_some());
         (0..rounds).for_each(|_| run());
         let best = (0..9)
             .map(|_| {
@@ -59,19 +69,42 @@ fn main() {
                 begun.elapsed() / rounds
             })
             .min();
-        println!("{name}: {:?} for each message", best.unwrap_or_default());
+        println!("{}: {:?} for each message", case.name, best.unwrap_or_default());
     }
 }
 
-fn program(steps: &[&str], library: &Library) -> scripts::Program {
+/// One message through the steps, and to its destination where there is one.
+fn once(program: &scripts::Program, message: &Message, is_named: bool) {
+    let context = Context::new(Arc::from("speed"), MessageId(1), Arc::clone(&message.facts), Inputs::Live);
+    let pieces = program.transform(message, &context).expect("the script is sound");
+    if is_named {
+        black_box(program.route(&pieces[0], 0, &context)).expect("it has what names it");
+    }
+    black_box(pieces);
+}
+
+fn program(case: &Case, library: &Library) -> scripts::Program {
     let step = |code: &&str| StepFile::Script { code: (*code).to_owned(), as_text: false };
     let at = |(index, step)| At::new(engine::Path::parse("steps").join(index), step);
+    let outlet = |name: &str| OutletFile {
+        name: "out".to_owned(),
+        path: engine::Path::parse("destinations.0"),
+        when: None,
+        steps: Vec::new(),
+        texts: vec![(
+            "name".to_owned(),
+            At::new(engine::Path::parse("destinations.0.to.file.name"), name.to_owned()),
+        )],
+        key: Vec::new(),
+        on_response: Vec::new(),
+        after: None,
+    };
     let file = ProgramFile {
         format: Format::Hl7,
         charset: None,
         zone: TimeZone::UTC,
-        steps: steps.iter().map(step).enumerate().map(at).collect::<Vec<At<StepFile>>>(),
-        outlets: Vec::new(),
+        steps: case.steps.iter().map(step).enumerate().map(at).collect::<Vec<At<StepFile>>>(),
+        outlets: case.file_name.map(outlet).into_iter().collect(),
         expect: None,
         group: None,
         reply: None,

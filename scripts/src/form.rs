@@ -140,7 +140,7 @@ impl Body {
             return self.with_xml(&document);
         }
         if json::is_document(&value) {
-            return self.with_document(&value);
+            return self.with_document(value);
         }
         if value.is_blob() {
             return Ok(self.with_bytes(value.cast::<Blob>()));
@@ -235,12 +235,12 @@ impl Body {
     }
 
     /// What a script made: a JSON message that it changed, or one that is new.
-    fn with_document(&self, value: &Dynamic) -> Result<Self, String> {
+    fn with_document(&self, value: Dynamic) -> Result<Self, String> {
         if let Form::Json(before) = &self.form {
-            return self.with_json(before, json::from_dynamic(value)?);
+            return self.with_json(before, json::from_dynamic(&value)?);
         }
-        let text = Bytes::from(json::written(value)?);
-        let form = Form::Json(Arc::new(Document::written(text.clone())));
+        let text = Bytes::from(json::written(&value)?);
+        let form = Form::Json(Arc::new(Document::written(text.clone(), value)));
         Ok(Self { form, charset: Charset::UTF_8, content: text.into() })
     }
 

@@ -61,7 +61,9 @@ impl AnyPath {
     pub(crate) fn is_there(&self, form: &Form) -> Option<bool> {
         match form {
             Form::Hl7(message) => Some(message.has(self.hl7.as_ref()?)),
-            Form::Json(value) => Some(self.json.as_ref()?.find(value.tree()).is_some_and(is_there)),
+            Form::Json(document) => {
+                Some(document.find(self.json.as_ref()?).is_some_and(|value| is_there(&value)))
+            }
             Form::Xml(document) => {
                 Some(document.get(self.xml.as_ref()?).is_some_and(|value| !value.is_empty()))
             }
@@ -75,8 +77,9 @@ impl AnyPath {
     pub(crate) fn read(&self, form: &Form) -> Option<String> {
         match form {
             Form::Hl7(message) => Some(message.get(self.hl7.as_ref()?).into_owned()),
-            Form::Json(value) => {
-                Some(self.json.as_ref()?.find(value.tree()).map(text_of).unwrap_or_default())
+            Form::Json(document) => {
+                let found = document.find(self.json.as_ref()?);
+                Some(found.map(|value| text_of(&value)).unwrap_or_default())
             }
             Form::Xml(document) => Some(document.get(self.xml.as_ref()?).unwrap_or_default()),
             Form::Rows(sheet) => Some(self.row.as_ref()?.read(sheet).unwrap_or_default()),
@@ -181,6 +184,11 @@ impl JsonPath {
             }
         }
         Ok(Self(keys))
+    }
+
+    /// The place of a member, whatever its name is.
+    pub(crate) fn member_named(name: &str) -> Self {
+        Self(vec![Key::Name(name.to_owned())])
     }
 
     /// Whether it is one name alone.

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
-use serde_json::Value;
 
 use crate::{
     document::Document,
@@ -64,16 +63,12 @@ impl Tree {
     /// A member, or what stands at a path; nothing when absent.
     fn get(&mut self, key: &str) -> Outcome<Dynamic> {
         let document = self.lock().read.clone();
-        let Some(Value::Object(map)) = document.as_deref().map(Document::tree) else {
+        let Some(document) = document.filter(|document| document.is_map()) else {
             return self.get_own(key);
         };
-        if let Some(member) = map.get(key) {
-            return Ok(json::to_dynamic(member));
-        }
-        let found = path(key).zip(document.as_deref());
-        Ok(found
-            .and_then(|(path, document)| path.find(document.tree()).map(json::to_dynamic))
-            .unwrap_or_default())
+        let member = document.find(&JsonPath::member_named(key));
+        let found = member.or_else(|| path(key).and_then(|path| document.find(&path)));
+        Ok(found.map(|value| json::to_dynamic(&value)).unwrap_or_default())
     }
 
     fn get_own(&mut self, key: &str) -> Outcome<Dynamic> {
@@ -270,22 +265,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_the_same_whether_the_document_is_as_it_was_read_or_in_values_of_its_own() {
+    fn a_place_is_the_same_whether_the_document_was_read_or_made_or_is_in_values_of_its_own() {
         let text = r#"{"resourceType":"Bundle","a.b":1,"entry":[{"fullUrl":"urn:x","resource":{"value":1.50,"none":null}},[7,[8]]],"0":"zero"}"#;
         let document = Arc::new(Document::read(json::read(text).unwrap()));
         let places = "a.b entry entry.0.fullUrl entry[0].resource.value entry.0.resource.none entry.1.1.0 entry[1][1][0] entry.7.x \
                       entry.x 0 0.1 resourceType.x missing missing.too";
         for place in places.split_whitespace() {
-            let (mut read, mut own) =
-                (Tree::of(Arc::clone(&document)), Tree::new(json::to_dynamic(document.tree())));
-            let [first, second] = [&mut read, &mut own].map(|tree| {
+            let made = Document::written(text.into(), json::to_dynamic(document.tree()));
+            let mut read = Tree::of(Arc::clone(&document));
+            let mut own = Tree::new(json::to_dynamic(document.tree()));
+            let mut made = Tree::of(Arc::new(made));
+            let [first, second, third] = [&mut read, &mut own, &mut made].map(|tree| {
                 (json::from_dynamic(&tree.get(place).unwrap()).unwrap(), tree.has(place).unwrap())
             });
-            assert_eq!(first, second, "{place}");
-            assert!(read.lock().read.is_some(), "{place}: nothing was made for one place");
+            assert_eq!((&first, &first), (&second, &third), "{place}");
+            for tree in [read, made] {
+                assert!(tree.lock().read.is_some(), "{place}: nothing was made for one place");
+            }
         }
         let list = Arc::new(Document::read(json::read("[1]").unwrap()));
         assert!(Tree::of(list).get("0.1").is_err(), "a list has no names");
+        let made = Document::written("[1]".into(), json::to_dynamic(&json::read("[1]").unwrap()));
+        assert!(Tree::of(Arc::new(made)).get("0.1").is_err(), "nor has one that was made");
+    }
+
+    #[test]
+    fn a_place_of_what_was_made_is_found_in_its_values_and_as_json_says_it() {
+        let values = Map::from([
+            ("part".into(), Dynamic::from(crate::part::ScriptPart(formats::hl7::Part::of("A^B")))),
+            ("letter".into(), Dynamic::from('x')),
+            (
+                "tree".into(),
+                Dynamic::from(Tree::new(json::to_dynamic(&json::read(r#"{"a":[1.50]}"#).unwrap()))),
+            ),
+        ]);
+        // The text is another one, so that it shows where a place was found.
+        let made = Arc::new(Document::written(r#"{"part":"of the text"}"#.into(), Dynamic::from_map(values)));
+        let at = |place: &str| json::from_dynamic(&Tree::of(Arc::clone(&made)).get(place).unwrap()).unwrap();
+        assert_eq!(
+            ["part", "letter", "tree.a[0]"].map(|place| at(place).to_string()),
+            ["\"A^B\"", "\"x\"", "1.50"]
+        );
+        assert_eq!(at("tree").to_string(), r#"{"a":[1.50]}"#);
+        let mut changed = Arc::unwrap_or_clone(made);
+        assert_eq!(changed.tree_mut().to_string(), r#"{"part":"of the text"}"#);
+        let part = JsonPath::parse("part").unwrap();
+        *changed.tree_mut() = json::read(r#"{"part":2}"#).unwrap();
+        assert_eq!(
+            changed.find(&part).unwrap().to_string(),
+            "2",
+            "what was made is forgotten once it is changed"
+        );
     }
 
     #[test]
