@@ -1,6 +1,9 @@
 //! JSON to Rhai's values and back, with every digit of every number.
 
-use std::str::FromStr;
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 use rust_decimal::Decimal;
@@ -57,13 +60,29 @@ fn number_to_dynamic(number: &Number) -> Dynamic {
 /// A number as JSON writes it.
 pub(crate) fn digits_to_dynamic(digits: String) -> Dynamic {
     if let Ok(integer) = digits.parse::<i64>()
-        && integer.to_string() == digits
+        && is_written(integer, &digits)
     {
         return integer.into();
     }
     match Decimal::from_str_exact(&digits) {
-        Ok(decimal) if decimal.to_string() == digits => Dynamic::from_decimal(decimal),
+        Ok(decimal) if is_written(decimal, &digits) => Dynamic::from_decimal(decimal),
         _ => Dynamic::from(Digits(digits)),
+    }
+}
+
+/// Whether a number is written in just these digits.
+fn is_written(number: impl fmt::Display, digits: &str) -> bool {
+    let mut left = Left(digits);
+    write!(left, "{number}").is_ok() && left.0.is_empty()
+}
+
+/// What of a text is not yet written again.
+struct Left<'a>(&'a str);
+
+impl fmt::Write for Left<'_> {
+    fn write_str(&mut self, written: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn attachment(ed: &Parts<'_>, _: &Site) -> Option<Map> {
     let (kind, encoding) = (media_type(&ed.text(2), &ed.text(3)), ed.text(4).to_ascii_lowercase());
     let bytes = match encoding.as_str() {
         "hex" => from_hex(&content),
-        "a" | "ascii" | "8bit" | "7bit" => Some(content.clone().into_bytes()),
+        "a" | "ascii" | "8bit" | "7bit" => Some(content.as_bytes().to_vec()),
         _ => STANDARD
             .decode(content.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<u8>>())
             .ok(),
@@ -25,7 +25,7 @@ pub(crate) fn attachment(ed: &Parts<'_>, _: &Site) -> Option<Map> {
     // What is not what it says it is stays as the text that it is.
     let (bytes, kind) = match bytes {
         Some(bytes) => (bytes, kind),
-        None => (content.into_bytes(), "text/plain".to_owned()),
+        None => (content.into_owned().into_bytes(), "text/plain".to_owned()),
     };
     let kind = if is_cda(&bytes) { "text/xml".to_owned() } else { kind };
     Element::default()
@@ -52,11 +52,11 @@ pub(crate) fn pointer(rp: &Parts<'_>, site: &Site) -> Option<Map> {
     }
     let application = site.authority(&rp.part(2));
     let is_url = !url.contains(char::is_whitespace);
-    let address = if is_url { url.as_str() } else { "" };
+    let address = if is_url { &*url } else { "" };
     Element::default()
         .with("contentType", media_type(&rp.text(3), &rp.text(4)))
         .with("url", address)
-        .with("title", if is_url { application } else { url.clone() })
+        .with("title", if is_url { application } else { url.to_string() })
         .map()
 }
 

@@ -60,8 +60,7 @@ impl Draft {
     pub(crate) fn message(&self, header: Map) -> Outcome<Map> {
         let entries = self.lock().entries.clone();
         let mut entries = Self::entries(entries, |_| Element::default());
-        let address =
-            super::identity::urn(&["MessageHeader".to_owned(), self.message.clone().text().to_string()]);
+        let address = super::identity::urn(["MessageHeader", self.message.clone().text().as_str()]);
         let header = pruned(Dynamic::from_map(header)).unwrap_or_default();
         let first = Element::default().with("fullUrl", address).with("resource", header);
         entries.insert(0, first.map().map_or(Dynamic::UNIT, Dynamic::from_map));
@@ -86,7 +85,9 @@ impl Draft {
         }
         let header = self.message.clone().segments(Some("MSH")).into_iter().next().unwrap_or_default();
         let header = header.cast::<Segment>();
-        let read = |number: u16| self.read(&header, Place::field(number), |sight, _| sight.parts().text(1));
+        let read = |number: u16| {
+            self.read(&header, Place::field(number), |sight, _| sight.parts().text(1).into_owned())
+        };
         let identifier =
             Element::default().with("system", self.site.sender_authority()).with("value", read(10)?);
         let bundle = Element::of("Bundle")
@@ -136,10 +137,9 @@ fn holds_something(field: &str) -> bool {
     field.chars().any(char::is_alphanumeric)
 }
 
-fn kind(resource: &Dynamic) -> String {
+fn kind(resource: &Dynamic) -> ImmutableString {
     let map = resource.read_lock::<Map>();
-    map.and_then(|map| map.get("resourceType").and_then(|kind| kind.clone().into_string().ok()))
-        .unwrap_or_default()
+    map.and_then(|map| super::text_at(&map, "resourceType")).unwrap_or_default()
 }
 
 /// A value without what is empty in it: nothing, empty text, empty lists and maps. FHIR has none of them.

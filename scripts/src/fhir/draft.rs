@@ -98,7 +98,7 @@ impl Draft {
 
     /// The text of a field.
     pub(super) fn text(&self, segment: &Segment, field: u16) -> Outcome<String> {
-        self.read(segment, Place::field(field), |sight, _| sight.parts().whole())
+        self.read(segment, Place::field(field), |sight, _| sight.parts().whole().into_owned())
     }
 
     /// Notes what could not be mapped.
@@ -127,15 +127,13 @@ impl Draft {
     /// Adds a resource, which bears its identifier; one that is there already stays as it is. Gives a reference to it.
     pub(crate) fn put(&self, method: Method, resource: Map, identifier: &Map) -> Outcome<Map> {
         let mut resource = resource;
-        let text = |map: &Map, member: &str| {
-            map.get(member).and_then(|value| value.clone().into_string().ok()).unwrap_or_default()
-        };
+        let text = |map: &Map, member: &str| super::text_at(map, member).unwrap_or_default();
         let kind = text(&resource, "resourceType");
         let (system, value) = (text(identifier, "system"), text(identifier, "value"));
         if kind.is_empty() || value.is_empty() {
             return broke("a resource needs its resourceType, and an identifier with a value");
         }
-        let address = identity::urn(&[kind, system.clone(), value.clone()]);
+        let address = identity::urn([kind.as_str(), system.as_str(), value.as_str()]);
         let mut work = self.lock();
         if !work.places.contains_key(&address) {
             name(&mut resource, identifier, &system, &value);
@@ -150,10 +148,9 @@ impl Draft {
 
     /// Adds a value to a list of a resource that was added before.
     pub(crate) fn append(&self, to: &Map, member: &str, value: Dynamic) -> Outcome<()> {
-        let address =
-            to.get("reference").and_then(|value| value.clone().into_string().ok()).unwrap_or_default();
+        let address = super::text_at(to, "reference").unwrap_or_default();
         let mut work = self.lock();
-        let Some(place) = work.places.get(&address).copied() else {
+        let Some(place) = work.places.get(address.as_str()).copied() else {
             return broke("there is no such resource in the Bundle");
         };
         let Some(value) = super::bundle::pruned(value) else { return Ok(()) };
@@ -173,9 +170,7 @@ impl Draft {
         let work = self.lock();
         let is_wanted = |resource: &Dynamic| {
             let map = resource.read_lock::<Map>();
-            let named =
-                map.and_then(|map| map.get("resourceType").and_then(|kind| kind.clone().into_string().ok()));
-            named.is_some_and(|named| named == kind)
+            map.and_then(|map| super::text_at(&map, "resourceType")).is_some_and(|named| named == kind)
         };
         let found = work.entries.iter().enumerate().filter(|(_, entry)| is_wanted(&entry.resource));
         found.map(|(place, entry)| (place, entry.resource.clone())).collect()

@@ -1,5 +1,7 @@
 //! Numbers and their owners (CX, EI), and the identity of what a message says.
 
+use std::borrow::Cow;
+
 use rhai::{Array, Dynamic, Map};
 use sha2::{Digest, Sha256};
 
@@ -49,7 +51,7 @@ pub(crate) fn identifier(cx: &Parts<'_>, site: &Site) -> Option<Map> {
 }
 
 fn typed(kind: &str) -> Element {
-    let kind = super::parts::code(kind.to_owned());
+    let kind = super::parts::code(kind.into());
     if kind.is_empty() {
         Element::default()
     } else {
@@ -82,7 +84,7 @@ pub(crate) fn order_number(ei: &Parts<'_>, kind: &str, site: &Site) -> Option<Ma
 }
 
 /// A number of a person or an organization, with the owner at `authority` and the type.
-pub(super) fn number(value: String, authority: &Parts<'_>, kind: &str, site: &Site) -> Option<Map> {
+pub(super) fn number(value: Cow<'_, str>, authority: &Parts<'_>, kind: &str, site: &Site) -> Option<Map> {
     if value.is_empty() {
         return None;
     }
@@ -95,7 +97,7 @@ pub(super) fn number(value: String, authority: &Parts<'_>, kind: &str, site: &Si
 }
 
 /// An identity made of texts: the same texts, the same identity, everywhere and for ever.
-pub(crate) fn key(texts: &[String]) -> Map {
+pub(crate) fn key<'t>(texts: impl IntoIterator<Item = &'t str>) -> Map {
     Element::default().with("system", "urn:ietf:rfc:3986").with("value", urn(texts)).map().unwrap_or_default()
 }
 
@@ -103,7 +105,7 @@ pub(crate) fn key(texts: &[String]) -> Map {
 pub(crate) fn key_of(list: &Dynamic) -> Map {
     let mut texts = Vec::new();
     flatten(list, &mut texts);
-    key(&texts)
+    key(texts.iter().map(String::as_str))
 }
 
 /// The texts that an identity is made of; of an identifier its system and value.
@@ -121,7 +123,7 @@ pub(super) fn flatten(item: &Dynamic, texts: &mut Vec<String>) {
 }
 
 /// `urn:uuid:…`, of version 8: the first bits of a SHA-256.
-pub(super) fn urn(texts: &[String]) -> String {
+pub(super) fn urn<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update((text.len() as u64).to_be_bytes());

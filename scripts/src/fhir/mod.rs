@@ -30,6 +30,8 @@ pub(crate) use quantities::{decimal, quantity, reference_range, unit};
 pub(crate) use site::Site;
 pub(crate) use times::{date, date_time, instant, message_zone, period, time_of_day};
 
+use std::borrow::Cow;
+
 use rhai::{Dynamic, ImmutableString, Map};
 
 /// An element as it is built: what is empty is left out.
@@ -54,6 +56,11 @@ impl Element {
     }
 }
 
+/// The text of a member, which is not copied; none where it has no text.
+pub(crate) fn text_at(map: &Map, name: &str) -> Option<ImmutableString> {
+    map.get(name)?.clone().into_immutable_string().ok()
+}
+
 /// What can be a member of an element; none where it is empty.
 pub(crate) trait IntoElement {
     fn into_element(self) -> Option<Dynamic>;
@@ -68,6 +75,21 @@ impl IntoElement for &str {
 impl IntoElement for String {
     fn into_element(self) -> Option<Dynamic> {
         (!self.is_empty()).then(|| ImmutableString::from(self).into())
+    }
+}
+
+impl IntoElement for Cow<'_, str> {
+    fn into_element(self) -> Option<Dynamic> {
+        match self {
+            Cow::Borrowed(text) => text.into_element(),
+            Cow::Owned(text) => text.into_element(),
+        }
+    }
+}
+
+impl IntoElement for ImmutableString {
+    fn into_element(self) -> Option<Dynamic> {
+        (!self.is_empty()).then(|| self.into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an OBX says, as an Observation. It is native because a message has it many times.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use formats::hl7::Place;
 use rhai::{Array, Dynamic, Map};
@@ -30,16 +30,17 @@ impl Draft {
             let Some(obx) = obx.read_lock::<Segment>() else { return broke("a result is a segment") };
             let names = self.read(&obx, Place::field(3), |sight, _| {
                 let parts = sight.parts();
-                [parts.text(1), parts.text(2), parts.text(4)]
+                [parts.text(1), parts.text(2), parts.text(4)].map(Cow::into_owned)
             })?;
             let part = self.text(&obx, 4)?;
             let [code, shown, alternate] = names;
             // What it is called makes the identity only where it has no code: names change, codes do not.
             let test = if code.is_empty() && alternate.is_empty() { shown } else { code.clone() };
-            let number = alike.entry([test.clone(), alternate.clone(), part.clone()]).or_default();
-            *number += 1;
-            let own = ["OBX".to_owned(), test, alternate, part.clone(), number.to_string()];
-            let identity = identity::key(&[key.as_slice(), own.as_slice()].concat());
+            let own = [test, alternate, part];
+            let number = *alike.entry(own.clone()).and_modify(|number| *number += 1).or_insert(1);
+            let [test, alternate, part] = own;
+            let own = ["OBX", &test, &alternate, &part, &number.to_string()];
+            let identity = identity::key(key.iter().map(String::as_str).chain(own));
             let mut observation = self.observation(&obx, has_report)?;
             placed(&mut observation, about);
             let reference = Element(self.put(Method::Update, observation, &identity)?);
@@ -119,7 +120,7 @@ impl Draft {
     /// A time; a note where there is text and no time.
     fn moment(&self, segment: &Segment, field: u16) -> Outcome<String> {
         let (text, name) = self.read(segment, Place::field(field), |sight, _| {
-            let text = sight.parts().text(1);
+            let text = sight.parts().text(1).into_owned();
             let name = if text.is_empty() { String::new() } else { sight.name() };
             (text, name)
         })?;
@@ -154,7 +155,8 @@ impl Draft {
         let mut all = self.references(obx, Place::field(16), Party::Person)?;
         all.extend(self.references(obx, Place::field(23), Party::Organization)?);
         all.extend(self.references(obx, Place::field(25), Party::Person)?);
-        let producer = self.read(obx, Place::field(15), |sight, _| sight.parts().first_of(&[9, 2, 1, 5]))?;
+        let producer =
+            self.read(obx, Place::field(15), |sight, _| sight.parts().first_of(&[9, 2, 1, 5]).into_owned())?;
         if all.is_empty() && !producer.is_empty() {
             all.push(Dynamic::from_map(Element::default().with("display", producer).0));
         }

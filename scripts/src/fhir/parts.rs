@@ -1,5 +1,7 @@
 //! A place of a segment, cut into what it is made of, each piece decoded and fit to stand in FHIR.
 
+use std::borrow::Cow;
+
 use formats::hl7::{Message, Place};
 
 /// A place of a segment of a message.
@@ -50,14 +52,14 @@ pub(crate) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// The whole of it as text.
-    pub(crate) fn whole(&self) -> String {
-        readable(&self.message.decoded(self.raw))
+    pub(crate) fn whole(&self) -> Cow<'a, str> {
+        readable(self.message.decoded(self.raw))
     }
 
     /// A component (or subcomponent) as text, from 1; empty where it is absent or the HL7 null.
-    pub(crate) fn text(&self, number: usize) -> String {
+    pub(crate) fn text(&self, number: usize) -> Cow<'a, str> {
         let raw = self.piece(number);
-        if raw.is_empty() { String::new() } else { readable(&self.message.decoded(raw)) }
+        if raw.is_empty() { Cow::Borrowed("") } else { readable(self.message.decoded(raw)) }
     }
 
     /// A component with its subcomponents.
@@ -66,7 +68,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The first of several components that holds something.
-    pub(crate) fn first_of(&self, numbers: &[usize]) -> String {
+    pub(crate) fn first_of(&self, numbers: &[usize]) -> Cow<'a, str> {
         numbers.iter().map(|number| self.text(*number)).find(|text| !text.is_empty()).unwrap_or_default()
     }
 
@@ -96,7 +98,7 @@ impl<'a> Parts<'a> {
 
     fn piece(&self, number: usize) -> &'a str {
         let piece = match self.delimiter {
-            Some(delimiter) => self.raw.split(char::from(delimiter)).nth(number - 1).unwrap_or_default(),
+            Some(delimiter) => nth(self.raw, delimiter, number - 1).unwrap_or_default(),
             None if number == 1 => self.raw,
             None => "",
         };
@@ -109,22 +111,50 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The piece with this number, from 0. Components are short: to look at each byte is quicker than to prepare a search.
+fn nth(text: &str, delimiter: u8, number: usize) -> Option<&str> {
+    let mut pieces = text.as_bytes().split(|byte| *byte == delimiter);
+    let before: usize = pieces.by_ref().take(number).map(|piece| piece.len() + 1).sum();
+    let length = pieces.next()?.len();
+    text.get(before..before + length)
+}
+
 /// Text as a FHIR `string` may hold it: without blanks around it and without control characters.
-pub(crate) fn readable(text: &str) -> String {
+pub(crate) fn readable(text: Cow<'_, str>) -> Cow<'_, str> {
+    // Nearly all of it is so already.
+    let is_plain = |byte: &u8| (b'!'..=b'~').contains(byte) && *byte != b'"';
+    let bytes = text.as_bytes();
+    let ends = bytes.first().zip(bytes.last());
+    if ends.is_some_and(|(first, last)| is_plain(first) && is_plain(last))
+        && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+    {
+        return text;
+    }
+    match text {
+        Cow::Borrowed(text) => cleaned(text),
+        Cow::Owned(text) => Cow::Owned(cleaned(&text).into_owned()),
+    }
+}
+
+fn cleaned(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if text == "\"\"" {
-        return String::new();
+        return Cow::Borrowed("");
     }
     let is_odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
     if text.chars().any(is_odd) {
-        return text.chars().filter(|character| !is_odd(*character)).collect::<String>().trim().to_owned();
+        let kept: String = text.chars().filter(|character| !is_odd(*character)).collect();
+        return Cow::Owned(kept.trim().to_owned());
     }
-    text.to_owned()
+    Cow::Borrowed(text)
 }
 
 /// Text as a FHIR `code` may hold it: single blanks between words.
-pub(crate) fn code(text: String) -> String {
-    let is_sound =
-        !text.contains("  ") && !text.bytes().any(|byte| byte.is_ascii_whitespace() && byte != b' ');
-    if is_sound { text } else { text.split_whitespace().collect::<Vec<_>>().join(" ") }
+pub(crate) fn code(text: Cow<'_, str>) -> Cow<'_, str> {
+    let is_odd = |pair: &[u8]| pair == b"  " || (pair[0].is_ascii_whitespace() && pair[0] != b' ');
+    let last = text.bytes().last().is_some_and(|byte| byte.is_ascii_whitespace() && byte != b' ');
+    if last || text.as_bytes().windows(2).any(is_odd) {
+        return Cow::Owned(text.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    text
 }

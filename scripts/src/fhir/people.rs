@@ -1,5 +1,7 @@
 //! Names of people and organizations (XPN, XCN, CNN, XON).
 
+use std::borrow::Cow;
+
 use formats::hl7::Place;
 use rhai::{Array, Dynamic, Map};
 
@@ -71,7 +73,7 @@ pub(super) fn person(parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>
         (*parts, parts.part(9), parts.text(13))
     };
     let name = name(&parts, &XCN, site);
-    let value = if cnn.raw().is_empty() { String::new() } else { parts.text(1) };
+    let value = if cnn.raw().is_empty() { Cow::Borrowed("") } else { parts.text(1) };
     let number = identity::number(value, &authority, &kind, site);
     let practitioner = Element::of("Practitioner").with("name", vec![name]);
     let practitioner = practitioner.with("identifier", vec![number.clone().map(Element)]);
@@ -80,18 +82,19 @@ pub(super) fn person(parts: &Parts<'_>, site: &Site) -> Option<(Map, Option<Map>
 
 /// A name for people to read: `Dr MARIE DUPONT`; the number where there is no name.
 pub(crate) fn shown_name(resource: &Map) -> String {
-    if let Some(name) = resource.get("name").and_then(|name| name.clone().into_string().ok()) {
-        return name;
+    if let Some(name) = super::text_at(resource, "name") {
+        return name.into();
     }
-    let names = resource.get("name").and_then(|names| names.clone().into_array().ok()).unwrap_or_default();
-    let Some(name) = names.into_iter().next().and_then(Dynamic::try_cast::<Map>) else {
+    let names = resource.get("name").and_then(Dynamic::read_lock::<Array>);
+    let Some(name) = names.as_ref().and_then(|names| names.first()?.read_lock::<Map>()) else {
         return String::new();
     };
     let list = |member: &str| {
-        let list = name.get(member).and_then(|list| list.clone().into_array().ok()).unwrap_or_default();
-        list.into_iter().filter_map(|item| item.into_string().ok()).collect::<Vec<_>>()
+        let list = name.get(member).and_then(Dynamic::read_lock::<Array>);
+        let texts = list.iter().flat_map(|list| list.iter());
+        texts.filter_map(|item| item.clone().into_immutable_string().ok()).collect::<Vec<_>>()
     };
-    let family = name.get("family").and_then(|family| family.clone().into_string().ok());
+    let family = super::text_at(&name, "family");
     [list("prefix"), list("given"), family.into_iter().collect()].concat().join(" ")
 }
 

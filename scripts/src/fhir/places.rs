@@ -1,5 +1,7 @@
 //! Addresses and telephone numbers (XAD, XTN).
 
+use std::borrow::Cow;
+
 use rhai::Map;
 
 use super::{Element, Parts, Site};
@@ -11,7 +13,7 @@ pub(crate) fn address(xad: &Parts<'_>, site: &Site) -> Option<Map> {
     let street = xad.part(1);
     let first = if street.has_parts() {
         let (name, number, dwelling) = (street.text(2), street.text(3), street.text(1));
-        if name.is_empty() && number.is_empty() { dwelling } else { join(&[dwelling, number, name]) }
+        if name.is_empty() && number.is_empty() { dwelling } else { join(&[dwelling, number, name]).into() }
     } else {
         street.text(1)
     };
@@ -25,7 +27,7 @@ pub(crate) fn address(xad: &Parts<'_>, site: &Site) -> Option<Map> {
     if address.0.is_empty() {
         return None;
     }
-    let kinds = match kind.as_str() {
+    let kinds = match &*kind {
         "M" => ("", "postal"),
         "SH" => ("", "physical"),
         _ => (usage(&kind), ""),
@@ -38,8 +40,8 @@ pub(crate) fn address(xad: &Parts<'_>, site: &Site) -> Option<Map> {
     address.with("use", kinds.0).with("type", kinds.1).with("period", period).map()
 }
 
-fn join(texts: &[String]) -> String {
-    texts.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+fn join(texts: &[Cow<'_, str>]) -> String {
+    texts.iter().map(|text| &**text).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// What an address is used for, by its type (table 0190).
@@ -59,21 +61,21 @@ pub(crate) fn contact_point(xtn: &Parts<'_>, usage: &str) -> Option<Map> {
     let (purpose, equipment) = (xtn.text(2), xtn.text(3));
     let mail = xtn.text(4);
     let number = xtn.first_of(&[1, 12]);
-    let number = if number.is_empty() { assembled(xtn) } else { number };
+    let number = if number.is_empty() { assembled(xtn).into() } else { number };
     let is_mail = equipment == "Internet" || equipment == "X.400" || purpose == "NET" || number.contains('@');
     let value = if is_mail && !mail.is_empty() { mail.clone() } else { number };
     let value = if value.is_empty() { mail } else { value };
     if value.is_empty() {
         return None;
     }
-    let system = match equipment.as_str() {
+    let system = match &*equipment {
         _ if is_mail || value.contains('@') => "email",
         "FX" => "fax",
         "BP" => "pager",
         "PH" | "CP" | "SAT" | "MD" | "" => "phone",
         _ => "other",
     };
-    let usage = match purpose.as_str() {
+    let usage = match &*purpose {
         "PRN" | "ORN" | "VHN" => "home",
         "WPN" => "work",
         "PRS" => "mobile",
@@ -89,7 +91,8 @@ fn assembled(xtn: &Parts<'_>) -> String {
     if local.is_empty() {
         return String::new();
     }
-    let country = if country.is_empty() { country } else { format!("+{}", country.trim_start_matches('+')) };
-    let extension = if extension.is_empty() { extension } else { format!("x{extension}") };
+    let country =
+        if country.is_empty() { country } else { format!("+{}", country.trim_start_matches('+')).into() };
+    let extension = if extension.is_empty() { extension } else { format!("x{extension}").into() };
     join(&[country, area, local, extension])
 }

@@ -1,6 +1,6 @@
 //! Numbers with their units (NM, SN, CQ), and what is normal.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use regex::Regex;
 use rhai::{Dynamic, Map};
@@ -247,11 +247,11 @@ pub(crate) fn unit(cwe: &Parts<'_>, site: &Site) -> Option<Map> {
     }
     let named = site.codes(&system);
     let (code, system) = match in_ucum(&code) {
-        _ if code.is_empty() => (String::new(), String::new()),
-        _ if named == UCUM => (in_ucum(&code).map_or(code, str::to_owned), UCUM.to_owned()),
-        Some(known) if system.is_empty() || is_older_system(&system) => (known.to_owned(), UCUM.to_owned()),
-        _ if system.is_empty() => (String::new(), String::new()),
-        _ => (code, named.into_owned()),
+        _ if code.is_empty() => (Cow::Borrowed(""), Cow::Borrowed("")),
+        _ if named == UCUM => (in_ucum(&code).map_or(code, Cow::Borrowed), named),
+        Some(known) if system.is_empty() || is_older_system(&system) => (known.into(), UCUM.into()),
+        _ if system.is_empty() => (Cow::Borrowed(""), Cow::Borrowed("")),
+        _ => (code, named),
     };
     Element::default().with("unit", shown).with("system", system).with("code", code).map()
 }
@@ -272,7 +272,7 @@ pub(crate) fn reference_range(text: &str, unit: Option<&Map>) -> Option<Map> {
         return None;
     }
     let bound = |number: &str| {
-        let number = decimal(&number.replace(',', "."))?;
+        let number = decimal(&pointed(number))?;
         Some(Dynamic::from_map(measured("", number, unit)))
     };
     let plainly = text.split_once('-').filter(|(low, high)| plain(low).is_some() && plain(high).is_some());
@@ -290,9 +290,14 @@ pub(crate) fn reference_range(text: &str, unit: Option<&Map>) -> Option<Map> {
     Element::default().with("low", low).with("high", high).with("text", text).map()
 }
 
+/// A number with a point where it was written with a comma.
+fn pointed(number: &str) -> Cow<'_, str> {
+    if number.contains(',') { Cow::Owned(number.replace(',', ".")) } else { Cow::Borrowed(number) }
+}
+
 /// Whether a first number is not above a second.
 pub(super) fn is_in_order(low: &str, high: &str) -> bool {
-    let read = |number: &str| number.replace(',', ".").parse::<f64>();
+    let read = |number: &str| pointed(number).parse::<f64>();
     matches!((read(low), read(high)), (Ok(low), Ok(high)) if low <= high)
 }
 

@@ -41,7 +41,7 @@ impl Site {
             return uri;
         }
         let own = if name.is_empty() { universal } else { name };
-        if own.is_empty() { own } else { systems::own(&own) }
+        if own.is_empty() { String::new() } else { systems::own(&own) }
     }
 
     /// Where a number comes from that nobody is named for: the sender.
@@ -82,6 +82,6 @@ impl Site {
     /// What the site itself calls an authority or a code system.
     fn renamed(&self, name: &str) -> Option<String> {
         let systems = self.options.get("systems")?.read_lock::<Map>()?;
-        systems.get(name)?.clone().into_string().ok()
+        super::text_at(&systems, name).map(String::from)
     }
 }

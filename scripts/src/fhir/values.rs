@@ -1,5 +1,7 @@
 //! The value of an OBX, as its type says.
 
+use std::borrow::Cow;
+
 use formats::hl7::Place;
 use rhai::{Array, Dynamic, Map};
 
@@ -47,7 +49,7 @@ impl Draft {
         if kind != "ED" && kind != "RP" {
             return Ok(Array::new());
         }
-        let title = self.read(obx, Place::component(3, 2), |sight, _| sight.parts().whole())?;
+        let title = self.read(obx, Place::component(3, 2), |sight, _| sight.parts().whole().into_owned())?;
         self.read(obx, OBX_5, |sight, site| {
             let found = sight.repetitions().filter_map(|parts| attachment(&parts, &kind, site));
             let named = found.map(|mut document| {
@@ -127,7 +129,7 @@ fn structured(parts: &Parts<'_>, unit: Option<&Map>) -> Option<One> {
     let [comparator, first, between, second] = [1, 2, 3, 4].map(|at| parts.text(at));
     let compared = format!("{}{first}", comparator.trim_start_matches('='));
     let (low, high) = (super::quantity(&compared, None), super::quantity(&second, None));
-    let found = match between.as_str() {
+    let found = match &*between {
         _ if comparator == "<>" => None,
         "" if second.is_empty() => one("valueQuantity", map(super::quantity(&compared, unit))),
         "-" if comparator.is_empty() || comparator == "=" => one("valueRange", range(&first, &second, unit)),
@@ -139,7 +141,7 @@ fn structured(parts: &Parts<'_>, unit: Option<&Map>) -> Option<One> {
     };
     found.or_else(|| {
         let words = [comparator, first, between, second];
-        let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let words: Vec<Cow<'_, str>> = words.into_iter().filter(|word| !word.is_empty()).collect();
         one("valueString", (!words.is_empty()).then(|| words.join(" ").into()))
     })
 }
@@ -165,7 +167,7 @@ fn components(values: Vec<One>, code: &Map) -> Map {
 
 /// Repetitions of text are its lines.
 fn lines(sight: &Sight<'_>, _: &Site) -> Map {
-    let lines: Vec<String> = sight.repetitions().map(|parts| parts.whole()).collect();
+    let lines: Vec<_> = sight.repetitions().map(|parts| parts.whole()).collect();
     Element::default().with("valueString", lines.join("\n")).0
 }
 

@@ -23,8 +23,8 @@ impl Draft {
     pub(crate) fn location(&self, segment: &Segment, field: Place) -> Outcome<Option<Map>> {
         let (names, described) = self.read(segment, field, |sight, _| {
             let parts = sight.parts();
-            let name = |(component, code, level)| (parts.part(component).text(1), code, level);
-            (LEVELS.map(name), parts.text(9))
+            let name = |(component, code, level)| (parts.part(component).text(1).into_owned(), code, level);
+            (LEVELS.map(name), parts.text(9).into_owned())
         })?;
         let owner = self.site.places();
         let mut path = vec!["Location".to_owned(), owner.clone()];
@@ -45,7 +45,8 @@ impl Draft {
                 .with("physicalType", Element::default().with("coding", vec![kind]))
                 .with("description", described.as_str())
                 .with("partOf", above.take().map(Element));
-            above = Some(self.put(Method::Create, place.0, &identity::key(&path))?);
+            above =
+                Some(self.put(Method::Create, place.0, &identity::key(path.iter().map(String::as_str)))?);
         }
         Ok(above.map(|mut place| {
             place.insert("display".into(), Dynamic::from(shown));

@@ -20,13 +20,13 @@ pub(crate) mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn text(to: &mut Draft, segment: Segment, place: INT) -> Outcome<ImmutableString> {
-        to.read(&segment, field(place)?, |sight, _| sight.parts().whole().into())
+        to.read(&segment, field(place)?, |sight, _| (&*sight.parts().whole()).into())
     }
 
     /// As `text` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
     #[rhai_fn(name = "text", return_raw, pure)]
     pub fn text_within(to: &mut Draft, segment: Segment, place: &str) -> Outcome<ImmutableString> {
-        to.read(&segment, within(place)?, |sight, _| sight.parts().whole().into())
+        to.read(&segment, within(place)?, |sight, _| (&*sight.parts().whole()).into())
     }
 
     /// The texts of all repetitions of a field that hold something, whole.
@@ -37,7 +37,7 @@ pub(crate) mod functions {
     #[rhai_fn(return_raw, pure)]
     pub fn texts(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
         to.read(&segment, field(place)?, |sight, _| {
-            sight.repetitions().map(|parts| parts.whole().into()).collect()
+            sight.repetitions().map(|parts| (&*parts.whole()).into()).collect()
         })
     }
 
@@ -448,7 +448,9 @@ fn within(text: &str) -> Outcome<Place> {
 }
 
 fn first_text(sight: &Sight<'_>, _: &Site) -> String {
-    if sight.place == Place::field(sight.place.field) { sight.parts().text(1) } else { sight.parts().whole() }
+    let is_field = sight.place == Place::field(sight.place.field);
+    let text = if is_field { sight.parts().text(1) } else { sight.parts().whole() };
+    text.into_owned()
 }
 
 fn one(
@@ -479,10 +481,14 @@ fn timely(
     place: Place,
     read: fn(&str, &TimeZone) -> Option<String>,
 ) -> Outcome<Dynamic> {
-    let (text, name) = to.read(segment, place, |sight, site| (first_text(sight, site), sight.name()))?;
-    let time = read(&text, &to.site.zone);
-    if time.is_none() && !text.is_empty() {
-        to.note(format!("{name} is not the date or time it should be"));
+    let (time, no_time) = to.read(segment, place, |sight, site| {
+        let text = first_text(sight, site);
+        let time = read(&text, &site.zone);
+        let is_none = time.is_none() && !text.is_empty();
+        (time, is_none.then(|| format!("{} is not the date or time it should be", sight.name())))
+    })?;
+    if let Some(note) = no_time {
+        to.note(note);
     }
     Ok(time.map_or(Dynamic::UNIT, Dynamic::from))
 }
