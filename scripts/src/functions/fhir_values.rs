@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, INT, ImmutableString, Map, plugin::*};
 
 use super::{Outcome, broke};
 use crate::{
-    fhir::{self, Draft, Parts, Party, Sight, Site},
+    fhir::{self, Draft, Order, Parts, Party, Sight, Site},
     handle::Segment,
 };
 
@@ -38,6 +38,20 @@ pub(crate) mod functions {
     pub fn texts(to: &mut Draft, segment: Segment, place: INT) -> Outcome<Array> {
         to.read(&segment, field(place)?, |sight, _| {
             sight.repetitions().map(|parts| (&*parts.whole()).into()).collect()
+        })
+    }
+
+    /// Whether anything stands in one of these fields: one question where there would be one for each.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); let pid = to.first("PID"); to.has_any(pid, [25, 8]) && !to.has_any(pid, [24, 25]) && !to.has_any(pid, [])
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn has_any(_to: &mut Draft, segment: Segment, fields: Array) -> Outcome<bool> {
+        let fields = fields.iter().map(|number| field(number.as_int().or_else(broke)?));
+        let fields = fields.collect::<Outcome<Vec<Place>>>()?;
+        segment.look(|message, index| {
+            fields.iter().any(|place| message.raw_at(index, place).is_some_and(|raw| !raw.is_empty()))
         })
     }
 
@@ -241,6 +255,23 @@ pub(crate) mod functions {
     #[rhai_fn(return_raw, pure)]
     pub fn order_number(to: &mut Draft, segment: Segment, place: INT, kind: &str) -> Outcome<Dynamic> {
         one(to, &segment, field(place)?, |parts, site| fhir::order_number(parts, kind, site))
+    }
+
+    /// The number at this field of an order's OBR, else of its ORC; `()` where neither has one.
+    ///
+    /// ```rhai
+    /// let to = fhir(msg, #{}); to.order_number(to.orders()[0], 3, "FILL").value == "FI1"
+    /// ```
+    #[rhai_fn(name = "order_number", return_raw, pure)]
+    pub fn order_number_of(to: &mut Draft, order: Order, place: INT, kind: &str) -> Outcome<Dynamic> {
+        first_number(to, &[&order.0.request, &order.0.order], field(place)?, kind)
+    }
+
+    /// As `order_number` of an order, of a map that has its `request` and `order`.
+    #[rhai_fn(name = "order_number", return_raw, pure)]
+    pub fn order_number_of_map(to: &mut Draft, order: Map, place: INT, kind: &str) -> Outcome<Dynamic> {
+        let segments: Vec<_> = ["request", "order"].iter().filter_map(|name| order.get(*name)).collect();
+        first_number(to, &segments, field(place)?, kind)
     }
 
     /// As `order_number` of a field, of a part of one: `"3.1"`, `"5[2].4"`.
@@ -451,6 +482,17 @@ fn first_text(sight: &Sight<'_>, _: &Site) -> String {
     let is_field = sight.place == Place::field(sight.place.field);
     let text = if is_field { sight.parts().text(1) } else { sight.parts().whole() };
     text.into_owned()
+}
+
+/// The number at this field of the first segment that has one.
+fn first_number(to: &Draft, segments: &[&Dynamic], place: Place, kind: &str) -> Outcome<Dynamic> {
+    for segment in segments.iter().filter_map(|segment| segment.read_lock::<Segment>()) {
+        let found = one(to, &segment, place, |parts, site| fhir::order_number(parts, kind, site))?;
+        if !found.is_unit() {
+            return Ok(found);
+        }
+    }
+    Ok(Dynamic::UNIT)
 }
 
 fn one(

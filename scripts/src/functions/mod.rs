@@ -56,6 +56,9 @@ pub(crate) fn register(engine: &mut Engine) {
     }
     all.build_index();
     engine.register_global_module(all.into());
+    engine
+        .register_type_with_name::<crate::fhir::Draft>("bundle")
+        .register_type_with_name::<crate::fhir::Order>("order");
 }
 
 /// What a function that can fail gives back.
