@@ -69,7 +69,7 @@ impl Tables {
     }
 
     pub(crate) fn open_span(path: &Path) -> Result<Self, Unusable> {
-        Self::open(path, SPAN_STEPS, 16384)
+        Self::open(path, SPAN_STEPS, 8192)
     }
 
     /// Opens a file for writing, makes it where there is none, and brings its layout up to date. `cache` in KiB.

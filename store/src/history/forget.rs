@@ -21,16 +21,19 @@ use crate::{
     packing::Unpacker,
     put::values,
     rows::Body,
+    spans::{Spans, look},
     tables::{Tables, first},
     writer::Writer,
 };
 
 /// How many messages one step looks at.
-const STEP: i64 = 200;
+const STEP: i64 = 500;
 /// How many pages one step gives back to the file system.
 const PAGES: i64 = 500;
 /// How many free pages are left in the file for what comes next.
 const SPARE: i64 = 2000;
+/// So many times as long as it worked it leaves the files to those who write: at their full speed they lose a thirteenth.
+const RESTS: u32 = 12;
 
 /// Messages received before these instants may go, in nanoseconds.
 #[derive(Clone, Copy)]
@@ -45,6 +48,8 @@ struct Step {
     forgotten: u64,
     /// The last message looked at; `None` when there are no more.
     last: Option<i64>,
+    /// Without what it waited for others.
+    worked: Duration,
 }
 
 /// What decides whether a message may go.
@@ -77,7 +82,7 @@ struct Task {
 
 /// Forgets, step by step; returns how many messages it touched. `open`: when the oldest member of a group came that waits for quiet.
 pub(super) async fn forget(
-    writer: &Writer,
+    (writer, spans): (&Writer, &Arc<Spans>),
     channel: &str,
     (ages, open): (Ages, Option<i64>),
 ) -> Result<u64, StoreError> {
@@ -90,16 +95,18 @@ pub(super) async fn forget(
             let task = Task { channel: Arc::clone(&channel), span, pass, before };
             let mut last = Some(0);
             while let Some(after) = last {
-                let began = Instant::now();
-                let step = step(writer, &task, after).await?;
+                let step = step((writer, spans), &task, after).await?;
                 of_span += step.forgotten;
                 last = step.last;
-                rest(began).await;
+                rest(step.worked).await;
             }
         }
         if of_span > 0 {
-            while writer.with_files(move |filer| shrink(filer, span)).await? {
-                rest(Instant::now()).await;
+            let mut has_more = true;
+            while has_more {
+                let worked;
+                (has_more, worked) = writer.with_files(move |filer| timed(|| shrink(filer, span))).await?;
+                rest(worked).await;
             }
         }
         forgotten += of_span;
@@ -107,32 +114,35 @@ pub(super) async fn forget(
     Ok(forgotten)
 }
 
-/// Leaves the disk to those who write: it is theirs four fifths of the time.
-async fn rest(began: Instant) {
-    tokio::time::sleep(began.elapsed().min(Duration::from_secs(1)) * 4).await;
+/// Leaves disk and processor to those who write.
+async fn rest(worked: Duration) {
+    tokio::time::sleep(worked.min(Duration::from_secs(1)) * RESTS).await;
+}
+
+/// How long something took, where it came to an end.
+fn timed<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<(T, Duration), Failure> {
+    let began = Instant::now();
+    work().map(|done| (done, began.elapsed()))
 }
 
 /// Looks at some messages, and forgets those that may go. They are held meanwhile: what a person does to one of them
 /// comes before, and is seen, or is refused.
-async fn step(writer: &Writer, task: &Task, after: i64) -> Result<Step, StoreError> {
+async fn step((writer, spans): (&Writer, &Arc<Spans>), task: &Task, after: i64) -> Result<Step, StoreError> {
     let asked = task.clone();
-    let found = writer.with_files(move |filer| {
-        let tables = &filer.span_file(asked.span)?.tables;
-        Ok(candidates(&tables.connection, &asked, after)?)
-    });
-    let found = found.await?;
+    let (found, looked) = look(spans, move |spans| timed(|| asked.candidates(spans, after))).await?;
     let is_full = found.len() as i64 == STEP;
     let last = found.last().filter(|_| is_full).map(|last| last.id);
     let may_go = found.iter().filter(|candidate| task.takes(candidate));
     let may_go = Held::These(may_go.map(|candidate| candidate.id as u64).collect());
     if may_go.is_none() {
-        return Ok(Step { forgotten: 0, last });
+        return Ok(Step { forgotten: 0, last, worked: looked });
     }
     let held = writer.write(move |ledger| Ok(ledger.hold(&may_go))).await?;
     let asked = task.clone();
-    let forgotten = writer.with_files(move |filer| asked.forget(filer, &held, after)).await;
+    let forgotten = writer.with_files(move |filer| timed(|| asked.forget(filer, &held, after))).await;
     release(writer).await?;
-    Ok(Step { forgotten: forgotten?, last })
+    let (forgotten, worked) = forgotten?;
+    Ok(Step { forgotten, last, worked: looked + worked })
 }
 
 pub(super) async fn release(writer: &Writer) -> Result<(), StoreError> {
@@ -149,6 +159,14 @@ impl Task {
             Pass::Contents => self.before.takes(candidate),
             Pass::Remains => self.before.takes_all(candidate) && !candidate.has_content,
         }
+    }
+
+    /// What a reader finds, without waiting for what is filed just now.
+    fn candidates(&self, spans: &Spans, after: i64) -> Result<Vec<Candidate>, Failure> {
+        let Some(span) = spans.all().into_iter().find(|span| span.first == self.span) else {
+            return Ok(Vec::new());
+        };
+        spans.read(&span, |reader| Ok(candidates(&reader.connection, self, after)?))
     }
 
     /// Looks again, since what is held now may have changed before, and forgets.

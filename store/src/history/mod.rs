@@ -181,7 +181,7 @@ impl History for Sqlite {
         let _alone = self.forgetting.lock().await;
         self.writer.filed().await;
         let open = self.oldest_open(channel).await?;
-        forget::forget(&self.writer, channel, (ages, open)).await
+        forget::forget((&self.writer, &self.spans), channel, (ages, open)).await
     }
 
     fn size(&self) -> u64 {
