@@ -394,6 +394,9 @@ fn a_tester_of_others_finds_no_fault_of_ours_in_any_path() {
             "examples,fuzzing",
             "--seed",
             "1",
+            // A machine with much else to do is no fault.
+            "--request-timeout",
+            "60",
         ])
         .args([
             "--no-color",
