@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How many messages one step looks at.
-const STEP: i64 = 500;
+const STEP: i64 = 2000;
 /// How many pages one step gives back to the file system.
 const PAGES: i64 = 500;
 /// How many free pages are left in the file for what comes next.
@@ -95,18 +95,20 @@ pub(super) async fn forget(
             let task = Task { channel: Arc::clone(&channel), span, pass, before };
             let mut last = Some(0);
             while let Some(after) = last {
+                let began = Instant::now();
                 let step = step((writer, spans), &task, after).await?;
                 of_span += step.forgotten;
                 last = step.last;
-                rest(step.worked).await;
+                rest(began, step.worked).await;
             }
         }
         if of_span > 0 {
             let mut has_more = true;
             while has_more {
+                let began = Instant::now();
                 let worked;
                 (has_more, worked) = writer.with_files(move |filer| timed(|| shrink(filer, span))).await?;
-                rest(worked).await;
+                rest(began, worked).await;
             }
         }
         forgotten += of_span;
@@ -114,9 +116,10 @@ pub(super) async fn forget(
     Ok(forgotten)
 }
 
-/// Leaves disk and processor to those who write.
-async fn rest(worked: Duration) {
-    tokio::time::sleep(worked.min(Duration::from_secs(1)) * RESTS).await;
+/// Leaves disk and processor to those who write: as long as it waited for them, they have had them.
+async fn rest(began: Instant, worked: Duration) {
+    let waited = began.elapsed().saturating_sub(worked);
+    tokio::time::sleep((worked.min(Duration::from_secs(1)) * RESTS).saturating_sub(waited)).await;
 }
 
 /// How long something took, where it came to an end.
