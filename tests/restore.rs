@@ -287,3 +287,23 @@ fn damaged_beside(project: &Project) {
     }
     finds(project, (&project.path("data/audit.jsonl"), &[3]), &["audit.jsonl: "]);
 }
+
+/// Nothing is left in the logs beside its files, and the next start need not think of a crash.
+#[test]
+fn a_server_that_is_asked_to_stop_ends_its_store_in_order() {
+    let (listen, record) = (free_port(), free_port());
+    let project = project(listen, record);
+    let relais = project.start();
+    let answer = Sender::connect(listen)
+        .and_then(|mut sender| sender.send(&message("M1", "1")))
+        .expect("the channel answers");
+    assert_eq!(mshfield(&answer, "MSA", 1), "AA");
+    assert!(relais.terminate().success());
+    assert!(project.path("data/ended-well").exists(), "it says that it ended in order");
+    let logs = fs::read_dir(project.path("data/spans")).expect("the folder is there");
+    let logs = logs.map(|file| file.expect("it can be read")).filter(|file| {
+        file.file_name().to_string_lossy().ends_with("-wal")
+            && file.metadata().is_ok_and(|file| file.len() > 0)
+    });
+    assert_eq!(logs.count(), 0, "what was written is in the files");
+}

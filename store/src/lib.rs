@@ -204,12 +204,20 @@ impl Sqlite {
     }
 }
 
-impl Drop for Sqlite {
-    fn drop(&mut self) {
+impl Sqlite {
+    /// Puts what was written into the files and closes them: nothing can be written from here on. For an end that does not
+    /// wait for everybody who still holds the store.
+    pub fn end(&self) {
         if self.writer.stop() {
             // Missing, it says that messages may be found in their steps: that costs a little speed, and nothing else.
             let _ = fs::write(self.folder.join(ENDED_WELL), []);
         }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

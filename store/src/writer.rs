@@ -57,7 +57,7 @@ const TOLD_AT_MOST: usize = 100_000;
 pub(crate) struct Writer {
     commands: mpsc::Sender<Command>,
     filer: mpsc::Sender<Task>,
-    threads: Option<(JoinHandle<bool>, JoinHandle<()>)>,
+    threads: Mutex<Option<(JoinHandle<bool>, JoinHandle<()>)>>,
     shared: Arc<Shared>,
     troubles: Troubles,
 }
@@ -172,7 +172,7 @@ impl Writer {
                 false
             })
         })?;
-        Ok(Self { commands, filer: tasks, threads: Some((writing, filing)), shared, troubles })
+        Ok(Self { commands, filer: tasks, threads: Mutex::new(Some((writing, filing))), shared, troubles })
     }
 
     /// Has `work` done with the next record; returns when that is durable.
@@ -262,8 +262,8 @@ impl Writer {
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
-        if self.threads.as_ref().is_none_or(|(writing, filing)| writing.is_finished() || filing.is_finished())
-        {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.as_ref().is_none_or(|(writing, filing)| writing.is_finished() || filing.is_finished()) {
             return Some("a thread of the store has ended; start the program again".to_owned());
         }
         self.troubles.journal.get().or_else(|| self.troubles.files.get())
@@ -281,8 +281,9 @@ impl Writer {
     }
 
     /// Writes and files what was asked; says whether nothing is left in the journal.
-    pub(crate) fn stop(&mut self) -> bool {
-        let Some((writing, filing)) = self.threads.take() else { return false };
+    pub(crate) fn stop(&self) -> bool {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((writing, filing)) = threads else { return false };
         self.command(Command::Stop);
         // A panic there was told to everybody who waited.
         let is_filed = writing.join().unwrap_or(false);

@@ -136,6 +136,14 @@ async fn wind_down(station: &Station, serving: Serving) {
         traces.end().await;
     }
     serving.end().await;
+    // Tasks that were told to end may hold the store for a moment still: it ends now, and in order.
+    let store = Arc::clone(&station.context.fleet.store);
+    let ended = tokio::time::timeout(DEADLINE, tokio::task::spawn_blocking(move || store.end())).await;
+    if ended.is_err() {
+        tracing::warn!(
+            "the store does not end; what is in its journal is put into its files at the next start"
+        );
+    }
 }
 
 async fn asked_again(signals: &mut Signals) {
